@@ -1,0 +1,1 @@
+"""The `ostiary` command: one module a subcommand."""

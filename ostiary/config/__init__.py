@@ -1,0 +1,1 @@
+"""The document that control plane and data plane agree on: one bundle per gateway."""

@@ -1,0 +1,201 @@
+"""The bundle: everything a proxy needs to serve one gateway, shaped like the kinds that people write.
+
+`Bundle` travels as JSON; `digest` is the SHA-256 of the canonical JSON of `config` with a keyed hash of each credential,
+so that equal digests mean equal behaviour. Schema changes raise `SCHEMA`.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from ostiary.crypto.secret import Secret
+from ostiary.decode.model import Model
+from ostiary.policy.rule import Mode, Rule
+
+__all__ = [
+    "SCHEMA", "Bundle", "Closed", "Config", "Gateway", "HeaderAuth", "IdentityProvider", "InternalTokenAuth", "NoAuth",
+    "OAuth2Auth", "Policy", "PolicyLevel", "Route", "Tokens", "Upstream", "UpstreamAuth", "UpstreamsRule",
+]  # fmt: skip
+
+SCHEMA: Final = 1
+CredentialName = Annotated[
+    str, Field(description="Name of an entry of the bundle's `credentials`.")
+]
+
+
+class PolicyLevel(StrEnum):
+    """Where a policy is attached."""
+
+    GATEWAY = "Gateway"
+    ROUTE = "Route"
+
+
+class IdentityProvider(Model):
+    """The OpenID provider that logs people in. `development` is true for the provider that `ostiary dev` runs."""
+
+    issuer: str
+    client_id: str
+    client_secret: CredentialName | None = None
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    groups_claim: str = "groups"
+    ca_bundle: CredentialName | None = None
+    development: bool = False
+
+
+class Tokens(Model):
+    """Lifetimes in seconds."""
+
+    access_ttl: float = 600
+    refresh_ttl: float = 720 * 3600
+    internal_ttl: float = 60
+
+
+class Audit(Model):
+    """How the audit log is written."""
+
+    arguments: Literal["Redacted", "Full", "Digest"] = "Redacted"
+    durability: Literal["Process", "Disk"] = "Process"
+
+
+class UpstreamsRule(Model):
+    """Addresses that routes may never name (`deny`) or may name although private (`allow`), in CIDR form."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class Gateway(Model):
+    """The gateway itself. `allow_loopback` holds exactly where `public_url` is loopback: development."""
+
+    namespace: str
+    name: str
+    public_url: str
+    identity_provider: IdentityProvider | None = None
+    tokens: Tokens = Tokens()
+    audit: Audit = Audit()
+    ceiling: Literal["None", "Required"] = "None"
+    upstreams: UpstreamsRule = UpstreamsRule()
+    redirect_uris: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    allow_loopback: bool = False
+
+
+class Upstream(Model):
+    """Where a route's requests go. `named_by` decides the outbound class of security decision 12."""
+
+    url: str
+    named_by: Literal["platform", "route"] = "route"
+
+
+class NoAuth(Model):
+    """The upstream gets no credential."""
+
+    type: Literal["None"] = "None"
+
+
+class InternalTokenAuth(Model):
+    """The upstream gets a token of ours per call (security decision 6); `audience` is the upstream's URL unless set."""
+
+    type: Literal["InternalToken"] = "InternalToken"
+    audience: str
+    pairwise_subject: bool = False
+
+
+class HeaderAuth(Model):
+    """The upstream gets a fixed header whose value is a credential."""
+
+    type: Literal["Header"] = "Header"
+    name: str
+    value: CredentialName
+    prefix: str = ""
+
+
+class OAuth2Auth(Model):
+    """The upstream gets the person's own token, from the vault (security decisions 14 and 21).
+
+    `issuer` names the authorization server (for AAD and for RFC 9207); the origin of `authorization_endpoint` where unknown.
+    """
+
+    type: Literal["OAuth2"] = "OAuth2"
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    client_id: str
+    client_secret: CredentialName | None = None
+    auth_style: Literal["InHeader", "InParams"] = "InHeader"
+    scopes: tuple[str, ...] = ()
+    resource: str | None = None
+
+
+UpstreamAuth = Annotated[
+    NoAuth | InternalTokenAuth | HeaderAuth | OAuth2Auth, Field(discriminator="type")
+]
+
+
+class Closed(Model):
+    """Why a route refuses everything: a stable reason and a sentence with the mend."""
+
+    reason: str
+    message: str
+
+
+class Route(Model):
+    """One MCP server behind one URL.
+
+    `url` is the public URL and the RFC 8707 resource; `issuer` its origin. `policies` lists the keys
+    (`namespace/name`) of the policies attached at either level. `digest` changes exactly when the route's behaviour does.
+    """
+
+    namespace: str
+    name: str
+    display_name: str
+    labels: dict[str, str] = {}
+    url: str
+    issuer: str
+    upstream: Upstream | None = None
+    auth: UpstreamAuth = NoAuth()
+    policies: tuple[str, ...] = ()
+    suspended: bool = False
+    closed: Closed | None = None
+    digest: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Policy(Model):
+    """One policy and where it is attached."""
+
+    namespace: str
+    name: str
+    generation: int
+    level: PolicyLevel
+    mode: Mode = Mode.ENFORCE
+    rules: tuple[Rule, ...] = ()
+    digest: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Config(Model):
+    """What the proxy serves, without any secret."""
+
+    gateway: Gateway
+    routes: tuple[Route, ...] = ()
+    policies: tuple[Policy, ...] = ()
+
+
+class Bundle(Model):
+    """`config` with the credentials it names; `revision` only ever grows."""
+
+    schema_version: int = Field(alias="schema", ge=SCHEMA, le=SCHEMA)
+    revision: int = Field(ge=0)
+    digest: str
+    config: Config
+    credentials: dict[str, Secret] = {}

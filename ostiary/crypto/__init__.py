@@ -1,0 +1,1 @@
+"""Keys, tokens and seals: one door each, newest key first to sign or seal, any key to verify or open."""

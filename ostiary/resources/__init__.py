@@ -1,0 +1,1 @@
+"""The three kinds as models, CRDs generated from them, and manifests read into them."""

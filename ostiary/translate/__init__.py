@@ -1,0 +1,1 @@
+"""The whole translation, pure: world in; bundle, objects and statuses out."""

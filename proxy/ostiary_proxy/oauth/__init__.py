@@ -1,0 +1,1 @@
+"""We as authorization server: metadata, clients, authorize, login, consent, redeem, issued tokens."""
