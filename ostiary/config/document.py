@@ -1,7 +1,9 @@
-"""The bundle: everything a proxy needs to serve one gateway, shaped like the kinds that people write.
+"""The bundle: everything that one proxy serves.
 
-`Bundle` travels as JSON; `digest` is the SHA-256 of the canonical JSON of `config` with a keyed hash of each credential,
-so that equal digests mean equal behaviour. Schema changes raise `SCHEMA`.
+Everything a proxy needs to serve one gateway, shaped like the kinds that people write.
+
+`Bundle` travels as JSON; `digest` is the SHA-256 of the canonical JSON of `config` with a keyed
+hash of each credential, so that equal digests mean equal behaviour. Schema changes raise `SCHEMA`.
 """
 
 from enum import StrEnum
@@ -14,9 +16,24 @@ from ostiary.decode.model import Model
 from ostiary.policy.rule import Mode, Rule
 
 __all__ = [
-    "SCHEMA", "Bundle", "Closed", "Config", "Gateway", "HeaderAuth", "IdentityProvider", "InternalTokenAuth", "NoAuth",
-    "OAuth2Auth", "Policy", "PolicyLevel", "Route", "Tokens", "Upstream", "UpstreamAuth", "UpstreamsRule",
-]  # fmt: skip
+    "SCHEMA",
+    "Bundle",
+    "Closed",
+    "Config",
+    "Gateway",
+    "HeaderAuth",
+    "IdentityProvider",
+    "InternalTokenAuth",
+    "NoAuth",
+    "OAuth2Auth",
+    "Policy",
+    "PolicyLevel",
+    "Route",
+    "Tokens",
+    "Upstream",
+    "UpstreamAuth",
+    "UpstreamsRule",
+]
 
 SCHEMA: Final = 1
 CredentialName = Annotated[
@@ -32,7 +49,10 @@ class PolicyLevel(StrEnum):
 
 
 class IdentityProvider(Model):
-    """The OpenID provider that logs people in. `development` is true for the provider that `ostiary dev` runs."""
+    """The OpenID provider that logs people in.
+
+    `development` is true for the provider that `ostiary dev` runs.
+    """
 
     issuer: str
     client_id: str
@@ -59,14 +79,20 @@ class Audit(Model):
 
 
 class UpstreamsRule(Model):
-    """Addresses that routes may never name (`deny`) or may name although private (`allow`), in CIDR form."""
+    """Which addresses outside the cluster routes may name.
+
+    In CIDR form: `deny` never, `allow` although private.
+    """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
 
 
 class Gateway(Model):
-    """The gateway itself. `allow_loopback` holds exactly where `public_url` is loopback: development."""
+    """The gateway itself.
+
+    `allow_loopback` holds exactly where `public_url` is loopback: development.
+    """
 
     namespace: str
     name: str
@@ -82,7 +108,10 @@ class Gateway(Model):
 
 
 class Upstream(Model):
-    """Where a route's requests go. `named_by` decides the outbound class of security decision 12."""
+    """Where a route's requests go.
+
+    `named_by` decides the outbound class of security decision 12.
+    """
 
     url: str
     named_by: Literal["platform", "route"] = "route"
@@ -95,7 +124,10 @@ class NoAuth(Model):
 
 
 class InternalTokenAuth(Model):
-    """The upstream gets a token of ours per call (security decision 6); `audience` is the upstream's URL unless set."""
+    """The upstream gets a token of ours per call (security decision 6).
+
+    `audience` is the upstream's URL unless set.
+    """
 
     type: Literal["InternalToken"] = "InternalToken"
     audience: str
@@ -114,7 +146,8 @@ class HeaderAuth(Model):
 class OAuth2Auth(Model):
     """The upstream gets the person's own token, from the vault (security decisions 14 and 21).
 
-    `issuer` names the authorization server (for AAD and for RFC 9207); the origin of `authorization_endpoint` where unknown.
+    `issuer` names the authorization server (for AAD and for RFC 9207); the origin of
+    `authorization_endpoint` where unknown.
     """
 
     type: Literal["OAuth2"] = "OAuth2"
@@ -143,14 +176,15 @@ class Closed(Model):
 class Route(Model):
     """One MCP server behind one URL.
 
-    `url` is the public URL and the RFC 8707 resource; `issuer` its origin. `policies` lists the keys
-    (`namespace/name`) of the policies attached at either level. `digest` changes exactly when the route's behaviour does.
+    `url` is the public URL and the RFC 8707 resource; `issuer` its origin. `policies` lists the
+    keys (`namespace/name`) of the policies attached at either level. `digest` changes exactly when
+    the route's behaviour does.
     """
 
     namespace: str
     name: str
     display_name: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     url: str
     issuer: str
     upstream: Upstream | None = None
@@ -198,4 +232,4 @@ class Bundle(Model):
     revision: int = Field(ge=0)
     digest: str
     config: Config
-    credentials: dict[str, Secret] = {}
+    credentials: dict[str, Secret] = Field(default_factory=dict)

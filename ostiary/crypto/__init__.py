@@ -1,1 +1,4 @@
-"""Keys, tokens and seals: one door each, newest key first to sign or seal, any key to verify or open."""
+"""Keys, tokens and seals.
+
+One door each, newest key first to sign or seal, any key to verify or open.
+"""

@@ -1,10 +1,13 @@
-"""The one JOSE door: tokens are signed and verified here only, always with algorithm, typ, iss, aud and exp."""
+"""The one JOSE door.
+
+Tokens are signed and verified here only, always with algorithm, typ, iss, aud and exp.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from joserfc import jwt
+from joserfc import jwt  # noqa: TID251 - this is the door
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
@@ -18,7 +21,10 @@ LEEWAY: Final = 5.0
 
 
 class TokenInvalid(ValueError):  # noqa: N818 - reads as a statement
-    """The token can't be trusted; `reason` is a stable word for audit: malformed, signature, typ, iss, aud, expired, early, claims."""
+    """The token can't be trusted; `reason` is a stable word for audit.
+
+    Malformed, signature, typ, iss, aud, expired, early, claims.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -26,7 +32,10 @@ class TokenInvalid(ValueError):  # noqa: N818 - reads as a statement
 
 
 class SigningRing:
-    """ES256 keys, newest first: the first signs, any verifies. One ring serves one issuer and one typ."""
+    """ES256 keys, newest first: the first signs, any verifies.
+
+    One ring serves one issuer and one typ.
+    """
 
     __slots__ = ("_keys", "_public", "typ")
 
@@ -81,8 +90,8 @@ def verify_foreign(
 ) -> Claims:
     """Return the claims of an ID token that another issuer signed; raises TokenInvalid.
 
-    `algorithms` may name asymmetric algorithms only (no HS*, no none): a public key must never serve as a shared secret.
-    Nonce, azp and auth_time are the caller's to compare.
+    `algorithms` may name asymmetric algorithms only (no HS*, no none): a public key must never
+    serve as a shared secret. Nonce, azp and auth_time are the caller's to compare.
     """
     if any(name.startswith("HS") or name == "none" for name in algorithms):
         raise ValueError("only asymmetric algorithms may verify a foreign token")

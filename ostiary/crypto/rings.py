@@ -19,7 +19,10 @@ INTERNAL_TYP: Final = "ostiary-call+jwt"
 
 @dataclass(frozen=True, slots=True)
 class Rings:
-    """access signs tokens for clients, internal those for upstreams, audit checkpoints; seal seals."""
+    """access signs tokens for clients, internal those for upstreams, audit checkpoints.
+
+    Seal seals.
+    """
 
     access: SigningRing
     internal: SigningRing

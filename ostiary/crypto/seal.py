@@ -1,7 +1,10 @@
-"""Sealing: AES-256-GCM under a fresh data key per value, the data key wrapped by the newest key of a ring.
+"""Sealing.
 
-Layout of a sealed value (bytes): version 0x01 · key id (8) · wrap nonce (12) · wrapped data key (48) · nonce (12) · ciphertext and tag.
-The caller's AAD and the key id are authenticated by both layers, so neither rows nor keys can be swapped (security decision 14).
+AES-256-GCM under a fresh data key per value, the data key wrapped by the newest key of a ring.
+
+Layout of a sealed value (bytes): version 0x01 · key id (8) · wrap nonce (12) · wrapped data key
+(48) · nonce (12) · ciphertext and tag. The caller's AAD and the key id are authenticated by both
+layers, so neither rows nor keys can be swapped (security decision 14).
 """
 
 import hashlib
@@ -26,11 +29,16 @@ _WRAPPED: Final = 32 + 16
 
 
 class SealBroken(ValueError):  # noqa: N818 - reads as a statement
-    """The value was not sealed by this ring for this AAD, or was changed since; nothing more is said on purpose."""
+    """The value was not sealed by this ring for this AAD, or was changed since.
+
+    Nothing more is said on purpose.
+    """
 
 
 class SealRing:
-    """The ring that seals rows, session ids and hand-off values, and keys the hashes of what is never stored in clear.
+    """The ring that seals rows, session ids and hand-off values.
+
+    And keys the hashes of what is never stored in clear.
 
     `keys` are 32-byte keys, newest first. Subkeys are derived here, once; never on a request.
     """
@@ -64,7 +72,10 @@ class SealRing:
         )
 
     def open(self, sealed: bytes, *, aad: bytes) -> bytes:
-        """Return what was sealed; raises SealBroken for another AAD, an unknown key or a changed byte."""
+        """Return what was sealed.
+
+        Raises SealBroken for another AAD, an unknown key or a changed byte.
+        """
         head = 1 + _ID + _NONCE + _WRAPPED + _NONCE
         wrap = self._wraps.get(sealed[1 : 1 + _ID])
         if sealed[:1] != _VERSION or wrap is None or len(sealed) < head + 16:
@@ -80,11 +91,17 @@ class SealRing:
             raise SealBroken("not sealed by this ring for this use") from None
 
     def keyed_hash(self, label: str, value: str) -> str:
-        """Return the hex HMAC-SHA256 of `value` under the newest key; `label` keeps the uses apart."""
+        """Return the hex HMAC-SHA256 of `value` under the newest key.
+
+        `label` keeps the uses apart.
+        """
         return _hmac(self._hash_keys[0], label, value)
 
     def keyed_hashes(self, label: str, value: str) -> tuple[str, ...]:
-        """Return the hash under every key, newest first: how rows written before a rotation are found again."""
+        """Return the hash under every key, newest first.
+
+        How rows written before a rotation are found again.
+        """
         return tuple(_hmac(key, label, value) for key in self._hash_keys)
 
 

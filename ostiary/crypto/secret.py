@@ -9,7 +9,10 @@ __all__ = ["Secret"]
 
 
 class Secret:
-    """A secret string. `repr`, `str`, format and JSON are masked; `.reveal()` is the one, visible way to read it."""
+    """A secret string.
+
+    `repr`, `str`, format and JSON are masked; `.reveal()` is the one, visible way to read it.
+    """
 
     __slots__ = ("_value",)
 

@@ -1,5 +1,6 @@
 """Writing JSON: compact, UTF-8, numbers with the lexeme they were read with."""
 
+import math
 from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring
 
@@ -9,14 +10,20 @@ __all__ = ["canonical_json", "write_json"]
 
 
 def write_json(value: object) -> bytes:
-    """Return `value` as compact UTF-8 JSON, members in their order; raises TypeError for what JSON can't hold."""
+    """Return `value` as compact UTF-8 JSON, members in their order.
+
+    Raises TypeError for what JSON can't hold.
+    """
     parts: list[str] = []
     _write(value, parts, sort=False)
     return "".join(parts).encode()
 
 
 def canonical_json(value: object) -> bytes:
-    """Return `value` as compact UTF-8 JSON with members sorted by key: the form that digests are taken over."""
+    """Return `value` as compact UTF-8 JSON with members sorted by key.
+
+    The form that digests are taken over.
+    """
     parts: list[str] = []
     _write(value, parts, sort=True)
     return "".join(parts).encode()
@@ -40,7 +47,7 @@ def _write(value: object, parts: list[str], *, sort: bool) -> None:
 
 
 def _number(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise TypeError("NaN and Infinity can't be written as JSON")
     return repr(value)
 

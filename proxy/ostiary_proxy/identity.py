@@ -1,4 +1,7 @@
-"""Who is who: the person, the client, and the grant that joins them (names as in the architecture document)."""
+"""Who is who.
+
+The person, the client, and the grant that joins them (names as in the architecture document).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +15,8 @@ __all__ = ["Client", "Grant", "Person", "Presented"]
 class Person:
     """A person is (issuer, subject). `email` is None unless the identity provider verified it.
 
-    `claims` are the ID token's other claims that policy may read. `auth_time` is epoch seconds of the login at the
-    provider; `login_source` the address of the browser at login, as text.
+    `claims` are the ID token's other claims that policy may read. `auth_time` is epoch seconds of
+    the login at the provider; `login_source` the address of the browser at login, as text.
     """
 
     issuer: str
@@ -28,7 +31,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """An MCP client as it registered. `host` is the verified host, None for dynamically registered clients."""
+    """An MCP client as it registered.
+
+    `host` is the verified host, None for dynamically registered clients.
+    """
 
     id: str
     name: str
@@ -40,8 +46,8 @@ class Grant:
     """What one person gave one client at one issuer for one resource.
 
     `issuer` is ours (the route's origin), `resource` the route's URL, `route` its `namespace/name`.
-    `upstream_scopes` is what was consented for the upstream account, None where the route needs none.
-    Times are epoch seconds.
+    `upstream_scopes` is what was consented for the upstream account, None where the route needs
+    none. Times are epoch seconds.
     """
 
     gid: str

@@ -1,7 +1,10 @@
-"""The one exception that stops a request for a reason; anything else that escapes is a bug and answers 500.
+"""The one exception that stops a request for a reason.
 
-Every code stands in `CODES` with its HTTP status, its JSON-RPC code and the text a caller reads, and has an anchor in
-docs/errors.md. JSON-RPC codes of our own lie outside the range the specification reserves (rule 25).
+Anything else that escapes is a bug and answers 500.
+
+Every code stands in `CODES` with its HTTP status, its JSON-RPC code and the text a caller reads,
+and has an anchor in docs/errors.md. JSON-RPC codes of our own lie outside the range the
+specification reserves (rule 25).
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,10 @@ DOCS: Final = "https://ostiary.dev/docs/errors"
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """How one kind of refusal looks outside: HTTP `status`, JSON-RPC `rpc` code, `text` for people."""
+    """How one kind of refusal looks outside.
+
+    HTTP `status`, JSON-RPC `rpc` code, `text` for people.
+    """
 
     status: int
     rpc: int
@@ -79,9 +85,9 @@ def link(code: str) -> str:
 class Refused(Exception):  # noqa: N818 - a statement, not an error of ours
     """A request is stopped.
 
-    `code` is a key of `CODES`. `message` replaces the code's text for the caller (a rule's `message`, the mend).
-    `detail` is for the audit record and never leaves. `data` is the JSON-RPC `error.data`. `retry_after` is in seconds.
-    `headers` are further response headers.
+    `code` is a key of `CODES`. `message` replaces the code's text for the caller (a rule's
+    `message`, the mend). `detail` is for the audit record and never leaves. `data` is the JSON-RPC
+    `error.data`. `retry_after` is in seconds. `headers` are further response headers.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""HTTP as values, so that edges are exchangeable: what came in and what goes out, without any framework."""
+"""HTTP as values, so that edges are exchangeable.
+
+What came in and what goes out, without any framework.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,8 +20,9 @@ class Incoming:
     """One request as an edge received it.
 
     `origin` is the configured origin that the request was matched to (never a raw Host header).
-    `path` and `query` are raw, still percent-encoded. `read(limit)` returns the whole body once and raises
-    Refused("TooLarge") beyond `limit` bytes. `source` is the caller's address after trusted proxy hops.
+    `path` and `query` are raw, still percent-encoded. `read(limit)` returns the whole body once and
+    raises Refused("TooLarge") beyond `limit` bytes. `source` is the caller's address after trusted
+    proxy hops.
     """
 
     method: str
