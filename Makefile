@@ -1,7 +1,42 @@
-# Eight commands; CI calls the same. `make help` lists them.
+# A few commands, one line each where they can be; CI calls the same. `make help` lists them.
 PY := .venv/bin/python
+PYTEST := .venv/bin/pytest
+FAST := tests/unit tests/policy tests/translation tests/properties tests/protocol tests/security
 ARGS ?=
 
-.PHONY: help setup demo unit test check bench
-help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+.PHONY: help setup demo unit test check generate bench
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## create .venv with everything that development needs
+
+.venv/.ready: requirements-dev.lock pyproject.toml
+	@echo "Setting up .venv (about a minute, once) ..."
+	python3 -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements-dev.lock | grep -vE '^(Requirement already|  Using cached)' || true
+	$(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## watch an agent log in, consent, call tools and be refused (ARGS=--serve keeps it running)
+	@$(PY) -m ostiary_cli.main demo $(ARGS)
+
+unit: setup ## the fast tests: no Node, no browser, no network
+	$(PYTEST) -q -n 2 --dist loadfile $(FAST) $(ARGS)
+
+test: setup ## every test but benches and e2e; installs the real parts it needs
+	$(PY) tests/setup_parts.py
+	$(PYTEST) -n 2 --dist loadfile --ignore tests/bench tests $(ARGS)
+
+check: setup ## format, lint, types, layers, generated files
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m ostiary_cli.generate --check
+
+generate: setup ## write the generated files anew
+	$(PY) -m ostiary_cli.generate
+
+bench: setup ## measure; prints medians of interleaved runs
+	$(PY) tests/bench/run.py $(ARGS)
