@@ -1,1 +1,1 @@
-"""Where state lives between requests: one protocol, several stores, one contract suite (tests/integration/store)."""
+"""Where state lives between requests: one protocol, several stores, one contract suite."""

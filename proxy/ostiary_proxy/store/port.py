@@ -1,14 +1,18 @@
-"""The Store protocol: versioned rows with an end, taken once where they must be, and charged buckets.
+"""The Store protocol: versioned rows with an end, taken once where they must be, charged buckets.
 
-One row is one aggregate (a grant, a client, an account, a code), so that compare-and-set on one row is all the
-transaction that anybody needs, in memory, SQLite and Redis alike. Rows whose end has passed are never returned.
+One row is one aggregate (a grant, a client, an account, a code), so that compare-and-set on one row
+is all the transaction that anybody needs, in memory, SQLite and Redis alike.
+Rows whose end has passed are never returned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Conflict", "Row", "Store", "StoreUnavailable", "Take"]
+__all__ = ["Clock", "Conflict", "Row", "Store", "StoreUnavailable", "Take"]
+
+Clock = Callable[[], float]
+"""Returns the time now in epoch seconds; it may step back."""
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a statement
@@ -39,7 +43,10 @@ class Take:
 
 
 class Store(Protocol):
-    """Tables are short names; keys are at most 512 characters. Every method raises StoreUnavailable."""
+    """Tables are short names; keys are 1 to 512 characters of valid Unicode, else ValueError.
+
+    Every method raises StoreUnavailable.
+    """
 
     async def get(self, table: str, key: str) -> Row | None:
         """Return the row, or None."""
@@ -55,8 +62,9 @@ class Store(Protocol):
     ) -> int:
         """Write the row and return its new version.
 
-        `version` is the one that was read (0: the row must not exist); another one there raises Conflict; None writes
-        whatever is there.
+        `version` is the one that was read (0: the row must not exist); another one there raises
+        Conflict; None writes whatever is there. After a row was deleted or has ended, versions
+        count from 1 anew.
         """
 
     async def take(self, table: str, key: str) -> Row | None:
@@ -71,7 +79,8 @@ class Store(Protocol):
     async def charge(self, takes: Sequence[Take], now: float) -> tuple[int, float] | None:
         """Take one unit from every bucket, or from none.
 
-        Returns None where all were taken, else the index of the first full bucket and the seconds until it has room.
+        Returns None where all were taken, else the index of the first full bucket and the seconds
+        until it has room.
         """
 
     async def acquire(self, name: str, holder: str, seconds: float) -> bool:
