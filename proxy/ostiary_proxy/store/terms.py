@@ -52,7 +52,7 @@ def admit(takes: Sequence[Take], arrivals: Mapping[str, int], now: float) -> Adm
 
     Whole nanoseconds: sums of floats near the epoch would drift by more than a short interval.
     A stored arrival further ahead than the bucket is deep means that the clock stepped back or the
-    limit was tightened; it is pulled in, so that a full bucket never stays full for longer than `per`.
+    limit was tightened; it is pulled in, so that a full bucket has room again within `per`.
     """
     at = int(now * _NANO)
     after: dict[str, int] = {}
