@@ -60,6 +60,6 @@ def find_places(
 
 
 def _xdg(environment: Mapping[str, str], variable: str, default: Path) -> Path:
-    """The specification says that a relative path is to be ignored."""
+    """Return the XDG folder; the specification has relative paths ignored."""
     named = Path(environment.get(variable, ""))
     return (named if named.is_absolute() else default) / "ostiary"
