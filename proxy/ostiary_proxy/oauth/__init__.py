@@ -1,1 +1,1 @@
-"""We as authorization server: metadata, clients, authorize, login, consent, redeem, issued tokens."""
+"""We as authorization server: metadata, clients, login, consent, codes, issued tokens."""
