@@ -10,9 +10,9 @@ __all__ = ["Fault", "Faulty"]
 class Fault:
     """One thing wrong with an input.
 
-    `path` is dotted with list indices in brackets (`spec.rules[2].when.timeZone`), empty for the whole input.
-    `message` says what is wrong and how to mend it, in one sentence or two, and never holds a secret.
-    `line` and `column` count from 1; None where the input has no lines.
+    `path` is dotted with list indices in brackets (`spec.rules[2].when.timeZone`), empty for the
+    whole input. `message` says what is wrong and how to mend it, in one sentence or two, and never
+    holds a secret. `line` and `column` count from 1; None where the input has no lines.
     """
 
     path: str

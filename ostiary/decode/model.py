@@ -1,4 +1,4 @@
-"""The base of every configuration model, and validation that reports all faults with their paths."""
+"""The base of every configuration model, and validation that reports all faults by path."""
 
 import re
 from collections.abc import Mapping
@@ -41,7 +41,10 @@ class Duration(str):
     PATTERN: ClassVar[str] = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 
     def __new__(cls, text: str) -> Self:
-        """Parse `text`; raises ValueError where it is no duration in Go form or longer than ten years."""
+        """Parse `text`.
+
+        Raises ValueError where it is no duration in Go form or longer than ten years.
+        """
         found = _DURATION.fullmatch(text)
         if not text or found is None:
             raise ValueError(f"{text[:40]!r} is not a duration; write it like 30s, 10m or 1h30m")

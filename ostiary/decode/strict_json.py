@@ -1,4 +1,7 @@
-"""Reading JSON so that no two parsers can disagree on what was read (security decision 7, rule 50, pitfall d10)."""
+"""Reading JSON so that no two parsers can disagree on what was read.
+
+Security decision 7, rule 50, pitfall d10.
+"""
 
 import json
 import re
@@ -9,7 +12,10 @@ from ostiary.decode.fault import Fault, Faulty
 __all__ = ["MAX_DEPTH", "Json", "Number", "read_json"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""A JSON value as `read_json` returns it; every number that is not a plain integer is a `Number`."""
+"""A JSON value as `read_json` returns it.
+
+Every number that is not a plain integer is a `Number`.
+"""
 
 MAX_DEPTH: Final = 128
 _MAX_DIGITS: Final = 400
@@ -18,7 +24,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Number(float):
-    """A JSON number that is not a plain integer: its value, and the very lexeme it was written with."""
+    """A JSON number that is not a plain integer: its value, and the lexeme it was written with."""
 
     __slots__ = ("lexeme",)
     lexeme: str
@@ -35,9 +41,9 @@ class Number(float):
 def read_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """Return the one JSON value in `data`.
 
-    Raises Faulty for anything ambiguous: a BOM, bytes that are not UTF-8, trailing data, duplicate keys at any depth,
-    NaN or Infinity, numbers beyond a double, lone surrogates, or nesting deeper than `max_depth`.
-    The size limit is the caller's, who knows it before the bytes are read.
+    Raises Faulty for anything ambiguous: a BOM, bytes that are not UTF-8, trailing data, duplicate
+    keys at any depth, NaN or Infinity, numbers beyond a double, lone surrogates, or nesting deeper
+    than `max_depth`. The size limit is the caller's, who knows it before the bytes are read.
     """
     if data.startswith(b"\xef\xbb\xbf"):
         raise _faulty("starts with a byte order mark; send plain UTF-8")
@@ -62,12 +68,18 @@ def _faulty(message: str) -> Faulty:
 
 
 def _decoder(data: bytes) -> json.JSONDecoder:
-    """Return the shared decoder; the one that keeps `-0` calls Python for each integer and is used where needed only."""
+    """Return the shared decoder.
+
+    The one that keeps `-0` calls Python for each integer and is used where needed only.
+    """
     return _KEEPS_MINUS_ZERO if b"-0" in data else _PLAIN
 
 
 def _bound_depth(data: bytes, max_depth: int) -> None:
-    """Refuse deep nesting before anything recurses; documents with few brackets are not scanned at all."""
+    """Refuse deep nesting before anything recurses.
+
+    Documents with few brackets are not scanned at all.
+    """
     if data.count(b"[") + data.count(b"{") <= max_depth:
         return
     depth = 0
