@@ -1,0 +1,1 @@
+"""What `ostiary dev` adds around the ordinary proxy."""
