@@ -1,1 +1,1 @@
-"""Everything that leaves: the address guard, the HTTP client, the relying-party flow, the transport to upstreams."""
+"""Everything that leaves: address guard, HTTP client, relying-party flow, transport upstream."""

@@ -1,4 +1,4 @@
-"""One HTTP exchange with an upstream as values and a protocol; the client behind it is exchangeable."""
+"""One HTTP exchange as values and a protocol; the client behind it is exchangeable."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,18 @@ from typing import Literal, Protocol
 
 from ostiary_proxy.wire import Headers
 
-__all__ = ["Exchange", "NamedBy", "Outgoing", "OutboundFailed", "Transport"]  # fmt: skip
+__all__ = ["Exchange", "NamedBy", "OutboundFailed", "Outgoing", "Transport"]
 
 NamedBy = Literal["platform", "route", "stranger"]
 """Who named the address: decides what it may resolve to (security decision 12)."""
 
 
 class OutboundFailed(Exception):  # noqa: N818 - a statement
-    """No answer came. `reason` is a stable word: forbidden-address, dns, connect, tls, timeout, protocol, too-large, closed."""
+    """No answer came.
+
+    `reason` is a stable word: forbidden-address, dns, connect, tls, timeout, protocol, too-large,
+    closed.
+    """
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
@@ -23,7 +27,10 @@ class OutboundFailed(Exception):  # noqa: N818 - a statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One request that leaves. `timeout` bounds the time to the answer's head, in seconds; streams have no end of time."""
+    """One request that leaves.
+
+    `timeout` bounds the time to the answer's head, in seconds; streams have no end of time.
+    """
 
     method: str
     url: str
@@ -34,7 +41,7 @@ class Outgoing:
 
 
 class Exchange(Protocol):
-    """An answer whose head has arrived. Redirects are never followed; bodies are never decompressed."""
+    """An answer whose head has arrived. No redirect is followed, no body decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +53,10 @@ class Exchange(Protocol):
         """Return the whole body; raises OutboundFailed("too-large") beyond `limit` bytes."""
 
     async def close(self) -> None:
-        """End the exchange: a body not read to its end closes the connection, which upstream sees at once."""
+        """End the exchange.
+
+        A body not read to its end closes the connection, which upstream sees.
+        """
 
 
 class Transport(Protocol):
