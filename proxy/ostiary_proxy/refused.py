@@ -48,6 +48,9 @@ CODES: Final[Mapping[str, Code]] = {
     "InvalidParams": Code(400, -32602, "the parameters are missing or wrong"),
     "HeaderMismatch": Code(400, -32020, "an MCP header is missing or differs from the body"),
     "UnsupportedProtocolVersion": Code(400, -32022, "this protocol version is not served here"),
+    "MissingClientCapability": Code(
+        400, -32021, "the server asks for something that the client did not declare"
+    ),
     "MethodNotFound": Code(200, -32601, "this method is not served here"),
     "UnknownSession": Code(404, -32600, "no such session; initialize again"),
     "SessionRequired": Code(400, -32600, "the Mcp-Session-Id header is missing; initialize first"),
@@ -60,6 +63,23 @@ CODES: Final[Mapping[str, Code]] = {
     "AccountNotConnected": Code(
         200, -31007, "connect your account at the service behind this server"
     ),
+    # OAuth: registration, authorize, login, consent, token
+    "InvalidOAuthRequest": Code(400, -32600, "the OAuth request is incomplete or wrong"),
+    "InvalidClient": Code(401, -32600, "this client is not registered here; register it again"),
+    "InvalidRedirectUri": Code(400, -32600, "this redirect URI may not be used"),
+    "InvalidClientMetadata": Code(400, -32600, "the client's registration is not acceptable"),
+    "InvalidGrant": Code(400, -32600, "the code or refresh token is no longer valid; log in again"),
+    "InvalidTarget": Code(400, -32600, "the resource is not one that this server protects"),
+    "InvalidScope": Code(400, -32600, "the scope is wider than what was granted"),
+    "UnsupportedGrantType": Code(400, -32600, "this grant type is not served here"),
+    "UnsupportedResponseType": Code(400, -32600, "only response_type=code is served here"),
+    "AccessDenied": Code(403, -32600, "access was not granted"),
+    "FormRefused": Code(403, -32600, "this form was not sent from its own page; open it again"),
+    "FlowEnded": Code(400, -32600, "this page is no longer valid; start again in your MCP client"),
+    "LoginFailed": Code(403, -32600, "the identity provider's answer could not be trusted"),
+    "LoginUnavailable": Code(503, -32600, "the identity provider can't be reached; try again"),
+    "OtherPerson": Code(403, -32600, "this link was made for somebody else"),
+    "TooManyRequests": Code(429, -32600, "too many requests; try again later"),
     # beyond: something that we need is not there
     "UpstreamUnavailable": Code(502, -31010, "the MCP server behind this gateway can't be reached"),
     "UpstreamTimeout": Code(
@@ -70,6 +90,9 @@ CODES: Final[Mapping[str, Code]] = {
     ),
     "UpstreamRefused": Code(
         502, -31013, "the MCP server behind this gateway refused our credential"
+    ),
+    "UpstreamRejected": Code(
+        400, -31014, "the MCP server behind this gateway rejected the request"
     ),
     "StoreUnavailable": Code(503, -31020, "the gateway can't read its store; try again"),
     "AuditUnavailable": Code(503, -31021, "the gateway can't write its audit log; try again"),

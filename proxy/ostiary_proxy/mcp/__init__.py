@@ -1,1 +1,1 @@
-"""MCP as pure values: strict envelopes, the methods of each revision, server-sent events."""
+"""MCP as pure values: envelope, methods by revision, eras, events, shapes of results."""

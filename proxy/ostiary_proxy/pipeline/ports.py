@@ -16,16 +16,18 @@ class Authority(Protocol):
     async def present(self, token: str, route: Route, now: float) -> Presented:
         """Return the live grant behind `token` on `route`.
 
-        Raises Refused: InvalidToken (any defect, another audience, a revoked grant), StoreUnavailable.
+        Raises Refused: InvalidToken (any defect, another audience, a revoked grant),
+        StoreUnavailable.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamCall:
-    """One forward that needs a credential: for whom, for what, over exactly which bytes (security decision 6).
+    """One forward that needs a credential: for whom, for what, over which bytes (decision 6).
 
-    `http_method` is POST, GET or DELETE; `method`, `name` and `rpc_id` are the JSON-RPC ones where there are any;
-    `txn` is the audit record's id; `session` a keyed hash of the MCP session id, never the id.
+    `http_method` is POST, GET or DELETE; `method`, `name` and `rpc_id` are the JSON-RPC ones where
+    there are any; `txn` is the audit record's id; `session` a keyed hash of the MCP session id,
+    never the id.
     """
 
     route: Route
@@ -44,10 +46,16 @@ class Credentials(Protocol):
     """The one place that sees an identity and an upstream credential (implemented in upstream)."""
 
     async def connected(self, route: Route, presented: Presented) -> None:
-        """Return where the grant covers the route and the account it needs is there; else raise Refused(AccountNotConnected)."""
+        """Return where the grant covers the route and its account is there; else raise Refused.
+
+        The code is AccountNotConnected.
+        """
 
     async def attach(self, call: UpstreamCall) -> Headers:
-        """Return the headers that authenticate `call` upstream; raises Refused (AccountNotConnected, UpstreamRefused, …)."""
+        """Return the headers that authenticate `call` upstream.
+
+        Raises Refused (AccountNotConnected, UpstreamRefused, …).
+        """
 
     async def rejected(self, call: UpstreamCall) -> bool:
-        """Upstream answered 401 to `call`: refresh what can be refreshed; say whether one more try makes sense."""
+        """Take note that upstream answered 401 to `call`; say whether one more try makes sense."""
