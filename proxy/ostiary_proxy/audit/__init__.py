@@ -1,1 +1,1 @@
-"""The audit log: records, the hash chain, checkpoints kept elsewhere, the offline verifier (decisions 16 to 18)."""
+"""The audit log: records, the hash chain, checkpoints kept elsewhere, the offline verifier."""

@@ -15,7 +15,11 @@ class AuditUnavailable(Exception):  # noqa: N818 - a statement
 
 
 class Kind(StrEnum):
-    """What a record is about."""
+    """What a record is about.
+
+    A DECISION with the fact `decision: allow` is written before anything is forwarded and ended by
+    one OUTCOME of the same id. A denial ends itself: DECISION with `decision: deny`, or REFUSAL.
+    """
 
     DECISION = "decision"
     OUTCOME = "outcome"
@@ -34,10 +38,11 @@ class Kind(StrEnum):
 class Record:
     """One thing that happened.
 
-    `id` joins decision and outcome and is shown to the caller. `at` is epoch seconds. `facts` go into the chain as they
-    are: names, reasons, rule references, ids; never a token, code, cookie or secret. `personal` values (e-mail, address,
-    subject) and `arguments` stand behind salted commitments, so that they can be erased without breaking the chain;
-    `arguments` are written as the gateway's argument mode says.
+    `id` joins decision and outcome and is shown to the caller. `at` is epoch seconds. `facts` go
+    into the chain as they are: names, reasons, rule references, ids; never a token, code, cookie or
+    secret. `personal` values (e-mail, address, subject) and `arguments` stand behind salted
+    commitments, so that they can be erased without breaking the chain; `arguments` are written as
+    the gateway's argument mode says.
     """
 
     id: str
@@ -49,7 +54,10 @@ class Record:
 
 
 class AuditLog(Protocol):
-    """Takes records; returning means written (handed to the kernel, or on disk, as the gateway asks)."""
+    """Takes records.
+
+    Returning means written: handed to the kernel, or on disk, as the gateway asks.
+    """
 
     async def write(self, record: Record) -> None:
         """Write `record`; raises AuditUnavailable."""

@@ -1,0 +1,127 @@
+"""From a record to its line in the chain. Pure but for the tokens it remembers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
+from typing import Final
+
+from ostiary_proxy.audit.arguments import Mode, as_written
+from ostiary_proxy.audit.line import GENESIS, Detached, compose
+from ostiary_proxy.audit.record import Record
+from ostiary_proxy.audit.text import escape, tidy_json
+
+__all__ = ["SALT", "START", "Head", "Scribe", "Tokens"]
+
+SALT: Final = 32
+"""Bytes of salt behind each commitment."""
+_REMEMBERED: Final = 4096
+_DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest record of a chain: its sequence number (from 1) and the hash of its line."""
+
+    sequence: int
+    hash: str
+
+
+START: Final = Head(0, GENESIS)
+"""Where a chain begins."""
+
+
+class Tokens:
+    """Makes equal values recognisable across records without showing them.
+
+    A token is a keyed hash; the key changes with every month (UTC), so that what a person did in
+    one month can't be joined to the next by somebody who has the log alone.
+    """
+
+    __slots__ = ("_day", "_keyed_hash", "_known", "_period")
+
+    def __init__(self, keyed_hash: Callable[[str, str], str]) -> None:
+        """`keyed_hash(label, value)` returns a hex HMAC; the label keeps the uses apart."""
+        self._keyed_hash = keyed_hash
+        self._known: dict[tuple[str, str, str], str] = {}
+        self._day = -1
+        self._period = ""
+
+    def token(self, name: str, text: str, at: float) -> str:
+        """Return the token of `text` as the value of `name` in the month of `at`."""
+        key = (self._month(at), name, text)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            digest = self._keyed_hash(f"audit equality {key[0]} {name}", text)
+            found = self._known[key] = f"{key[0]}:{digest[:32]}"
+        return found
+
+    def digest(self, text: str, at: float) -> str:
+        """Return the keyed hash of arguments, whole and not remembered."""
+        month = self._month(at)
+        return f"{month}:{self._keyed_hash(f'audit arguments {month}', text)}"
+
+    def _month(self, at: float) -> str:
+        day = int(at // _DAY)
+        if day != self._day:
+            self._day, self._period = day, datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
+        return self._period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scribe:
+    """Writes lines for one process: `gateway` and `boot` stand in each of them."""
+
+    gateway: str
+    boot: str
+    mode: Mode
+    tokens: Tokens
+    entropy: Callable[[int], bytes]
+
+    def line(self, record: Record, after: Head) -> tuple[bytes, Head]:
+        """Return the line of `record` that follows `after`, and the head it makes.
+
+        Raises TypeError where the record holds what JSON can't.
+        """
+        sequence = after.sequence + 1
+        detached = self._detach(record)
+        commitments = ",".join(f'"{n}":"{value.commitment}"' for n, value in detached.items())
+        body = (
+            f'{{"at":{round(record.at, 6)!r},"boot":"{self.boot}"'
+            f',"commitments":{{{commitments}}},"equal":{self._equal(record)}'
+            f',"facts":{tidy_json(record.facts)},"gateway":{_quoted(self.gateway)}'
+            f',"id":{_quoted(record.id)},"kind":"{record.kind.value}"'
+            f',"previous":"{after.hash}","sequence":{sequence}}}'
+        )
+        raw, digest = compose(body, detached)
+        return raw, Head(sequence, digest)
+
+    def _detach(self, record: Record) -> Mapping[str, Detached]:
+        detached: dict[str, Detached] = {}
+        if record.arguments is not None:
+            text = as_written(
+                record.arguments, self.mode, lambda text: self.tokens.digest(text, record.at)
+            )
+            detached["arguments"] = Detached(salt=self.entropy(SALT), text=text)
+        if record.personal:
+            text = tidy_json(record.personal)
+            detached["personal"] = Detached(salt=self.entropy(SALT), text=text)
+        return detached
+
+    def _equal(self, record: Record) -> str:
+        tokens = (
+            f"{_quoted(name)}:{_quoted(self.tokens.token(name, _plain(value), record.at))}"
+            for name, value in sorted(record.personal.items())
+            if value is not None
+        )
+        return f"{{{','.join(tokens)}}}"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else tidy_json(value)
+
+
+def _quoted(text: str) -> str:
+    return encode_basestring_ascii(escape(text))
