@@ -10,8 +10,9 @@ from pydantic_core import core_schema
 
 from ostiary.decode.fault import Fault, Faulty
 
-__all__ = ["Duration", "Model", "validate"]
+__all__ = ["Duration", "Model", "faults_of", "validate"]
 
+_SHOULD = re.compile(r"^(?:Input|String|Tuple|Dictionary|Value) should ")
 _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$")
 
 
@@ -83,13 +84,21 @@ def validate(model: type[M], value: object) -> M:
     try:
         return model.model_validate(value)
     except pydantic.ValidationError as error:
-        raise Faulty(_faults(error)) from None
+        raise Faulty(faults_of(error)) from None
 
 
-def _faults(error: pydantic.ValidationError) -> list[Fault]:
+def faults_of(error: pydantic.ValidationError) -> list[Fault]:
+    """Return everything that pydantic found wrong, with outside names in the paths."""
+    items = error.errors(include_url=False)
+    faults = [
+        (item["type"], Fault(path=_path(item["loc"]), message=_message(item))) for item in items
+    ]
+    # A list whose items are faulty counts as short of items: said once, at the item.
     return [
-        Fault(path=_path(item["loc"]), message=_message(item))
-        for item in error.errors(include_url=False)
+        fault
+        for kind, fault in faults
+        if kind != "too_short"
+        or not any(other.path.startswith(f"{fault.path}[") for _, other in faults)
     ]
 
 
@@ -106,4 +115,5 @@ def _message(item: Mapping[str, Any]) -> str:
         return "unknown field; remove it or check its spelling"
     if kind == "missing":
         return "required field is missing"
-    return str(item["msg"]).removeprefix("Value error, ")
+    said = _SHOULD.sub("must ", str(item["msg"]).removeprefix("Value error, "))
+    return f"{said}; quote it" if kind == "string_type" else said

@@ -1,0 +1,354 @@
+"""MCPGateway: one proxy fleet, its identity provider and what its operators decide."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from ostiary.crypto.secret import Secret
+from ostiary.decode.model import Duration, Model
+from ostiary.resources.address import check_origin, check_provider_url, is_loopback, split_url
+from ostiary.resources.meta import (
+    Cidr,
+    DnsLabel,
+    ObjectMeta,
+    SecretKeyRef,
+    exactly_one,
+    rules,
+)
+
+__all__ = [
+    "DevProvider", "DevUser", "Listener", "MCPGateway", "MCPGatewaySpec", "NamespacesFrom",
+    "OidcProvider",
+]  # fmt: skip
+
+_LOOPBACK_RULE = (
+    r"self.publicUrl.matches('^http://(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1\\])"
+    r"(:[0-9]+)?$')"
+)
+
+
+class Claims(Model):
+    """Names of ID token claims."""
+
+    groups: str = Field(
+        default="groups",
+        min_length=1,
+        max_length=128,
+        description="Claim that holds the person's groups.",
+    )
+
+
+class OidcProvider(Model):
+    """An OpenID Connect provider."""
+
+    issuer: Annotated[
+        str, Field(min_length=8, max_length=512), AfterValidator(check_provider_url)
+    ] = Field(description="Issuer identifier, exactly as the provider's discovery document has it.")
+    client_id: str = Field(
+        min_length=1, max_length=512, description="Our client id at the provider."
+    )
+    client_secret_ref: SecretKeyRef | None = Field(
+        default=None, description="Our client secret; absent for a public client."
+    )
+    scopes: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...],
+        Field(min_length=1, max_length=32),
+    ] = Field(default=("openid", "profile", "email"), description="Scopes asked for at login.")
+    claims: Claims = Field(default=Claims(), description="Which claims hold what.")
+    ca_bundle_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="PEM certificates that vouch for the provider, instead of the public ones.",
+    )
+
+
+class DevUser(Model):
+    """A person at the development identity provider."""
+
+    username: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$",
+        description="Login name and subject.",
+    )
+    password: Secret = Field(
+        description="Password, in clear: for development only.",
+        json_schema_extra={"minLength": 1, "maxLength": 128},
+    )
+    email: str | None = Field(
+        default=None, min_length=3, max_length=254, description="E-mail; counts as verified."
+    )
+    groups: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
+    ] = Field(default=(), description="Groups of the person.")
+    name: str | None = Field(
+        default=None, min_length=1, max_length=128, description="Full name shown on pages."
+    )
+
+
+class DevProvider(Model):
+    """The development identity provider that `ostiary dev` runs."""
+
+    users: Annotated[tuple[DevUser, ...], Field(min_length=1, max_length=100)] = Field(
+        description="Who can log in.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["username"],
+        },
+    )
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = [user.username for user in self.users]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the username {twice[0]} stands twice")
+        return self
+
+
+class IdentityProvider(Model):
+    """Who logs people in; exactly one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("has(self.oidc) != has(self.dev)", "set exactly one of oidc, dev"))
+    )
+
+    oidc: OidcProvider | None = Field(default=None, description="Any OpenID Connect provider.")
+    dev: DevProvider | None = Field(
+        default=None,
+        description="The development identity provider; only where publicUrl is loopback.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, ("oidc", "dev"))
+        return self
+
+
+class NamespacesFrom(StrEnum):
+    """Namespaces whose routes may use a listener's hosts."""
+
+    SAME = "Same"
+    ALL = "All"
+    SELECTOR = "Selector"
+
+
+class AllowedRoutes(Model):
+    """Who may use a listener's hosts."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "(self.namespaces == 'Selector') == has(self.matchLabels)",
+                "set matchLabels if and only if namespaces is Selector",
+            )
+        )
+    )
+
+    namespaces: NamespacesFrom = Field(
+        default=NamespacesFrom.SAME,
+        description="Same: the gateway's own namespace; All: every one; Selector: by its labels.",
+    )
+    match_labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        description="Labels that the route's namespace must carry.",
+    )
+
+    @model_validator(mode="after")
+    def _iff(self) -> Self:
+        if (self.namespaces is NamespacesFrom.SELECTOR) != (self.match_labels is not None):
+            raise ValueError("set matchLabels if and only if namespaces is Selector")
+        return self
+
+
+class Listener(Model):
+    """A host, or all hosts one label below a domain, and who may use them."""
+
+    name: DnsLabel = Field(description="Unique within the gateway.")
+    hostname: str = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        description="A host, or *.example.com for every host one label below.",
+    )
+    allowed_routes: AllowedRoutes = Field(
+        default=AllowedRoutes(), description="Namespaces whose routes may use these hosts."
+    )
+
+
+class Proxy(Model):
+    """The proxy's Deployment."""
+
+    replicas: int = Field(default=1, ge=1, le=100, description="How many proxies run.")
+
+
+class Storage(Model):
+    """Where grants, accounts and limits are kept."""
+
+    type: Literal["SQLite"] = Field(
+        default="SQLite", description="SQLite: one file, one replica of the proxy."
+    )
+
+
+class Keys(Model):
+    """Signing and sealing keys that are kept outside."""
+
+    secret_ref: SecretKeyRef = Field(
+        description="The key document, so that a gateway created anew keeps its grants."
+    )
+
+
+class Tokens(Model):
+    """Lifetimes of tokens, as durations such as 10m."""
+
+    access_ttl: Duration = Field(
+        default=Duration("10m"), description="Access tokens for clients; 1m to 1h."
+    )
+    refresh_ttl: Duration = Field(
+        default=Duration("720h"), description="Refresh tokens of one grant; 1h to 8760h."
+    )
+    internal_ttl: Duration = Field(
+        default=Duration("60s"), description="Tokens for upstreams, minted per call; 5s to 60s."
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        for name, value, least, most in (
+            ("accessTtl", self.access_ttl, 60, 3600),
+            ("refreshTtl", self.refresh_ttl, 3600, 8760 * 3600),
+            ("internalTtl", self.internal_ttl, 5, 60),
+        ):
+            if not least <= value.seconds <= most:
+                raise ValueError(f"{name} must be between {least} and {most} seconds")
+        return self
+
+
+class Audit(Model):
+    """How the audit log is written."""
+
+    arguments: Literal["Redacted", "Full", "Digest"] = Field(
+        default="Redacted",
+        description="How arguments are recorded: secret-like values masked, in full, as digests.",
+    )
+    durability: Literal["Process", "Disk"] = Field(
+        default="Process",
+        description="When a record counts as written: handed to the kernel, or on disk.",
+    )
+
+
+class Authorization(Model):
+    """What policy must say before anything is allowed."""
+
+    ceiling: Literal["None", "Required"] = Field(
+        default="None",
+        description="Required: gateway and route must both allow; None: one of them is enough.",
+    )
+
+
+class Upstreams(Model):
+    """Addresses outside the cluster that routes may name, beyond public ones."""
+
+    allow: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(
+        default=(), description="Private networks that routes may name."
+    )
+    deny: Annotated[tuple[Cidr, ...], Field(max_length=64)] = Field(
+        default=(), description="Networks that nothing may name."
+    )
+
+
+class Clients(Model):
+    """What MCP clients may do when they register."""
+
+    redirect_uris: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=512)], ...], Field(max_length=32)
+    ] = Field(
+        default=(),
+        description="Redirect URIs allowed besides https and loopback ones, compared exactly.",
+    )
+
+
+class MCPGatewaySpec(Model):
+    """What the platform team wants."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!has(self.identityProvider.dev) || {_LOOPBACK_RULE}",
+                "identityProvider.dev is for a publicUrl on loopback only",
+            ),
+            (
+                "self.storage.type != 'SQLite' || self.proxy.replicas == 1",
+                "SQLite holds one replica: set proxy.replicas to 1",
+            ),
+        )
+    )
+
+    default: bool = Field(
+        default=False, description="Routes without gatewayRef bind here; of two, the oldest wins."
+    )
+    public_url: Annotated[
+        str, Field(min_length=8, max_length=300), AfterValidator(check_origin)
+    ] = Field(
+        description="Origin where people log in and the identity provider calls back; fixed.",
+        json_schema_extra={
+            "pattern": r"^https?://[^/?#@\s]+$",
+            **rules(
+                ("self == oldSelf", "publicUrl can't be changed: stored accounts are sealed for it")
+            ),
+        },
+    )
+    listeners: Annotated[tuple[Listener, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="Hosts of routes, and who may use them; absent: publicUrl's, this namespace.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
+    identity_provider: IdentityProvider = Field(description="Who logs people in.")
+    proxy: Proxy = Field(default=Proxy(), description="The proxy's Deployment.")
+    storage: Storage = Field(
+        default=Storage(), description="Where grants, accounts and limits are kept."
+    )
+    keys: Keys | None = Field(
+        default=None, description="Keys from outside; absent: generated once and kept."
+    )
+    tokens: Tokens = Field(default=Tokens(), description="Lifetimes of tokens.")
+    audit: Audit = Field(default=Audit(), description="How the audit log is written.")
+    authorization: Authorization = Field(
+        default=Authorization(), description="What policy must say before anything is allowed."
+    )
+    upstreams: Upstreams = Field(
+        default=Upstreams(), description="Addresses outside the cluster that routes may name."
+    )
+    clients: Clients = Field(
+        default=Clients(), description="What MCP clients may do when they register."
+    )
+    trusted_proxies: Annotated[tuple[Cidr, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="Networks of load balancers whose X-Forwarded-For is believed.",
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Say whether the gateway serves this machine only: development."""
+        return is_loopback(split_url(self.public_url).hostname)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.identity_provider.dev is not None and not self.loopback:
+            raise ValueError("identityProvider.dev is for a publicUrl on loopback only")
+        if self.proxy.replicas != 1:
+            raise ValueError("SQLite holds one replica: set proxy.replicas to 1")
+        names = [listener.name for listener in self.listeners]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the listener {twice[0]} stands twice")
+        return self
+
+
+class MCPGateway(Model):
+    """A gateway as it was read."""
+
+    metadata: ObjectMeta
+    spec: MCPGatewaySpec
