@@ -1,0 +1,38 @@
+"""What every step of the authorization server shares: configuration, keys, store, log, clock."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ostiary.config.document import Config
+from ostiary.crypto.rings import Rings
+from ostiary.crypto.seal import Entropy
+from ostiary_proxy.audit.record import AuditLog
+from ostiary_proxy.store.port import Store
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """`clock` gives epoch seconds; `new_id` the ids of audit records and tokens."""
+
+    config: Config
+    rings: Rings
+    store: Store
+    log: AuditLog
+    clock: Callable[[], float]
+    entropy: Entropy
+    new_id: Callable[[], str]
+
+    def random(self) -> str:
+        """Return 256 unpredictable bits as 43 characters that are safe in URLs and cookies."""
+        return base64.urlsafe_b64encode(self.entropy(32)).rstrip(b"=").decode()
+
+    def hashed(self, label: str, value: str) -> str:
+        """Return the keyed hash under which a secret `value` is stored."""
+        return self.rings.seal.keyed_hash(label, value)
+
+    def hashes(self, label: str, value: str) -> tuple[str, ...]:
+        """Return that hash under every key: rows written before a rotation are found too."""
+        return self.rings.seal.keyed_hashes(label, value)
