@@ -1,1 +1,4 @@
-"""The policy engine: rules are compiled once at reload, evaluated on every message; see docs/concepts/policy.md."""
+"""The policy engine: rules are compiled once at reload, evaluated on every message.
+
+See docs/concepts/policy.md.
+"""

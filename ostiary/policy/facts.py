@@ -1,4 +1,7 @@
-"""What a decision is made on. A fact is known or it is `UNKNOWN`; nothing is defaulted (trust rule 8)."""
+"""What a decision is made on.
+
+A fact is known or it is `UNKNOWN`; nothing is defaulted (trust rule 8).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +31,10 @@ class Unknown(Enum):
 
 
 class Deferred(Enum):
-    """The type of `DEFERRED`: the fact will be known when the item is called, not while a list is filtered."""
+    """The type of `DEFERRED`.
+
+    The fact will be known when the item is called, not while a list is filtered.
+    """
 
     DEFERRED = "deferred"
 
@@ -51,9 +57,9 @@ class Kind(StrEnum):
 class Subject:
     """The subject of one message.
 
-    `method` is the MCP method. `name` is the tool or prompt name, the resource URI, or, for a server request, one of
-    `ServerRequest`; empty for housekeeping. `arguments` are the call's arguments, DEFERRED while a list is filtered,
-    UNKNOWN where the message has none to read.
+    `method` is the MCP method. `name` is the tool or prompt name, the resource URI, or, for a
+    server request, one of `ServerRequest`; empty for housekeeping. `arguments` are the call's
+    arguments, DEFERRED while a list is filtered, UNKNOWN where the message has none to read.
     """
 
     kind: Kind
@@ -66,7 +72,8 @@ class Subject:
 class Caller:
     """Who asks: the person as the identity provider told us, and the client as we registered it.
 
-    A person is (issuer, subject). `email` is None unless verified. `client_host` is None unless verified.
+    A person is (issuer, subject). `email` is None unless verified, `groups` where the provider sent
+    no such claim. `client_host` is None unless verified.
     `login_source` is the address of the person's browser at login; `auth_time` is epoch seconds.
     """
 
@@ -74,7 +81,7 @@ class Caller:
     subject: str
     client_id: str
     email: str | None = None
-    groups: frozenset[str] = frozenset()
+    groups: frozenset[str] | None = frozenset()
     claims: Mapping[str, Json] = field(default_factory=dict)
     client_host: str | None = None
     auth_time: float | None = None

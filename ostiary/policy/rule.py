@@ -1,4 +1,7 @@
-"""A rule as people write it; the same model stands in MCPPolicy and in the bundle, so both read alike."""
+"""A rule as people write it.
+
+The same model stands in MCPPolicy and in the bundle, so both read alike.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,9 +11,21 @@ from pydantic import Field
 from ostiary.decode.model import Duration, Model
 
 __all__ = [
-    "Effect", "Match", "Mode", "RateKey", "RateLimit", "Redact", "RedactIn", "RouteSelector", "Rule", "ServerRequest",
-    "Transform", "When", "Where", "Who",
-]  # fmt: skip
+    "Effect",
+    "Match",
+    "Mode",
+    "RateKey",
+    "RateLimit",
+    "Redact",
+    "RedactIn",
+    "RouteSelector",
+    "Rule",
+    "ServerRequest",
+    "Transform",
+    "When",
+    "Where",
+    "Who",
+]
 
 Pattern = Annotated[str, Field(min_length=1, max_length=256)]
 Patterns = Annotated[tuple[Pattern, ...], Field(max_length=64)]
@@ -57,7 +72,10 @@ class RedactIn(StrEnum):
 
 
 class RouteSelector(Model):
-    """Which routes of a gateway a rule covers; absent fields match every route, present ones must all match."""
+    """Which routes of a gateway a rule covers.
+
+    Absent fields match every route, present ones must all match.
+    """
 
     namespaces: Patterns | None = Field(
         default=None, description="Namespaces of the routes, exact or glob."
@@ -69,7 +87,11 @@ class RouteSelector(Model):
 
 
 class Match(Model):
-    """What is asked. Kinds (tools, prompts, resources, server) are OR-ed, other fields AND-ed; an empty list matches nothing."""
+    """What is asked.
+
+    Kinds (tools, prompts, resources, server) are OR-ed, other fields AND-ed; an empty list matches
+    nothing.
+    """
 
     methods: Patterns | None = Field(
         default=None, description="MCP methods, exact or glob, such as `tools/*`."
@@ -85,7 +107,8 @@ class Match(Model):
     )
     server: Annotated[tuple[ServerRequest, ...], Field(max_length=4)] | None = Field(
         default=None,
-        description="Requests that the server may send to the client; an Allow covers none unless named.",
+        description="Requests that the server may send to the client; an Allow covers none "
+        "unless named.",
     )
     routes: RouteSelector | None = Field(
         default=None, description="Narrows a policy on a gateway to some routes."
@@ -100,7 +123,8 @@ class Who(Model):
     )
     users: Patterns | None = Field(
         default=None,
-        description="E-mail (if the identity provider verified it) or subject of the person, exact or glob.",
+        description="E-mail (if the identity provider verified it) or subject of the person, "
+        "exact or glob.",
     )
     clients: Patterns | None = Field(
         default=None,
@@ -127,7 +151,8 @@ class When(Model):
     )
     hours: Annotated[tuple[str, ...], Field(max_length=16)] | None = Field(
         default=None,
-        description="Quoted ranges such as '09:00-17:30'; the end is not included; a range may pass midnight.",
+        description="Quoted ranges such as '09:00-17:30'; the end is not included; a range may "
+        "pass midnight.",
     )
     not_before: str | None = Field(
         default=None, max_length=40, description="RFC 3339 time before which it is false."
@@ -156,7 +181,10 @@ class RateLimit(Model):
 
 
 class Redact(Model):
-    """One redaction: text found by `pattern` (RE2) or values at `paths` are replaced; one of the two is required."""
+    """One redaction: text found by `pattern` (RE2) or values at `paths` are replaced.
+
+    One of the two is required.
+    """
 
     in_: RedactIn = Field(
         default=RedactIn.RESULT, alias="in", description="The call's arguments or its result."
@@ -171,7 +199,8 @@ class Redact(Model):
         | None
     ) = Field(
         default=None,
-        description="Dotted paths into arguments or structuredContent; `*` stands for any one member or item.",
+        description="Dotted paths into arguments or structuredContent; `*` stands for any one "
+        "member or item.",
     )
     replacement: str = Field(
         default="[redacted]", max_length=64, description="What stands there instead."

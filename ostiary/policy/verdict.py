@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ostiary.policy.rule import Redact
+from ostiary.policy.redact import Redaction
 
 __all__ = ["Charge", "ClauseValue", "Reason", "RuleRef", "RuleTrace", "Verdict"]
 
@@ -41,7 +41,10 @@ class RuleRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
-    """How one rule came out: the value of each clause that was written (`match`, `who`, `when`, `where`, `condition`)."""
+    """How one rule came out.
+
+    The value of each clause that was written (`match`, `who`, `when`, `where`, `condition`).
+    """
 
     ref: RuleRef
     effect: str
@@ -51,7 +54,10 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One rate limit that binds this message: `key` names the bucket, `requests` per `per` seconds, taken all or none."""
+    """One rate limit that binds this message.
+
+    `key` names the bucket, `requests` per `per` seconds, taken all or none.
+    """
 
     key: str
     requests: int
@@ -64,8 +70,9 @@ class Charge:
 class Verdict:
     """The outcome of one evaluation (policy.md 5, 15).
 
-    `rule` is the deciding rule where one decided; `message` its text for the caller. `would` lists what Audit rules
-    would have done; `traces` the enforced rules that were not plainly false; `unknowns` the rules with an unknown clause.
+    `rule` is the deciding rule where one decided; `message` its text for the caller. `would` lists
+    what Audit rules would have done; `traces` the enforced rules that were not plainly false;
+    `unknowns` the rules with an unknown clause.
     """
 
     allowed: bool
@@ -73,7 +80,7 @@ class Verdict:
     rule: RuleRef | None = None
     message: str | None = None
     charges: tuple[Charge, ...] = ()
-    redactions: tuple[Redact, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
     traces: tuple[RuleTrace, ...] = ()
     would: tuple[RuleTrace, ...] = ()
     unknowns: tuple[RuleRef, ...] = field(default=())
