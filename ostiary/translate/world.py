@@ -1,0 +1,116 @@
+"""The World: everything that translation looks at, as values; secrets by name and version only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ostiary.decode.yaml_documents import Plain
+from ostiary.resources.inputs import ReferenceGrantInput
+from ostiary.resources.manifest import Kind, Manifest
+
+__all__ = [
+    "DevIdentity", "History", "Observed", "Platform", "ProxyFault", "Reported", "SecretFacts",
+    "ServiceFacts", "World",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretFacts:
+    """A Secret without its values: key → a version that differs wherever the value may."""
+
+    namespace: str
+    name: str
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFacts:
+    """A Service. `type` as Kubernetes has it; `addresses` are its cluster IPs."""
+
+    namespace: str
+    name: str
+    type: str = "ClusterIP"
+    ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevIdentity:
+    """The development identity provider that runs beside the proxy: an issuer and our client id."""
+
+    issuer: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Facts of where Ostiary runs.
+
+    `dev_identity` is None where no development provider runs: gateways that ask for one are then
+    not accepted. `public_urls` replaces a gateway's publicUrl (key `namespace/name`): `ostiary dev`
+    takes a free port.
+    """
+
+    dev_identity: DevIdentity | None = None
+    public_urls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The objects as they came, and the platform's facts. Order never matters.
+
+    `namespaces` maps a namespace to its labels. `services_known` says that `services` is complete,
+    so that a Service that is not there does not exist.
+    """
+
+    manifests: tuple[Manifest, ...]
+    secrets: tuple[SecretFacts, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    services: tuple[ServiceFacts, ...] = ()
+    grants: tuple[ReferenceGrantInput, ...] = ()
+    services_known: bool = False
+    platform: Platform = Platform()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyFault:
+    """What a proxy could not serve of its bundle: a route or policy by key, and why."""
+
+    kind: Kind
+    key: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What one proxy says of itself."""
+
+    proxy: str
+    ready: bool
+    revision: int
+    faults: tuple[ProxyFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What was rendered last for one gateway.
+
+    `since` maps `Kind/namespace/name` to the digest that was rendered and the revision at which it
+    became so: what Programmed is measured by.
+    """
+
+    revision: int
+    digest: str
+    since: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What came back: proxies and last renderings by gateway, last statuses by object.
+
+    Keys of `proxies` and `history` are `namespace/name` of the gateway, of `statuses`
+    `Kind/namespace/name`.
+    """
+
+    proxies: Mapping[str, tuple[Reported, ...]] = field(default_factory=dict)
+    history: Mapping[str, History] = field(default_factory=dict)
+    statuses: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
