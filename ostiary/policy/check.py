@@ -1,11 +1,11 @@
-"""Compiling: rules as written become a `PolicySet`, or every fault in them at once."""
+"""Compiling: rules as written become a `CompiledPolicy`, or every fault in them at once."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from ostiary.decode.fault import Fault, Faulty
 from ostiary.policy.clause import clauses_of, compile_routes
-from ostiary.policy.compiled import Attached, CompiledRule, Limit, PolicySet
+from ostiary.policy.compiled import Attached, CompiledPolicy, CompiledRule, Limit
 from ostiary.policy.facts import UNKNOWN, Facts
 from ostiary.policy.globs import Names
 from ostiary.policy.redact import compile_redaction
@@ -13,7 +13,7 @@ from ostiary.policy.rule import Effect, Match, Mode, RateKey, RateLimit, Rule
 from ostiary.policy.verdict import RuleRef
 from ostiary.policy.window import compile_window
 
-__all__ = ["MAX_RULES", "check", "policy_set"]
+__all__ = ["MAX_RULES", "check", "compile_policy"]
 
 MAX_RULES = 64
 
@@ -27,21 +27,11 @@ def check(rules: Sequence[Rule], path: str = "spec.rules") -> None:
         raise Faulty(faults)
 
 
-def policy_set(policies: Iterable[Attached], *, ceiling: bool) -> PolicySet:
-    """Return the compiled policies of one route; raises Faulty where a rule does not compile."""
-    attached = sorted(policies, key=lambda policy: policy.key)
-    rules = []
-    for policy in attached:
-        check(policy.rules, policy.key)
-        rules += [_compile(policy, rule) for rule in sorted(policy.rules, key=lambda r: r.name)]
-    enforced = [rule for rule in rules if rule.enforced]
-    return PolicySet(
-        attached=bool(attached),
-        ceiling=ceiling,
-        allows=tuple(rule for rule in enforced if rule.effect is Effect.ALLOW),
-        denies=tuple(rule for rule in enforced if rule.effect is Effect.DENY),
-        audits=tuple(rule for rule in rules if not rule.enforced),
-    )
+def compile_policy(policy: Attached) -> CompiledPolicy:
+    """Return the rules of one policy, lowered; raises Faulty where one does not compile."""
+    check(policy.rules, policy.key)
+    rules = sorted(policy.rules, key=lambda rule: rule.name)
+    return CompiledPolicy(key=policy.key, rules=tuple(_compile(policy, rule) for rule in rules))
 
 
 def _listing(rules: Sequence[Rule], path: str) -> Iterable[Fault]:

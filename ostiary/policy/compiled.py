@@ -1,6 +1,6 @@
 """Rules after compilation: what a proxy holds for one route, built at reload and never again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from ostiary.policy.rule import Effect, Mode, Rule
 from ostiary.policy.verdict import RuleRef
 from ostiary.policy.window import Window
 
-__all__ = ["Attached", "CompiledRule", "Limit", "PolicySet"]
+__all__ = ["Attached", "CompiledPolicy", "CompiledRule", "Limit", "PolicySet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,14 @@ class Attached(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledPolicy:
+    """One policy's rules in order of name; shared by every route that it is attached to."""
+
+    key: str
+    rules: tuple[CompiledRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
     """Everything that decides on one route.
 
@@ -77,6 +85,20 @@ class PolicySet:
     allows: tuple[CompiledRule, ...]
     denies: tuple[CompiledRule, ...]
     audits: tuple[CompiledRule, ...]
+
+    @classmethod
+    def of(cls, policies: Iterable[CompiledPolicy], *, ceiling: bool) -> "PolicySet":
+        """Return what decides on a route that `policies` are attached to, whatever their order."""
+        attached = sorted(policies, key=lambda policy: policy.key)
+        rules = [rule for policy in attached for rule in policy.rules]
+        enforced = [rule for rule in rules if rule.enforced]
+        return cls(
+            attached=bool(attached),
+            ceiling=ceiling,
+            allows=tuple(rule for rule in enforced if rule.effect is Effect.ALLOW),
+            denies=tuple(rule for rule in enforced if rule.effect is Effect.DENY),
+            audits=tuple(rule for rule in rules if not rule.enforced),
+        )
 
     def patterns(self) -> tuple[str, ...]:
         """Return what the Allow rules name, as people read it: for the consent page."""
