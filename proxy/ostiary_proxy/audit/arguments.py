@@ -8,6 +8,7 @@ Digest writes a keyed hash: equal arguments can be found, guessed ones can't be 
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 from ostiary.decode.strict_json import Json
@@ -53,19 +54,23 @@ def redact(value: Json, *, depth: int = 0) -> Json:
 
 
 def _redact_text(text: str) -> str:
-    if looks_secret(text):
-        return f"[secret of {len(text)} characters]"
-    return f"[text of {len(text)} characters]" if len(text) > LONGEST_TEXT else escape(text)
+    if len(text) > LONGEST_TEXT:
+        return f"[text of {len(text)} characters]"
+    return f"[secret of {len(text)} characters]" if looks_secret(text) else escape(text)
+
+
+@lru_cache(maxsize=2048)
+def _redact_name(name: str) -> tuple[str, bool]:
+    """Return the member name as shown, and whether it says that its value is a secret."""
+    return _redact_text(name), _NAMES.search(name) is not None
 
 
 def _redact_object(value: dict[str, Json], depth: int) -> dict[str, Json]:
     kept: dict[str, Json] = {}
     for name, item in list(value.items())[:_MOST]:
-        shown = _redact_text(name)
-        if _NAMES.search(name) and item is not None and not isinstance(item, bool):
-            kept[shown] = "[secret]"
-        else:
-            kept[shown] = redact(item, depth=depth + 1)
+        shown, secret = _redact_name(name)
+        hidden = secret and item is not None and not isinstance(item, bool)
+        kept[shown] = "[secret]" if hidden else redact(item, depth=depth + 1)
     if len(value) > _MOST:
         kept["[note]"] = f"[{len(value) - _MOST} more members]"
     return kept

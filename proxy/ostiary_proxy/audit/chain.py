@@ -120,7 +120,7 @@ class Scribe:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else tidy_json(value)
+    return value if isinstance(value, str) and value.isascii() else tidy_json(value)
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,123 @@
+"""Strangers who are refused again and again can't fill the disk (security decision 16)."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit_parts import NOW, Place, counting_entropy
+from ostiary_proxy.audit.quota import RefusalQuota
+from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
+
+
+class Kept:
+    """A log in memory that can be full."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.full = False
+
+    async def write(self, record: Record) -> None:
+        if self.full:
+            raise AuditUnavailable("full")
+        self.records.append(record)
+
+
+def refusal(code: str = "NoToken") -> Record:
+    return Record(id="r", kind=Kind.REFUSAL, at=NOW, facts={"code": code})
+
+
+def quota(log: Any) -> RefusalQuota:
+    return RefusalQuota(log, clock=lambda: NOW, entropy=counting_entropy())
+
+
+async def test_beyond_ten_a_minute_a_source_is_only_counted() -> None:
+    log = Kept()
+    limited = quota(log)
+    for _ in range(500):
+        await limited.write(refusal(), ip_address("203.0.113.7"))
+    for _ in range(3):
+        await limited.write(refusal("InvalidToken"), ip_address("203.0.113.8"))
+    assert len(log.records) == 13
+
+    await limited.close()
+
+    summary = log.records[-1]
+    assert (summary.facts, summary.personal) == (
+        {"event": "refusals-counted", "refused": 490, "codes": {"NoToken": 490}, "sources": 1},
+        {"sources": {"203.0.113.7": 490}},
+    )
+
+
+async def test_many_sources_together_are_bounded_too() -> None:
+    log = Kept()
+    limited = quota(log)
+    for n in range(20_000):
+        await limited.write(refusal(), ip_address(0x0A000000 + n))
+    await limited.close()
+
+    assert len(log.records) == 301
+    summary = log.records[-1]
+    assert summary.facts["refused"] == 19_700
+    assert len(summary.personal["sources"]) == 50  # type: ignore[arg-type]  # a mapping
+
+
+async def test_one_ipv6_network_is_one_source() -> None:
+    log = Kept()
+    limited = quota(log)
+    for n in range(100):
+        await limited.write(refusal(), ip_address(f"2001:db8::{n:x}"))
+    await limited.close()
+
+    assert len(log.records) == 11
+    assert log.records[-1].personal == {"sources": {"2001:db8::/64": 90}}
+
+
+async def test_the_next_minute_has_a_quota_of_its_own() -> None:
+    log = Kept()
+    limited = quota(log)
+    for _ in range(2):
+        for _ in range(11):
+            await limited.write(refusal(), ip_address("203.0.113.7"))
+        await limited.flush()
+    await limited.close()
+
+    assert [record.facts.get("refused") for record in log.records].count(1) == 2
+    assert len(log.records) == 22
+
+
+async def test_counts_that_could_not_be_written_stand_in_the_next_summary() -> None:
+    log = Kept()
+    limited = quota(log)
+    for _ in range(15):
+        await limited.write(refusal(), ip_address("203.0.113.7"))
+    log.full = True
+    with pytest.raises(AuditUnavailable):
+        await limited.flush()
+    log.full = False
+    await limited.close()
+
+    assert log.records[-1].facts["refused"] == 5
+
+
+async def test_a_refusal_under_the_quota_that_can_not_be_written_is_told() -> None:
+    log = Kept()
+    log.full = True
+    limited = quota(log)
+
+    with pytest.raises(AuditUnavailable):
+        await limited.write(refusal(), ip_address("203.0.113.7"))
+    await limited.close()
+
+
+async def test_a_flood_costs_the_disk_a_few_kilobytes(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    async with place.open() as log:
+        limited = quota(log)
+        for n in range(5000):
+            await limited.write(refusal(), ip_address(0x0A000000 + n % 40))
+        await limited.close()
+
+    assert len(place.raw_lines()) <= 303
+    assert place.verify().exit_code == 0
