@@ -1,10 +1,10 @@
 """What the pipeline awaits from its neighbours; runtime joins them."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from ostiary.config.document import Route
 from ostiary_proxy.identity import Presented
+from ostiary_proxy.upstream.calls import UpstreamCall
 from ostiary_proxy.wire import Headers
 
 __all__ = ["Authority", "Credentials", "UpstreamCall"]
@@ -19,27 +19,6 @@ class Authority(Protocol):
         Raises Refused: InvalidToken (any defect, another audience, a revoked grant),
         StoreUnavailable.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamCall:
-    """One forward that needs a credential: for whom, for what, over which bytes (decision 6).
-
-    `http_method` is POST, GET or DELETE; `method`, `name` and `rpc_id` are the JSON-RPC ones where
-    there are any; `txn` is the audit record's id; `session` a keyed hash of the MCP session id,
-    never the id.
-    """
-
-    route: Route
-    presented: Presented
-    http_method: str
-    body: bytes
-    txn: str
-    now: float
-    method: str | None = None
-    name: str | None = None
-    rpc_id: int | str | None = None
-    session: str | None = None
 
 
 class Credentials(Protocol):
