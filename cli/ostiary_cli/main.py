@@ -16,7 +16,10 @@ __all__ = ["SUBCOMMANDS", "main"]
 
 SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("check", "Say what is wrong with the YAML in a folder, and how to mend it."),
+    "connect": ("connect", "Print what to paste into an MCP client to use a route."),
+    "demo": ("demo.run", "Watch an agent log in, consent, call tools and be refused."),
     "import": ("import_pomerium", "Turn another proxy's configuration into Ostiary's kinds."),
+    "login": ("login", "Log in at a route as an MCP client would; print the access token."),
     "render": ("render", "Print what a cluster would get from the YAML in a folder."),
 }
 """Name of a subcommand → its module and its line in `ostiary --help`."""

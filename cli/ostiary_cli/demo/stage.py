@@ -1,0 +1,132 @@
+"""The demo's parts on loopback: pretend GitHub, shared files, `ostiary dev` on the samples."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ostiary_cli.dev.children import Child
+
+__all__ = ["SAMPLES", "Stage", "hours_around", "set_stage"]
+
+SAMPLES: Final = Path(__file__).parent / "samples"
+_GATEWAY: Final = "127.0.0.1:7100"
+_GITHUB: Final = "127.0.0.1:7101"
+_FILES: Final = "127.0.0.1:7102"
+_WINDOW: Final = '"02:00-04:00"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The running parts: `folder` holds everything, `config` the YAML that is watched."""
+
+    folder: Path
+    config: Path
+    ready: Mapping[str, Any]
+    window: str
+
+    def url(self, route: str) -> str:
+        """Return the URL of a route of the samples."""
+        return next(str(found["url"]) for found in self.ready["routes"] if found["name"] == route)
+
+    @property
+    def policy(self) -> Path:
+        """Return the file that the security team edits."""
+        return self.config / "policy.yaml"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder that `ostiary dev` was given for its state."""
+        return self.folder / "state"
+
+    @property
+    def keys(self) -> Path:
+        """Return the folder that `ostiary dev` was given for its keys."""
+        return self.folder / "keys"
+
+    @property
+    def github_tokens(self) -> tuple[str, ...]:
+        """Return every access and refresh token that the pretend GitHub has issued."""
+        return tuple((self.folder / "github-issued").read_text().split())
+
+
+@asynccontextmanager
+async def set_stage(folder: Path) -> AsyncIterator[Stage]:
+    """Yield the running parts; they end with the context. Raises ChildFailed."""
+    addresses = {place: _free(place) for place in (_GATEWAY, _GITHUB, _FILES)}
+    window = hours_around(datetime.now(UTC), holds=False)
+    config = folder / "config"
+    _copy_samples(config, addresses, window)
+    os.environ["PRETEND_GITHUB_CLIENT_SECRET"] = secrets.token_urlsafe(24)
+    async with AsyncExitStack() as running:
+        await asyncio.gather(
+            _start(running, folder, "github", _github(folder, addresses)),
+            _start(running, folder, "files", ["--listen", addresses[_FILES]]),
+        )
+        ready = await _start(running, folder, "dev", _dev(folder, config, addresses[_GATEWAY]))
+        yield Stage(folder=folder, config=config, ready=ready, window=window)
+
+
+def hours_around(now: datetime, *, holds: bool) -> str:
+    """Return two hours in UTC, as policies write them, that hold `now` or begin later."""
+    start = now + timedelta(hours=-1 if holds else 2)
+    return f"{start:%H:%M}-{start + timedelta(hours=2):%H:%M}"
+
+
+async def _start(
+    running: AsyncExitStack, folder: Path, name: str, arguments: list[str]
+) -> Mapping[str, Any]:
+    module = ["ostiary_cli.main", "dev"] if name == "dev" else [f"ostiary_cli.demo.{name}"]
+    ready = folder / f"{name}-ready.json"
+    child, said = await Child.start(
+        name,
+        ["-m", *module, *arguments, "--ready-file", str(ready)],
+        log=folder / "logs" / f"{name}.log",
+        ready=ready,
+    )
+    running.push_async_callback(child.stop)
+    return said
+
+
+def _github(folder: Path, addresses: Mapping[str, str]) -> list[str]:
+    callback = f"http://{addresses[_GATEWAY]}/account/callback"
+    return [
+        *("--listen", addresses[_GITHUB], "--redirect-uri", callback),
+        *("--client-id", "ostiary-demo", "--issued-file", str(folder / "github-issued")),
+    ]
+
+
+def _dev(folder: Path, config: Path, listen: str) -> list[str]:
+    return [
+        *("-f", str(config), "--listen", listen),
+        *("--state", str(folder / "state"), "--keys", str(folder / "keys")),
+    ]
+
+
+def _copy_samples(config: Path, addresses: Mapping[str, str], window: str) -> None:
+    config.mkdir(parents=True)
+    for sample in sorted(SAMPLES.glob("*.yaml")):
+        text = sample.read_text()
+        for place, address in addresses.items():
+            text = text.replace(place, address)
+        (config / sample.name).write_text(text.replace(_WINDOW, f'"{window}"'))
+
+
+def _free(place: str) -> str:
+    """Return `place` if its port is free, else the same host with a port that is."""
+    host, _, port = place.rpartition(":")
+    for wanted in (int(port), 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, wanted))
+            except OSError:
+                continue
+            return f"{host}:{probe.getsockname()[1]}"
+    raise OSError(f"no free port on {host}")
