@@ -1,4 +1,4 @@
-"""Authorization codes: bound to all that was asked, redeemed once, deadly when replayed (rule 84)."""
+"""Authorization codes: bound to all that was asked, redeemed once (rule 84)."""
 
 import base64
 import hashlib

@@ -15,7 +15,7 @@ __all__ = ["Context"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`clock` gives epoch seconds; `new_id` the ids of audit records and tokens."""
+    """`clock` gives epoch seconds, `new_id` ids of records; `log` keeps strangers under a quota."""
 
     config: Config
     rings: Rings

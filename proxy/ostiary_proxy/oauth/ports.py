@@ -14,6 +14,12 @@ class Connecting(Protocol):
     async def needed(self, route: Route, person: Person) -> bool:
         """Say whether `route` needs an account of `person` that is missing or dead."""
 
+    def opened(self, issuer: str, query: list[tuple[str, str]], *, person: Person) -> Route:
+        """Return the route of the link in a call's error, opened at `issuer` by `person`.
+
+        Raises Refused: FlowEnded for a link that leads nowhere, OtherPerson for somebody else's.
+        """
+
     async def start(self, route: Route, person: Person, *, browser: str, back: str) -> str:
         """Remember the flight and return the third party's authorization URL for the browser.
 

@@ -19,7 +19,7 @@ from ostiary_proxy.oauth.trail import note
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Incoming, Reply
 
-__all__ = ["Asked", "parse", "register"]
+__all__ = ["Asked", "is_hosted", "parse", "register"]
 
 LIMIT: Final = 8 * 1024
 _URIS: Final = 10
@@ -40,10 +40,11 @@ class Asked:
     @property
     def hosted(self) -> bool:
         """Say whether every redirect URI is a callback of a known hosted client."""
-        return all(_is_hosted(uri) for uri in self.redirect_uris)
+        return all(is_hosted(uri) for uri in self.redirect_uris)
 
 
-def _is_hosted(uri: str) -> bool:
+def is_hosted(uri: str) -> bool:
+    """Say whether `uri` is a callback of a known hosted client."""
     return any(uri == known or (known.endswith("/") and uri.startswith(known)) for known in HOSTED)
 
 

@@ -155,7 +155,7 @@ async def _turn(asking: _Asking, gid: str, presented: str) -> Reply:
 
 
 async def _check_alive(asking: _Asking, row: GrantRow) -> None:
-    """A revoked grant, a cut-off person or client: nothing is refreshed (decision 15)."""
+    """Refuse to refresh a revoked grant, a cut-off person or client (security decision 15)."""
     if row.revoked is not None:
         raise Refused("InvalidGrant", detail=f"revoked: {row.revoked}")
     person = row.person.person()

@@ -6,9 +6,10 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.record import Kind, Record
 from ostiary_proxy.identity import Person
 from ostiary_proxy.oauth.context import Context
-from ostiary_proxy.wire import Address
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.wire import Address, Incoming
 
-__all__ = ["note"]
+__all__ = ["note", "note_refusal"]
 
 
 async def note(
@@ -30,6 +31,28 @@ async def note(
         at=context.clock(),
         facts={"event": event, **facts},
         personal=_personal(person, source),
+    )
+    await context.log.write(record)
+    return record.id
+
+
+async def note_refusal(
+    context: Context, refused: Refused, request: Incoming, facts: Mapping[str, Json]
+) -> str:
+    """Write or count a refusal of somebody whom we may not know; raises AuditUnavailable."""
+    record = Record(
+        id=context.new_id(),
+        kind=Kind.REFUSAL,
+        at=context.clock(),
+        facts={
+            "event": "oauth-refused",
+            "issuer": request.origin,
+            "path": request.path,
+            "code": refused.code,
+            "detail": refused.detail,
+            **facts,
+        },
+        personal=_personal(None, request.source),
     )
     await context.log.write(record)
     return record.id
