@@ -24,8 +24,9 @@ class Kept:
         self.records.append(record)
 
 
-def refusal(code: str = "NoToken") -> Record:
-    return Record(id="r", kind=Kind.REFUSAL, at=NOW, facts={"code": code})
+def refusal(source: str | int, code: str = "NoToken") -> Record:
+    personal: dict[str, Any] = {"source": str(ip_address(source))}
+    return Record(id="r", kind=Kind.REFUSAL, at=NOW, facts={"code": code}, personal=personal)
 
 
 def quota(log: Any) -> RefusalQuota:
@@ -36,9 +37,9 @@ async def test_beyond_ten_a_minute_a_source_is_only_counted() -> None:
     log = Kept()
     limited = quota(log)
     for _ in range(500):
-        await limited.write(refusal(), ip_address("203.0.113.7"))
+        await limited.write(refusal("203.0.113.7"))
     for _ in range(3):
-        await limited.write(refusal("InvalidToken"), ip_address("203.0.113.8"))
+        await limited.write(refusal("203.0.113.8", "InvalidToken"))
     assert len(log.records) == 13
 
     await limited.close()
@@ -54,7 +55,7 @@ async def test_many_sources_together_are_bounded_too() -> None:
     log = Kept()
     limited = quota(log)
     for n in range(20_000):
-        await limited.write(refusal(), ip_address(0x0A000000 + n))
+        await limited.write(refusal(0x0A000000 + n))
     await limited.close()
 
     assert len(log.records) == 301
@@ -67,7 +68,7 @@ async def test_one_ipv6_network_is_one_source() -> None:
     log = Kept()
     limited = quota(log)
     for n in range(100):
-        await limited.write(refusal(), ip_address(f"2001:db8::{n:x}"))
+        await limited.write(refusal(f"2001:db8::{n:x}"))
     await limited.close()
 
     assert len(log.records) == 11
@@ -79,7 +80,7 @@ async def test_the_next_minute_has_a_quota_of_its_own() -> None:
     limited = quota(log)
     for _ in range(2):
         for _ in range(11):
-            await limited.write(refusal(), ip_address("203.0.113.7"))
+            await limited.write(refusal("203.0.113.7"))
         await limited.flush()
     await limited.close()
 
@@ -91,7 +92,7 @@ async def test_counts_that_could_not_be_written_stand_in_the_next_summary() -> N
     log = Kept()
     limited = quota(log)
     for _ in range(15):
-        await limited.write(refusal(), ip_address("203.0.113.7"))
+        await limited.write(refusal("203.0.113.7"))
     log.full = True
     with pytest.raises(AuditUnavailable):
         await limited.flush()
@@ -101,13 +102,36 @@ async def test_counts_that_could_not_be_written_stand_in_the_next_summary() -> N
     assert log.records[-1].facts["refused"] == 5
 
 
+async def test_who_has_a_grant_is_recorded_each_time() -> None:
+    log = Kept()
+    limited = quota(log)
+    facts: dict[str, Any] = {"code": "InvalidParams", "gid": "g1"}
+    for kind in (Kind.REFUSAL, Kind.DECISION):
+        for _ in range(400):
+            await limited.write(Record(id="r", kind=kind, at=NOW, facts=facts))
+    await limited.close()
+
+    assert len(log.records) == 800
+
+
+async def test_a_refusal_without_a_source_counts_as_one_unknown_source() -> None:
+    log = Kept()
+    limited = quota(log)
+    for n in range(20):
+        personal: dict[str, Any] = {} if n % 2 else {"source": "not an address"}
+        await limited.write(Record(id="r", kind=Kind.REFUSAL, at=NOW, facts={}, personal=personal))
+    await limited.close()
+
+    assert log.records[-1].personal == {"sources": {"unknown": 10}}
+
+
 async def test_a_refusal_under_the_quota_that_can_not_be_written_is_told() -> None:
     log = Kept()
     log.full = True
     limited = quota(log)
 
     with pytest.raises(AuditUnavailable):
-        await limited.write(refusal(), ip_address("203.0.113.7"))
+        await limited.write(refusal("203.0.113.7"))
     await limited.close()
 
 
@@ -116,7 +140,7 @@ async def test_a_flood_costs_the_disk_a_few_kilobytes(tmp_path: Path) -> None:
     async with place.open() as log:
         limited = quota(log)
         for n in range(5000):
-            await limited.write(refusal(), ip_address(0x0A000000 + n % 40))
+            await limited.write(refusal(0x0A000000 + n % 40))
         await limited.close()
 
     assert len(place.raw_lines()) <= 303

@@ -1,7 +1,8 @@
 """Refusals of strangers: a few a minute are written whole, the others counted into one summary.
 
-So that nobody who can't log in fills the disk (security decision 16). IPv6 sources count as their
-/64, which is what one stranger has.
+So that nobody who can't log in fills the disk (security decision 16). A stranger's refusal is a
+REFUSAL without the fact `gid`: nobody's grant stands behind it. IPv6 sources count as their /64,
+which is what one stranger has.
 """
 
 import asyncio
@@ -9,13 +10,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from ostiary.crypto.seal import Entropy
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.record import AuditLog, AuditUnavailable, Kind, Record
-from ostiary_proxy.wire import Address
 
 __all__ = ["RefusalQuota"]
 
@@ -25,6 +25,7 @@ _SOURCES: Final = 4096
 _NAMED: Final = 50
 _MINUTE: Final = 60.0
 _OTHERS: Final = "others"
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class _Minute:
 
 
 class RefusalQuota:
-    """Writes refusals of callers that nobody knows, at most so many a minute."""
+    """An AuditLog before another one: passes everything on but what strangers have too much of."""
 
     def __init__(self, log: AuditLog, *, clock: Callable[[], float], entropy: Entropy) -> None:
         self._log = log
@@ -47,13 +48,16 @@ class RefusalQuota:
         self._minute = _Minute()
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, record: Record, source: Address) -> None:
-        """Write `record`, or count it where `source`, or everybody, has had enough this minute.
+    async def write(self, record: Record) -> None:
+        """Write `record`, or count it: a stranger's, whose source or all sources had enough.
 
-        The fact `code` is what it is counted by. Raises AuditUnavailable where it had to be
-        written and could not.
+        The personal `source` and the fact `code` are what it is counted by. Raises
+        AuditUnavailable where it had to be written and could not.
         """
-        minute, name = self._minute, self._name(source)
+        if record.kind is not Kind.REFUSAL or "gid" in record.facts:
+            await self._log.write(record)
+            return
+        minute, name = self._minute, self._name(str(record.personal.get("source", _UNKNOWN)))
         minute.seen[name] += 1
         self._wait_for_the_end()
         if minute.seen[name] <= _PER_SOURCE and minute.written < _PER_MINUTE:
@@ -85,9 +89,8 @@ class RefusalQuota:
             await asyncio.wait([self._task])
         await self.flush()
 
-    def _name(self, source: Address) -> str:
-        wide = isinstance(source, IPv6Address) and source.ipv4_mapped is None
-        name = str(ip_network((source, 64), strict=False)) if wide else str(source)
+    def _name(self, source: str) -> str:
+        name = _network(source)
         known = name in self._minute.seen or len(self._minute.seen) < _SOURCES
         return name if known else _OTHERS
 
@@ -119,3 +122,13 @@ class RefusalQuota:
             },
             personal={"sources": sources},
         )
+
+
+def _network(source: str) -> str:
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return _UNKNOWN
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
