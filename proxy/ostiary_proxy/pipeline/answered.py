@@ -1,0 +1,228 @@
+"""From upstream's exchange to the answer: JSON whole, streams by the driver, all else as ours."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.errors import error_body
+from ostiary_proxy.mcp.message import Request, Response
+from ostiary_proxy.mcp.methods import LISTEN, MODERN
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.cleared import Cleared, call_of, outgoing, session_headers
+from ostiary_proxy.pipeline.decoded import Decoded
+from ostiary_proxy.pipeline.driver import Bearer, RelayStream
+from ostiary_proxy.pipeline.forward import failure_of, media_type, send
+from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.relay import Relay
+from ostiary_proxy.pipeline.session import Session, end, seal_session
+from ostiary_proxy.pipeline.trail import outcome
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.wire import Headers
+
+__all__ = ["EVENT_STREAM", "answer_of", "stream_of"]
+
+_MAX_RESULT: Final = 16 * 1024 * 1024
+_MAX_ERROR: Final = 1024 * 1024
+_BODY_TIME: Final = 300.0
+JSON: Final = ("content-type", "application/json")
+EVENT_STREAM: Final[Headers] = (
+    ("content-type", "text/event-stream"),
+    ("cache-control", "no-cache"),
+    ("x-accel-buffering", "no"),
+)
+
+
+async def answer_of(cleared: Cleared, exchange: Exchange) -> Answer:
+    """Return the answer to a forwarded message; raises Refused for what upstream got wrong."""
+    decoded = cleared.screened.consented.permitted.decoded
+    try:
+        if not isinstance(decoded.message, Request):
+            return await _taken(decoded, exchange)
+        if exchange.status == 200 and media_type(exchange) == "text/event-stream":
+            return await _streamed(cleared, decoded, exchange)
+        if exchange.status == 200 and media_type(exchange) == "application/json":
+            return await _whole(cleared, decoded, exchange)
+        return await _other(decoded, decoded.message, exchange)
+    except BaseException:
+        await exchange.close()
+        raise
+
+
+async def _taken(decoded: Decoded, exchange: Exchange) -> Answer:
+    """Return 202 for a notification or response that upstream took (rule 7)."""
+    await exchange.close()
+    if exchange.status == 404 and decoded.session is not None:
+        raise Refused("UnknownSession", detail="upstream: 404")
+    if not 200 <= exchange.status < 300:
+        raise Refused("UpstreamRejected", detail=str(exchange.status))
+    await finish(decoded.known, "ok", {"status": exchange.status})
+    return Answer(status=202)
+
+
+async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answer:
+    body = await read_body(exchange, _MAX_RESULT)
+    relay = relay_of(cleared, decoded)
+    live = decoded.known.routed.received.live
+    out = relay.whole(body, live.clock())
+    for effect in out.before:  # a JSON answer has records to write and nothing else
+        await live.audit.write(effect.record)  # type: ignore[union-attr]  # see above
+    headers: Headers = (JSON,)
+    if relay.negotiated is not None:
+        headers = (JSON, *await _session(decoded, exchange, relay.negotiated))
+    await finish(decoded.known, relay.word, {**relay.facts(), "bytes": len(body)})
+    return Answer(status=200, headers=headers, body=out.data)
+
+
+async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answer:
+    relay = relay_of(cleared, decoded)
+    stream = stream_of(
+        decoded.known,
+        exchange,
+        relay,
+        session=decoded.session,
+        listening=decoded.subject.method == LISTEN,
+        lingers=decoded.version != MODERN,
+    )
+    if decoded.subject.method != "initialize":
+        return Answer(status=200, headers=EVENT_STREAM, body=stream)
+    # The session id stands in the head and holds the version, which comes in the body.
+    try:
+        async with asyncio.timeout(_BODY_TIME):
+            body = b"".join([piece async for piece in stream])
+    except TimeoutError:
+        await stream.abandon()
+        raise Refused("UpstreamTimeout", detail="initialize") from None
+    headers = EVENT_STREAM
+    if relay.negotiated is not None:
+        headers = (*headers, *await _session(decoded, exchange, relay.negotiated))
+    return Answer(status=200, headers=headers, body=body)
+
+
+async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Headers:
+    """Return the header that opens the client's session, whether or not upstream keeps one."""
+    known = decoded.known
+    live = known.routed.received.live
+    upstream = next((v for k, v in exchange.headers.items() if k.lower() == "mcp-session-id"), None)
+    if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
+        raise Refused("UpstreamInvalid", detail="a session id that is not visible ASCII")
+    value = seal_session(
+        live.seal, known.presented.grant, upstream=upstream, version=version, now=live.clock(),
+        entropy=live.entropy,
+    )  # fmt: skip
+    return (("mcp-session-id", value),)
+
+
+async def _other(decoded: Decoded, request: Request, exchange: Exchange) -> Answer:
+    """Return upstream's error where clients act on it, else one of ours (decision 20)."""
+    status = exchange.status
+    if status == 404 and decoded.session is not None and decoded.session.upstream is not None:
+        await exchange.close()
+        await end(decoded.known.routed.received.live.store, decoded.session)
+        raise Refused("UnknownSession", detail="upstream: 404")
+    if 400 <= status < 500 and media_type(exchange) == "application/json":
+        error = _error(await read_body(exchange, _MAX_ERROR), request)
+        if error is not None:
+            await finish(decoded.known, "error", {"status": status})
+            kept = status if status in (400, 404) else 400
+            return Answer(status=kept, headers=(JSON,), body=error)
+    await exchange.close()
+    if 400 <= status < 500:
+        raise Refused("UpstreamRejected", detail=str(status))
+    code = "UpstreamUnavailable" if status >= 500 else "UpstreamInvalid"
+    raise Refused(code, detail=f"{status} {media_type(exchange)}")
+
+
+def _error(body: bytes, request: Request) -> bytes | None:
+    """Return a JSON-RPC error under the request's id; servers that read no id invent one."""
+    try:
+        message = read_message(body)
+    except Misread:
+        return None
+    if not isinstance(message, Response) or message.error is None:
+        return None
+    code, text = message.error["code"], message.error["message"]
+    assert isinstance(code, int)
+    return error_body(request.id, code, str(text), message.error.get("data"))
+
+
+async def read_body(exchange: Exchange, limit: int) -> bytes:
+    """Return the whole body; raises Refused where it breaks off, is too large or does not end."""
+    try:
+        async with asyncio.timeout(_BODY_TIME):
+            return await exchange.body(limit)
+    except OutboundFailed as failed:
+        raise failure_of(failed) from failed
+    except TimeoutError:
+        raise Refused("UpstreamTimeout", detail="the body does not end") from None
+
+
+def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
+    """Return the relay of the answer to a request."""
+    received = decoded.known.routed.received
+    request = decoded.message
+    assert isinstance(request, Request)
+    asked = Asked(
+        decision=received.id,
+        version=decoded.version,
+        subject=decoded.subject,
+        request=request,
+        method=decoded.method,
+        modern=decoded.modern,
+        session=decoded.session,
+        redactions=cleared.screened.consented.permitted.verdict.redactions,
+    )
+    return Relay(asked, decoded.known.judge, received.live.new_id)
+
+
+def stream_of(
+    known: Known,
+    exchange: Exchange,
+    relay: Relay,
+    *,
+    session: Session | None,
+    listening: bool,
+    lingers: bool,
+) -> RelayStream:
+    """Return the driven stream of an exchange."""
+    received = known.routed.received
+
+    async def post(body: bytes) -> None:
+        if session is None:
+            return
+        headers: Headers = (
+            JSON,
+            ("accept", "application/json, text/event-stream"),
+            *session_headers(session),
+        )
+        call = call_of(known, "POST", body, session)
+        answer = await send(received.live, call, outgoing(known, "POST", headers, body))
+        await answer.close()
+
+    return RelayStream(
+        live=received.live,
+        exchange=exchange,
+        relay=relay,
+        judge=known.judge,
+        bearer=Bearer(
+            issued=known.bearer,
+            presented=known.presented,
+            origin=received.request.origin,
+            path=received.request.path,
+            source=received.request.source,
+            listening=listening,
+        ),
+        decision=received.id,
+        post=post,
+        lingers=lingers,
+    )
+
+
+async def finish(known: Known, word: str, facts: Mapping[str, Json]) -> None:
+    """Write the outcome of a forwarded message."""
+    received = known.routed.received
+    record = outcome(received.id, received.live.clock(), word, facts)
+    await received.live.audit.write(record)

@@ -1,0 +1,26 @@
+"""What upstream answers, as the way in left it to the way out."""
+
+from dataclasses import dataclass
+
+from ostiary.policy.facts import Subject
+from ostiary.policy.redact import Redaction
+from ostiary_proxy.mcp.eras import Modern
+from ostiary_proxy.mcp.message import Request
+from ostiary_proxy.mcp.methods import Method
+from ostiary_proxy.pipeline.session import Session
+
+__all__ = ["Asked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What upstream answers: a request, or, with `request` None, the opening of a GET stream."""
+
+    decision: str
+    version: str
+    subject: Subject
+    request: Request | None = None
+    method: Method | None = None
+    modern: Modern | None = None
+    session: Session | None = None
+    redactions: tuple[Redaction, ...] = ()

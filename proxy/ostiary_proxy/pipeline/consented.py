@@ -1,0 +1,22 @@
+"""Step 6: the grant covers the route, and the account that it needs is connected (decision 21)."""
+
+from dataclasses import dataclass
+
+from ostiary_proxy.pipeline.permitted import Permitted
+
+__all__ = ["Consented", "consent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consented:
+    """A permitted message whose upstream credential may be used for this person and client."""
+
+    permitted: Permitted
+
+
+async def consent(permitted: Permitted) -> Consented:
+    """Return the message; raises Refused("AccountNotConnected")."""
+    known = permitted.decoded.known
+    live = known.routed.received.live
+    await live.credentials.connected(known.routed.route.route, known.presented)
+    return Consented(permitted=permitted)

@@ -1,0 +1,235 @@
+"""The one driver of streams: reads upstream, carries out effects in order, then yields data.
+
+All judging is the relay's; all waiting is here. Nothing is written whose effects failed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.identity import Presented
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.forward import failure_of
+from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.relay import Relay
+from ostiary_proxy.pipeline.trail import outcome
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import Conflict, StoreUnavailable
+from ostiary_proxy.wire import Address
+
+__all__ = ["Bearer", "RelayStream", "rejudge"]
+
+_RECHECK: Final = 2.0
+"""Seconds between two looks at the grant behind an open stream, where nothing wakes it before."""
+_COMMENT: Final = 20.0
+"""Seconds of silence after which a keep-alive comment is sent (pitfall 17)."""
+_SILENCE: Final = 300.0
+"""Seconds that upstream may be silent in the answer to a call."""
+_LONGEST: Final = 3600.0
+"""Seconds that the answer to a call may take in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """Who opened a stream and how: enough to judge it again.
+
+    `listening` streams end with their token (decision 19).
+    """
+
+    issued: str
+    presented: Presented
+    origin: str
+    path: str
+    source: Address
+    listening: bool
+
+    def __repr__(self) -> str:
+        return f"Bearer(gid={self.presented.grant.gid!r})"
+
+
+async def rejudge(live: Live, bearer: Bearer, now: float) -> Judge | None:
+    """Return the judge of today's policy and identity, or None where route or grant are gone.
+
+    A call in flight may outlive its token: then the grant it began with counts until it ends.
+    """
+    route = live.route_at(bearer.origin, bearer.path)
+    if route is None or route.route.suspended or route.route.closed is not None:
+        return None
+    grant = bearer.presented.grant
+    if now < bearer.presented.expires:
+        try:
+            grant = (await live.authority.present(bearer.issued, route.route, now)).grant
+        except Refused:
+            return None
+    return Judge.of(route, grant, bearer.source)
+
+
+class RelayStream:
+    """A stream that an edge iterates over (`answer.Stream`); cancelling a wait loses nothing."""
+
+    def __init__(
+        self,
+        *,
+        live: Live,
+        exchange: Exchange,
+        relay: Relay,
+        judge: Judge,
+        bearer: Bearer,
+        decision: str,
+        post: Callable[[bytes], Awaitable[None]],
+        lingers: bool,
+    ) -> None:
+        self._live = live
+        self._exchange = exchange
+        self._relay = relay
+        self._bearer = bearer
+        self._decision = decision
+        self._post = post
+        self._lingers = lingers
+        self._chunks = exchange.chunks()
+        self._reading: asyncio.Future[bytes | None] | None = None
+        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._outs: deque[Out] = deque()
+        self._over = False
+        self._finished = False
+        now = live.clock()
+        self._deadline = bearer.presented.expires if bearer.listening else now + _LONGEST
+        self._edge = judge.next_edge(now)
+        self._checked = self._heard = self._wrote = now
+        live.streams.opened(self)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece whose effects have happened."""
+        while True:
+            while self._outs:
+                out = self._outs.popleft()
+                if out.before and not await asyncio.shield(self._carry(out.before)):
+                    break
+                self._over = self._over or out.last
+                if out.data:
+                    self._wrote = self._live.clock()
+                    return out.data
+            if self._over:
+                await self._finish(self._relay.word)
+                raise StopAsyncIteration
+            self._outs.extend(await self._next())
+
+    def wake(self) -> None:
+        """Judge again soon."""
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def abandon(self) -> None:
+        """Take note that the client went away (rules 28 and 29)."""
+        if self._finished:
+            return
+        if self._lingers and not self._over:
+            self._live.streams.adopt(self._drain())
+        else:
+            await self._finish("cancelled")
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def _next(self) -> list[Out]:
+        """Wait for upstream, a wake or the next moment that matters; return what follows."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        delay = max(0.0, self._due() - self._live.clock())
+        await asyncio.wait(
+            (self._reading, self._woken), timeout=delay, return_when=asyncio.FIRST_COMPLETED
+        )
+        now = self._live.clock()
+        if self._woken.done() or now >= min(self._checked + _RECHECK, self._edge or now + 1):
+            outs = await self._judge_again(now)
+            if outs:
+                return outs
+        if now >= self._deadline:
+            return list(self._relay.fail(Refused("InvalidToken", detail="expired"), word="cut"))
+        if self._reading.done():
+            return self._take(self._reading, now)
+        return self._idle(now)
+
+    def _due(self) -> float:
+        times = [self._checked + _RECHECK, self._wrote + _COMMENT, self._deadline]
+        if self._edge is not None:
+            times.append(self._edge)
+        return min(times)
+
+    async def _read(self) -> bytes | None:
+        return await anext(self._chunks, None)
+
+    def _take(self, reading: "asyncio.Future[bytes | None]", now: float) -> list[Out]:
+        self._reading = None
+        self._heard = now
+        try:
+            chunk = reading.result()
+        except OutboundFailed as failed:
+            return list(self._relay.fail(failure_of(failed))) or [Out(last=True)]
+        if chunk is None:
+            return [*self._relay.close(), Out(last=True)]
+        return list(self._relay.feed(chunk, now))
+
+    def _idle(self, now: float) -> list[Out]:
+        if not self._bearer.listening and now >= self._heard + _SILENCE:
+            return list(self._relay.fail(Refused("UpstreamTimeout", detail="silent")))
+        return [Out(data=b": keep-alive\n\n")] if now >= self._wrote + _COMMENT else []
+
+    async def _judge_again(self, now: float) -> list[Out]:
+        if self._woken.done():
+            self._woken = asyncio.get_running_loop().create_future()
+        self._checked = now
+        try:
+            judge = await rejudge(self._live.newest(), self._bearer, now)
+        except StoreUnavailable:
+            judge = None
+        self._edge = judge.next_edge(now) if judge is not None else None
+        return list(self._relay.update(judge, now))
+
+    # -- doing --------------------------------------------------------------------------------
+
+    async def _carry(self, effects: tuple[Effect, ...]) -> bool:
+        """Carry out effects in order; where one fails the stream is cut."""
+        try:
+            for effect in effects:
+                await self._do(effect)
+        except (AuditUnavailable, StoreUnavailable, Conflict, OutboundFailed, Refused):
+            self._relay.fail(Refused("Internal"), word="cut")
+            self._outs.clear()
+            self._over = True
+            return False
+        return True
+
+    async def _do(self, effect: Effect) -> None:
+        if isinstance(effect, WriteRecord):
+            await self._live.audit.write(effect.record)
+        elif isinstance(effect, PutRow):
+            await self._live.store.put(
+                effect.table, effect.key, effect.value, expires=effect.expires
+            )
+        elif isinstance(effect, AnswerUpstream):
+            await self._post(effect.body)
+
+    async def _drain(self) -> None:
+        """Let a call finish whose client is gone; what it says goes nowhere."""
+        async for _ in self:
+            pass
+
+    async def _finish(self, word: str) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._live.streams.closed(self)
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait((self._reading,), timeout=1)
+        await self._exchange.close()
+        record = outcome(self._decision, self._live.clock(), word, self._relay.facts())
+        await self._live.audit.write(record)

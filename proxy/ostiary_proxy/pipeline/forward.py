@@ -1,0 +1,57 @@
+"""Sending upstream: the credential attached last, one more try after a 401, failures as ours.
+
+Nothing of the client's own credentials and nothing of upstream's ever crosses (trust rules 2 and
+3).
+"""
+
+from dataclasses import replace
+
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
+from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.ports import UpstreamCall
+from ostiary_proxy.refused import Refused
+
+__all__ = ["failure_of", "media_type", "send"]
+
+
+async def send(live: Live, call: UpstreamCall, request: Outgoing) -> Exchange:
+    """Return the exchange once its head is there, never one of status 401 or 403.
+
+    Raises Refused: AccountNotConnected, UpstreamRefused, UpstreamUnavailable, UpstreamTimeout.
+    """
+    exchange = await _once(live, call, request)
+    if exchange.status == 401:
+        await exchange.close()
+        if not await live.credentials.rejected(call):
+            raise Refused("UpstreamRefused", detail="401")
+        exchange = await _once(live, replace(call, now=live.clock()), request)
+    if exchange.status in (401, 403):
+        await exchange.close()
+        raise Refused("UpstreamRefused", detail=str(exchange.status))
+    return exchange
+
+
+async def _once(live: Live, call: UpstreamCall, request: Outgoing) -> Exchange:
+    credential = await live.credentials.attach(call)
+    names = {name.lower() for name, _ in credential}
+    headers = (*((n, v) for n, v in request.headers if n not in names), *credential)
+    try:
+        return await live.transport.send(replace(request, headers=headers))
+    except OutboundFailed as failed:
+        raise failure_of(failed) from failed
+
+
+def failure_of(failed: OutboundFailed) -> Refused:
+    """Return how a broken exchange is told to the client; the reason stays in the record."""
+    code = {
+        "timeout": "UpstreamTimeout",
+        "protocol": "UpstreamInvalid",
+        "too-large": "UpstreamInvalid",
+    }.get(failed.reason, "UpstreamUnavailable")
+    return Refused(code, detail=str(failed))
+
+
+def media_type(exchange: Exchange) -> str:
+    """Return the media type of an answer, lower case, without parameters."""
+    value = next((v for k, v in exchange.headers.items() if k.lower() == "content-type"), "")
+    return value.partition(";")[0].strip().lower()

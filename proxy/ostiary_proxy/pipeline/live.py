@@ -1,0 +1,60 @@
+"""What the pipeline works with: prepared once at a reload, never derived per request."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ostiary.config.document import Gateway, Route
+from ostiary.crypto.seal import Entropy, SealRing
+from ostiary.policy.compiled import PolicySet
+from ostiary.policy.facts import RouteFacts
+from ostiary_proxy.audit.record import AuditLog
+from ostiary_proxy.outbound.exchange import Transport
+from ostiary_proxy.pipeline.ports import Authority, Credentials
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.store.port import Store
+
+__all__ = ["Live", "LiveRoute"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRoute:
+    """One route with its policies compiled."""
+
+    route: Route
+    policies: PolicySet
+    facts: RouteFacts
+
+    @classmethod
+    def of(cls, route: Route, policies: PolicySet) -> "LiveRoute":
+        """Return `route` with `policies`, those attached to it at either level."""
+        facts = RouteFacts(namespace=route.namespace, name=route.name, labels=route.labels)
+        return cls(route=route, policies=policies, facts=facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Everything a request needs.
+
+    `routes` are found by (origin, raw path). `origins` are the web origins that may call: the
+    gateway's own. `clock` returns epoch seconds, `new_id` a decision id, `newest` the `Live` in
+    force, for streams that outlive theirs.
+    """
+
+    gateway: Gateway
+    routes: Mapping[tuple[str, str], LiveRoute]
+    origins: frozenset[str]
+    authority: Authority
+    credentials: Credentials
+    store: Store
+    audit: AuditLog
+    transport: Transport
+    seal: SealRing
+    streams: Streams
+    clock: Callable[[], float]
+    entropy: Entropy
+    new_id: Callable[[], str]
+    newest: Callable[[], "Live"]
+
+    def route_at(self, origin: str, path: str) -> LiveRoute | None:
+        """Return the route at exactly this raw path (decision 3), or None."""
+        return self.routes.get((origin, path))

@@ -1,0 +1,322 @@
+"""The way out: what upstream sends, judged message by message, without I/O.
+
+Bytes in, `Out`s out; each carries what must have happened before its data may be written. The
+newest judge decides.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json
+from ostiary.policy.facts import Kind, Subject
+from ostiary.policy.redact import Redaction, redact_result
+from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.eras import Modern
+from ostiary_proxy.mcp.errors import error_body
+from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.methods import (
+    LISTEN,
+    MODERN,
+    server_notification,
+    server_request,
+)
+from ostiary_proxy.mcp.results import is_unknown_item
+from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
+from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
+from ostiary_proxy.pipeline.refusal import rpc_error
+from ostiary_proxy.pipeline.result import Reader
+from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_row
+from ostiary_proxy.pipeline.trail import server_message
+from ostiary_proxy.refused import Refused
+
+__all__ = ["Relay"]
+
+_PATIENCE: Final = 3600.0
+"""Seconds that a server's request may wait for its answer."""
+
+
+class Relay:
+    """Judges one answer.
+
+    `word` says how it ended, `negotiated` is the version that an initialize result chose.
+    """
+
+    def __init__(self, asked: Asked, judge: Judge, new_id: Callable[[], str]) -> None:
+        self._asked = asked
+        self._judge = judge
+        self._new_id = new_id
+        self._redactions = asked.redactions
+        self._splitter = Splitter()
+        self._over = False
+        self._passed: dict[str, int] = {}
+        self._error: int | None = None
+        self.answered = False
+        self.word = "unknown"
+        self.negotiated: str | None = None
+
+    def feed(self, data: bytes, now: float) -> Sequence[Out]:
+        """Return what may go to the client after these bytes of an event stream."""
+        outs: list[Out] = []
+        if self._over:
+            return outs
+        try:
+            events = self._splitter.feed(data)
+        except EventTooLarge as error:
+            return self.fail(Refused("UpstreamInvalid", detail=str(error)))
+        for event in events:
+            outs.extend(self._event(event, now))
+            if outs and outs[-1].last:
+                break
+        return outs
+
+    def whole(self, body: bytes, now: float) -> Out:
+        """Return the answer that came as one JSON body: the response asked for, or an error."""
+        try:
+            message = read_message(body)
+        except Misread as misread:
+            return self._fail(Refused("UpstreamInvalid", detail=str(misread)))
+        if not isinstance(message, Response) or not self._is_asked(message.id):
+            return self._fail(Refused("UpstreamInvalid", detail="not the answer to what was asked"))
+        data, before = self._response(message, body, now)
+        return Out(data=data, before=before, last=True)
+
+    def update(self, judge: Judge | None, now: float) -> Sequence[Out]:
+        """Judge the original request again; a denial, or no judge at all, cuts (policy.md 14)."""
+        if self._over:
+            return ()
+        if judge is None:
+            return self.fail(Refused("InvalidToken", detail="the grant ended"), word="cut")
+        self._judge = judge
+        verdict = judge.verdict(self._asked.subject, now)
+        if not verdict.allowed:
+            refused = refusal_of(judge, self._asked.subject, verdict, now)
+            return self.fail(refused, word="cut")
+        self._redactions = verdict.redactions
+        return ()
+
+    def close(self) -> Sequence[Out]:
+        """Take note that upstream's stream ended; a request without its answer gets an error."""
+        if self._over or self.answered or self._asked.request is None:
+            self._end("ok")
+            return ()
+        return self.fail(Refused("UpstreamUnavailable", detail="ended before the answer"))
+
+    def fail(self, refused: Refused, *, word: str = "error") -> Sequence[Out]:
+        """End the stream for a reason of ours: an error for what is unanswered, then the end."""
+        if self._over:
+            return ()
+        out = self._fail(refused, word=word)
+        data = write_event(Event(data=out.data.decode(), type="message")) if out.data else b""
+        return (replace(out, data=data),)
+
+    def facts(self) -> dict[str, Json]:
+        """Return what the outcome record says of the way back."""
+        facts: dict[str, Json] = {"answered": self.answered}
+        if self._passed:
+            facts["notifications"] = dict(self._passed)
+        if self._error is not None:
+            facts["error"] = self._error
+        return facts
+
+    # -- one event ----------------------------------------------------------------------------
+
+    def _event(self, event: Event, now: float) -> Sequence[Out]:
+        if not event.data:
+            return (Out(data=write_event(event)),)
+        try:
+            message = read_message(event.data.encode())
+        except Misread as misread:
+            if self._asked.request is not None and not self.answered:
+                return self.fail(Refused("UpstreamInvalid", detail=str(misread)))
+            return (self._drop(event, f"no message: {misread}", {}, now),)
+        if isinstance(message, Response):
+            return self._event_response(event, message, now)
+        if isinstance(message, Request):
+            return (self._server_request(event, message, now),)
+        return (self._notification(event, message, now),)
+
+    def _event_response(self, event: Event, message: Response, now: float) -> Sequence[Out]:
+        if self.answered or not self._is_asked(message.id):
+            return (self._drop(event, "an answer to nothing that was asked here", {}, now),)
+        raw = (event.data or "").encode()
+        data, before = self._response(message, raw, now)
+        sent = event if data is raw else replace(event, data=data.decode())
+        return (Out(data=write_event(sent), before=before),)
+
+    def _is_asked(self, response_id: Id | None) -> bool:
+        """Compare strictly: 1 and "1" are two ids."""
+        request = self._asked.request
+        return (
+            request is not None
+            and type(response_id) is type(request.id)
+            and response_id == request.id
+        )
+
+    # -- the answer ---------------------------------------------------------------------------
+
+    def _response(
+        self, message: Response, raw: bytes, now: float
+    ) -> tuple[bytes, tuple[Effect, ...]]:
+        """Return the answer's bytes, the very same where nothing had to change."""
+        self.answered = True
+        asked = self._asked
+        try:
+            if self._is_unknown(message):
+                raise Refused("Hidden", detail="upstream: unknown", data=about(asked.subject))
+            if message.error is not None:
+                self._error = _code(message.error)
+                self._end("error", over=False)
+                return raw, ()
+            changed, before = self._read_result(message.result or {}, now)
+        except Refused as refused:
+            self._error = refused.how.rpc
+            self._end("refused", over=False)
+            return rpc_error(refused, asked.decision, message.id), ()
+        self._end("ok", over=False)
+        if changed is message.result:
+            return raw, before
+        return write_json({**message.whole, "result": changed}), before
+
+    def _is_unknown(self, message: Response) -> bool:
+        subject = self._asked.subject
+        return subject.kind in HIDING and is_unknown_item(
+            message.error, message.result, subject.name
+        )
+
+    def _read_result(self, result: Object, now: float) -> tuple[Object, tuple[Effect, ...]]:
+        reader = Reader(asked=self._asked, judge=self._judge, now=now)
+        read = reader.read(result)
+        self.negotiated = reader.negotiated
+        before = tuple(
+            self._record(passed=True, why="input request", subject=facts, now=now)
+            for facts in reader.asked_for
+        )
+        return _redacted(read, self._redactions), before
+
+    # -- what the server says by itself -------------------------------------------------------
+
+    def _server_request(self, event: Event, message: Request, now: float) -> Out:
+        asked = self._asked
+        facts: dict[str, Json] = {"method": message.method[:256], "rpc_id": message.id}
+        if asked.version == MODERN or asked.session is None:
+            return self._drop(event, "requests are not part of this stream", facts, now)
+        subject = server_request(asked.version, message.method, message.params)
+        if subject is None:
+            answer = error_body(message.id, -32601, "Method not found")
+            return self._drop(event, "unknown request", facts, now, answer)
+        facts["name"] = subject.name
+        verdict = self._judge.verdict(subject, now)
+        if not verdict.allowed:
+            refused = Refused("Denied")
+            answer = error_body(message.id, refused.how.rpc, refused.message)
+            return self._drop(event, f"policy: {verdict.reason}", facts, now, answer)
+        waiting = PutRow(
+            table=PENDING,
+            key=pending_key(asked.session, message.id),
+            value=waiting_row(subject),
+            expires=now + _PATIENCE,
+        )
+        record = self._record(passed=True, why="policy", subject=facts, now=now)
+        return Out(data=write_event(event), before=(record, waiting))
+
+    def _notification(self, event: Event, message: Notification, now: float) -> Out:
+        facts: dict[str, Json] = {"method": message.method[:256]}
+        passing = server_notification(self._asked.version, message.method)
+        if passing is None:
+            return self._drop(event, "unknown notification", facts, now)
+        if passing.field and not self._readable(message.params.get(passing.field), now):
+            return self._drop(event, "not readable", facts, now)
+        if self._asked.version == MODERN and not self._belongs(message):
+            return self._drop(event, "not asked for on this stream", facts, now)
+        self._passed[message.method] = self._passed.get(message.method, 0) + 1
+        if message.method != "notifications/message":
+            return Out(data=write_event(event))
+        params = _redacted(message.params, self._redactions)
+        if params is message.params:
+            return Out(data=write_event(event))
+        text = write_json({**message.whole, "params": params}).decode()
+        return Out(data=write_event(replace(event, data=text)))
+
+    def _readable(self, uri: Json, now: float) -> bool:
+        if not isinstance(uri, str):
+            return False
+        subject = Subject(kind=Kind.RESOURCE, method="resources/read", name=uri)
+        return self._judge.verdict(subject, now).allowed
+
+    def _belongs(self, message: Notification) -> bool:
+        """Hold a 2026-07-28 stream to what its request asked for (rules 46 to 48)."""
+        modern, request = self._asked.modern or Modern(), self._asked.request
+        listening = request is not None and request.method == LISTEN
+        params = message.params
+        if message.method == "notifications/progress":
+            token = params.get("progressToken")
+            return token is not None and token == modern.progress and not listening
+        if message.method == "notifications/message":
+            return modern.log_level and not listening
+        if message.method == "notifications/cancelled":
+            return listening and request is not None and params.get("requestId") == request.id
+        return listening
+
+    def _drop(
+        self,
+        event: Event,
+        why: str,
+        facts: dict[str, Json],
+        now: float,
+        answer: bytes | None = None,
+    ) -> Out:
+        """Keep a message from the client; its event id still passes, or resuming would go wrong."""
+        before: tuple[Effect, ...] = (self._record(passed=False, why=why, subject=facts, now=now),)
+        if answer is not None:
+            before = (*before, AnswerUpstream(body=answer))
+        return Out(data=write_event(event.silent()), before=before)
+
+    def _record(
+        self, *, passed: bool, why: str, subject: dict[str, Json], now: float
+    ) -> WriteRecord:
+        record = server_message(
+            self._new_id(),
+            now,
+            parent=self._asked.decision,
+            passed=passed,
+            why=why,
+            subject=subject,
+        )
+        return WriteRecord(record=record)
+
+    def _fail(self, refused: Refused, *, word: str = "error") -> Out:
+        self._error = refused.how.rpc
+        self._end(word)
+        request = self._asked.request
+        if request is None or self.answered:
+            return Out(last=True)
+        self.answered = True
+        return Out(data=rpc_error(refused, self._asked.decision, request.id), last=True)
+
+    def _end(self, word: str, *, over: bool = True) -> None:
+        if self.word in ("unknown", "ok"):
+            self.word = word
+        self._over = self._over or over
+
+
+def _code(error: Object) -> int | None:
+    code = error.get("code")
+    return code if isinstance(code, int) else None
+
+
+def _redacted(result: Object, redactions: tuple[Redaction, ...]) -> Object:
+    """Redact what people and models read; opaque handles that the client sends back stay whole."""
+    if not redactions:
+        return result
+    kept = {name: value for name, value in result.items() if name not in _OPAQUE}
+    changed = redact_result(kept, redactions)
+    if changed is kept or not isinstance(changed, dict):
+        return result
+    return {name: changed.get(name, value) for name, value in result.items()}
+
+
+_OPAQUE: Final = frozenset(("_meta", "nextCursor", "requestState", "resultType"))

@@ -1,0 +1,98 @@
+"""Reading one result: versions, lists, and the server's requests inside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.message import Object
+from ostiary_proxy.mcp.methods import LEGACY, MODERN, server_request
+from ostiary_proxy.mcp.results import (
+    LISTS,
+    BadResult,
+    discovered,
+    filtered,
+    input_requests,
+    kept_private,
+    narrowed,
+)
+from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.refused import Refused
+
+__all__ = ["Reader"]
+
+_CAPABILITIES: Final[Mapping[str, str]] = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """Reads the result of what was asked; `negotiated` and `asked_for` are found on the way."""
+
+    asked: Asked
+    judge: Judge
+    now: float
+    negotiated: str | None = None
+    asked_for: list[dict[str, Json]] = field(default_factory=list)
+
+    def read(self, result: Object) -> Object:
+        """Return the result for the client, the same object if unchanged; raises Refused."""
+        method = self.asked.method.name if self.asked.method is not None else ""
+        try:
+            result = self._shaped(result, method)
+            if self.asked.version != MODERN:
+                return result
+            self._inputs(result)
+        except BadResult as error:
+            raise Refused("UpstreamInvalid", detail=str(error)) from None
+        return kept_private(result, method)
+
+    def _shaped(self, result: Object, method: str) -> Object:
+        if method == "initialize":
+            return self._initialized(result)
+        if method == "server/discover":
+            return discovered(result)
+        shape = LISTS.get(method)
+        if shape is None:
+            return result
+        return filtered(result, shape, lambda item: self.judge.visible(item, self.now))[0]
+
+    def _initialized(self, result: Object) -> Object:
+        version = result.get("protocolVersion")
+        if version not in LEGACY:
+            said = version[:40] if isinstance(version, str) else "nothing readable"
+            raise Refused(
+                "InvalidParams",
+                message=f"the server chose protocol version {said}; "
+                f"served with initialize are {' and '.join(LEGACY)}",
+            )
+        self.negotiated = str(version)
+        return narrowed(result)
+
+    def _inputs(self, result: Object) -> None:
+        """Judge each request inside a result like one of its own (policy.md 13)."""
+        method = self.asked.method
+        entries = input_requests(result, retried=method is not None and method.retried)
+        for entry in entries.values():
+            self._input(str(entry["method"]), entry.get("params", {}))
+
+    def _input(self, name: str, params: Json) -> None:
+        subject = server_request(MODERN, name, params if isinstance(params, dict) else {})
+        if subject is None:
+            raise BadResult(f"the server asks for {name[:40]!r}, which is not served")
+        needed = _CAPABILITIES[name]
+        declared = self.asked.modern.capabilities if self.asked.modern is not None else {}
+        if needed not in declared:
+            raise Refused("MissingClientCapability", data={"requiredCapabilities": {needed: {}}})
+        verdict = self.judge.verdict(subject, self.now)
+        if not verdict.allowed:
+            raise Refused(
+                "Denied",
+                message=verdict.message or f"the server may not ask for {subject.name} here",
+                detail=verdict.reason,
+            )
+        self.asked_for.append({"method": name, "name": subject.name})

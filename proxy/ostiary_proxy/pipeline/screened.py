@@ -1,0 +1,86 @@
+"""Step 7: transforms, and Deny rules once more on what they made (decision 22).
+
+What nothing changed goes on as the very bytes that came; what a transform changed, as our own
+serialisation.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json
+from ostiary.policy.redact import redact_arguments
+from ostiary_proxy.mcp.message import Object, Response
+from ostiary_proxy.mcp.methods import LISTEN
+from ostiary_proxy.pipeline.consented import Consented
+from ostiary_proxy.pipeline.judge import refusal_of
+
+__all__ = ["Screened", "screen"]
+
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_TRACE: Final = ("traceparent", "tracestate", "baggage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """A message in the form in which it goes upstream: `body` are those bytes."""
+
+    consented: Consented
+    body: bytes
+
+
+def screen(consented: Consented) -> Screened:
+    """Return the message as it goes on; raises Refused where policy denies the changed one."""
+    decoded = consented.permitted.decoded
+    message = decoded.message
+    if isinstance(message, Response):
+        return Screened(consented=consented, body=decoded.body)
+    params = _redacted(consented, message.params)
+    params = _without_bad_trace(_listened(consented, params))
+    if params is message.params:
+        return Screened(consented=consented, body=decoded.body)
+    return Screened(consented=consented, body=write_json({**message.whole, "params": params}))
+
+
+def _redacted(consented: Consented, params: Object) -> Object:
+    permitted = consented.permitted
+    if not permitted.verdict.redactions or "arguments" not in params:
+        return params
+    before = params["arguments"]
+    after = redact_arguments(before, permitted.verdict.redactions)
+    if after is before or not isinstance(after, dict):
+        return params
+    known = permitted.decoded.known
+    received = known.routed.received
+    subject = replace(permitted.decoded.subject, arguments=after)
+    verdict = known.judge.verdict(subject, received.now)
+    if not verdict.allowed:
+        received.seen.verdict = verdict
+        raise refusal_of(known.judge, subject, verdict, received.now)
+    return {**params, "arguments": after}
+
+
+def _listened(consented: Consented, params: Object) -> Object:
+    """Leave out of a listen request what may not be read, and tasks, which are not served."""
+    wanted = params.get("notifications")
+    if consented.permitted.decoded.subject.method != LISTEN or not isinstance(wanted, dict):
+        return params
+    kept: dict[str, Json] = {name: value for name, value in wanted.items() if name != "taskIds"}
+    if "resourceSubscriptions" in kept:
+        kept["resourceSubscriptions"] = list(consented.permitted.uris)
+    return params if kept == wanted else {**params, "notifications": kept}
+
+
+def _without_bad_trace(params: Object) -> Object:
+    """Drop trace context that is not in the W3C form: it would end in somebody's logs (rule 49)."""
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or not any(name in meta for name in _TRACE):
+        return params
+    parent = meta.get("traceparent")
+    good = isinstance(parent, str) and _TRACEPARENT.fullmatch(parent) is not None
+    if good and all(isinstance(meta.get(name, ""), str) for name in _TRACE):
+        return params
+    return {**params, "_meta": {name: value for name, value in meta.items() if name not in _TRACE}}

@@ -1,0 +1,123 @@
+"""Session ids for clients: sealed values, bound to person, client, route, grant (decision 9).
+
+Nothing is stored while a session lives. The Store holds ended sessions until their seal is too old
+anyway.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary.crypto.seal import Entropy, SealBroken, SealRing
+from ostiary.decode.fault import Faulty
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import read_json
+from ostiary.policy.facts import Kind, Subject
+from ostiary_proxy.identity import Grant
+from ostiary_proxy.mcp.message import Id
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import Store
+
+__all__ = [
+    "ENDED", "MAX_AGE", "PENDING", "Session", "end", "open_session", "pending_key", "seal_session",
+    "waiting_row", "waiting_subject",
+]  # fmt: skip
+
+MAX_AGE: Final = 24 * 3600.0
+"""Seconds after which a session id is not taken any more; the client initializes again."""
+ENDED: Final = "mcp-ended"
+PENDING: Final = "mcp-pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """An open session: `upstream` is the upstream's id, if any; `key` names it in the Store."""
+
+    upstream: str | None
+    version: str
+    issued_at: float
+    key: str
+
+
+def _bound(grant: Grant) -> bytes:
+    person = grant.person
+    return write_json(
+        ["mcp-session", person.issuer, person.subject, grant.client.id, grant.route, grant.gid]
+    )
+
+
+def seal_session(
+    ring: SealRing,
+    grant: Grant,
+    *,
+    upstream: str | None,
+    version: str,
+    now: float,
+    entropy: Entropy,
+) -> str:
+    """Return the id for the client, visible ASCII (rule 31)."""
+    plain = write_json([upstream, version, now])
+    sealed = ring.seal(plain, aad=_bound(grant), entropy=entropy)
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+async def open_session(
+    ring: SealRing, store: Store, grant: Grant, value: str, now: float
+) -> Session:
+    """Return the session behind `value`; raises Refused("UnknownSession") alike for every defect.
+
+    Another person's, another grant's, an ended, an unknown and a damaged id look the same.
+    """
+    session = _unsealed(ring, grant, value)
+    if session is None or not 0 <= now - session.issued_at + 5 < MAX_AGE:
+        raise Refused("UnknownSession")
+    if await store.get(ENDED, session.key) is not None:
+        raise Refused("UnknownSession", detail="the session was ended")
+    return session
+
+
+def _unsealed(ring: SealRing, grant: Grant, value: str) -> Session | None:
+    if len(value) > 4096:
+        return None
+    try:
+        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        # One spelling only: another one of the same bytes must not pass for a session of its own.
+        if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != value:
+            return None
+        plain = read_json(ring.open(sealed, aad=_bound(grant)))
+    except (binascii.Error, ValueError, SealBroken, Faulty):
+        return None
+    assert isinstance(plain, list)  # sealed by us, and so are its members
+    upstream, version, issued_at = plain
+    return Session(
+        upstream=None if upstream is None else str(upstream),
+        version=str(version),
+        issued_at=float(str(issued_at)),
+        key=hashlib.sha256(sealed).hexdigest(),
+    )
+
+
+async def end(store: Store, session: Session) -> None:
+    """Remember that the session ended, as long as its id would be taken otherwise."""
+    await store.put(ENDED, session.key, b"", expires=session.issued_at + MAX_AGE + 60)
+
+
+def pending_key(session: Session, request_id: Id) -> str:
+    """Return the Store key under which a server's request waits for its one answer."""
+    kind = "s" if isinstance(request_id, str) else "i"
+    return f"{session.key}:{kind}:{request_id}"
+
+
+def waiting_row(subject: Subject) -> bytes:
+    """Return the Store value of a server's request that waits for its answer."""
+    return write_json([subject.kind.value, subject.method, subject.name])
+
+
+def waiting_subject(row: bytes) -> Subject:
+    """Return the subject in a value of `waiting_row`."""
+    plain = read_json(row)
+    assert isinstance(plain, list)  # written by `waiting_row`
+    kind, method, name = (str(part) for part in plain)
+    return Subject(kind=Kind(kind), method=method, name=name)
