@@ -1,0 +1,136 @@
+"""Conditions: what holds for an object, step by step, with a reason for whatever does not."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ostiary.decode.yaml_documents import Plain
+from ostiary.resources.manifest import Manifest
+from ostiary.resources.status import ConditionStatus, LastError, Truth
+from ostiary.translate.problem import Condition, Problem, Reason
+from ostiary.translate.world import History, Reported
+
+__all__ = ["Ladder", "Said", "last_error", "programmed", "timestamp"]
+
+_MESSAGE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One condition before it has a time."""
+
+    status: Truth
+    reason: Reason
+    message: str
+
+    @property
+    def holds(self) -> bool:
+        """Say whether the condition is true."""
+        return self.status == "True"
+
+
+@dataclass(slots=True, kw_only=True)
+class Ladder:
+    """Collects an object's conditions, in order, and dates them by its last status."""
+
+    manifest: Manifest
+    problems: Sequence[Problem]
+    before: Mapping[str, Plain]
+    now: str
+    said: dict[Condition, Said] = field(default_factory=dict)
+
+    def say(self, condition: Condition, said: Said) -> Said:
+        """Set a condition."""
+        self.said[condition] = said
+        return said
+
+    def step(self, condition: Condition, good: Reason, text: str) -> Said:
+        """Set a condition: True unless a problem is against it, Unknown below a broken step."""
+        against = next((item for item in self.problems if item.condition is condition), None)
+        if against is not None:
+            return self.say(condition, Said("False", against.reason, _with_path(against)))
+        broken = next((said for said in self.said.values() if not said.holds), None)
+        if broken is not None:
+            return self.say(condition, Said("Unknown", Reason.PENDING, "not looked at yet"))
+        return self.say(condition, Said("True", good, text))
+
+    def ready(self, steps: Iterable[Condition], text: str) -> None:
+        """Set Ready by the steps before it, and Reconciling or Stalled while they are true."""
+        for step in steps:
+            said = self.said[step]
+            if not said.holds:
+                self.say(Condition.READY, Said(said.status, said.reason, said.message))
+                break
+        else:
+            self.say(Condition.READY, Said("True", Reason.READY, text))
+        accepted, reached = self.said[Condition.ACCEPTED], self.said.get(Condition.PROGRAMMED)
+        if accepted.status == "False":
+            # Trying again can't help: somebody has to change the object or its neighbours.
+            self.say(Condition.STALLED, Said("True", accepted.reason, accepted.message))
+        elif reached is not None and reached.reason in (Reason.PENDING, Reason.NOT_REPORTED):
+            self.say(Condition.RECONCILING, Said("True", reached.reason, reached.message))
+
+    def conditions(self) -> tuple[ConditionStatus, ...]:
+        """Return the conditions, each with the time of its last change."""
+        return tuple(self._dated(condition, said) for condition, said in self.said.items())
+
+    def _dated(self, condition: Condition, said: Said) -> ConditionStatus:
+        return ConditionStatus(
+            type=condition,
+            status=said.status,
+            reason=said.reason,
+            message=said.message[:_MESSAGE],
+            observed_generation=self.manifest.meta.generation,
+            last_transition_time=_since(self.before, condition, said.status) or self.now,
+        )
+
+
+def _since(before: Mapping[str, Plain], condition: Condition, status: str) -> str | None:
+    """Return when the condition became what it is, by the last status."""
+    listed = before.get("conditions")
+    for item in listed if isinstance(listed, list) else ():
+        if (
+            isinstance(item, dict)
+            and item.get("type") == condition
+            and item.get("status") == status
+        ):
+            time = item.get("lastTransitionTime")
+            return time if isinstance(time, str) else None
+    return None
+
+
+def programmed(key: str, history: History | None, reported: Sequence[Reported]) -> Said:
+    """Return Programmed of one object (`Kind/namespace/name`): what proxies themselves report."""
+    if history is None or key not in history.since:
+        return Said("False", Reason.NOT_RENDERED, "there is nothing that a proxy could be given")
+    since = history.since[key][1]
+    ready = [proxy for proxy in reported if proxy.ready]
+    if not ready:
+        return Said("Unknown", Reason.PENDING, "no proxy has reported yet")
+    for proxy in ready:
+        for fault in proxy.faults:
+            if f"{fault.kind}/{fault.key}" == key:
+                said = f"proxy {proxy.proxy} can't serve it: {fault.message}"
+                return Said("False", Reason.PROXY_FAULT, said)
+    current = sum(proxy.revision >= since for proxy in ready)
+    said = f"{current}/{len(ready)} proxies serve it"
+    if current < len(ready):
+        return Said("False", Reason.NOT_REPORTED, said)
+    return Said("True", Reason.PROGRAMMED, said)
+
+
+def last_error(problems: Sequence[Problem]) -> LastError | None:
+    """Return the first problem as people read it."""
+    if not problems:
+        return None
+    first = problems[0]
+    return LastError(field=first.path[:512], message=first.message[:_MESSAGE])
+
+
+def timestamp(now: float) -> str:
+    """Return epoch seconds as Kubernetes writes times."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _with_path(problem: Problem) -> str:
+    return f"{problem.path}: {problem.message}" if problem.path else problem.message

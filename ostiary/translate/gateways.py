@@ -1,0 +1,187 @@
+"""Resolving gateways: what each serves, for whom its hosts are, and which is the default one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ostiary.config import document
+from ostiary.resources.gateway import (
+    DevUser,
+    IdentityProvider,
+    Listener,
+    MCPGateway,
+    NamespacesFrom,
+    OidcProvider,
+)
+from ostiary.resources.manifest import Manifest
+from ostiary.translate.parsed import Parsed
+from ostiary.translate.problem import Condition, Problem, Reason, of_faults
+from ostiary.translate.references import References, SecretKey
+from ostiary.translate.world import Platform
+
+__all__ = ["ResolvedGateway", "default_gateway", "resolve_gateways"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedGateway:
+    """A gateway with everything around it looked up; `config` is None where it can't be served."""
+
+    manifest: Manifest
+    gateway: MCPGateway | None
+    is_default: bool
+    config: document.Gateway | None = None
+    credentials: frozenset[SecretKey] = frozenset()
+    keys: SecretKey | None = None
+    dev_users: tuple[DevUser, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`."""
+        return self.manifest.key
+
+    def admits(self, listener: Listener, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Say whether routes of a namespace may use a listener's hosts."""
+        allowed = listener.allowed_routes
+        if allowed.namespaces is NamespacesFrom.ALL:
+            return True
+        if allowed.namespaces is NamespacesFrom.SAME:
+            return namespace == self.manifest.meta.namespace
+        return (allowed.match_labels or {}).items() <= labels.items()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What looking around for one gateway has found so far."""
+
+    references: References
+    namespace: str
+    credentials: set[SecretKey] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def resolve_gateways(
+    parsed: Iterable[Parsed], references: References, platform: Platform
+) -> dict[str, ResolvedGateway]:
+    """Return every gateway by key, oldest first; of several defaults the oldest one is."""
+    resolved: dict[str, ResolvedGateway] = {}
+    default: str | None = None
+    for item in sorted(parsed, key=lambda item: item.manifest.age):
+        gateway = _resolve(item, references, platform)
+        if gateway.is_default and default is not None:
+            said = f"the older gateway {default} is the default one; set default: false here"
+            conflict = Problem(
+                condition=Condition.CONFLICTED,
+                reason=Reason.DEFAULT_CONFLICT,
+                message=said,
+                path="spec.default",
+            )
+            gateway = replace(gateway, is_default=False, problems=(*gateway.problems, conflict))
+        elif gateway.is_default:
+            default = gateway.key
+        resolved[gateway.key] = gateway
+    return resolved
+
+
+def default_gateway(gateways: Mapping[str, ResolvedGateway]) -> ResolvedGateway | None:
+    """Return the gateway of routes that name none."""
+    return next((gateway for gateway in gateways.values() if gateway.is_default), None)
+
+
+def _resolve(item: Parsed, references: References, platform: Platform) -> ResolvedGateway:
+    manifest, gateway = item.manifest, item.resource
+    if not isinstance(gateway, MCPGateway):
+        # A gateway that became unreadable stays the default one: its routes must not move to
+        # another gateway, with another identity provider, because of a typing error.
+        asked = isinstance(manifest.spec, dict) and manifest.spec.get("default") is True
+        problems = of_faults(item.faults)
+        return ResolvedGateway(manifest=manifest, gateway=None, is_default=asked, problems=problems)
+    looked = _Looked(references, manifest.meta.namespace)
+    provider = _provider(gateway.spec.identity_provider, platform, looked)
+    keys = None
+    if gateway.spec.keys is not None:
+        found = references.secret(
+            gateway.spec.keys.secret_ref, looked.namespace, "spec.keys.secretRef"
+        )
+        keys = found if isinstance(found, SecretKey) else None
+        looked.problems.extend([found] if isinstance(found, Problem) else [])
+    dev = gateway.spec.identity_provider.dev
+    return ResolvedGateway(
+        manifest=manifest,
+        gateway=gateway,
+        is_default=gateway.spec.default,
+        config=_config(gateway, provider, platform),
+        credentials=frozenset(looked.credentials),
+        keys=keys,
+        dev_users=dev.users if dev is not None else (),
+        problems=tuple(looked.problems),
+    )
+
+
+def _config(
+    gateway: MCPGateway, provider: document.IdentityProvider | None, platform: Platform
+) -> document.Gateway:
+    spec, meta = gateway.spec, gateway.metadata
+    return document.Gateway(
+        namespace=meta.namespace,
+        name=meta.name,
+        public_url=platform.public_urls.get(f"{meta.namespace}/{meta.name}", spec.public_url),
+        identity_provider=provider,
+        tokens=document.Tokens(
+            access_ttl=spec.tokens.access_ttl.seconds,
+            refresh_ttl=spec.tokens.refresh_ttl.seconds,
+            internal_ttl=spec.tokens.internal_ttl.seconds,
+        ),
+        audit=document.Audit(arguments=spec.audit.arguments, durability=spec.audit.durability),
+        ceiling=spec.authorization.ceiling,
+        upstreams=document.UpstreamsRule(allow=spec.upstreams.allow, deny=spec.upstreams.deny),
+        redirect_uris=spec.clients.redirect_uris,
+        trusted_proxies=spec.trusted_proxies,
+        allow_loopback=spec.loopback,
+    )
+
+
+def _provider(
+    provider: IdentityProvider, platform: Platform, looked: _Looked
+) -> document.IdentityProvider | None:
+    """Return the provider; None (nobody can log in) where a reference does not resolve."""
+    if provider.oidc is not None:
+        return _oidc(provider.oidc, looked)
+    if platform.dev_identity is None:
+        said = "the development identity provider runs with `ostiary dev` only; use oidc here"
+        problem = Problem(
+            condition=Condition.ACCEPTED,
+            reason=Reason.DEVELOPMENT_ONLY,
+            message=said,
+            path="spec.identityProvider.dev",
+        )
+        looked.problems.append(problem)
+        return None
+    return document.IdentityProvider(
+        issuer=platform.dev_identity.issuer,
+        client_id=platform.dev_identity.client_id,
+        development=True,
+    )
+
+
+def _oidc(oidc: OidcProvider, looked: _Looked) -> document.IdentityProvider | None:
+    refs = {"clientSecretRef": oidc.client_secret_ref, "caBundleRef": oidc.ca_bundle_ref}
+    found = {
+        name: looked.references.secret(ref, looked.namespace, f"spec.identityProvider.oidc.{name}")
+        for name, ref in refs.items()
+        if ref is not None
+    }
+    problems = [item for item in found.values() if isinstance(item, Problem)]
+    looked.problems.extend(problems)
+    if problems:
+        return None
+    keys = {name: item for name, item in found.items() if isinstance(item, SecretKey)}
+    looked.credentials.update(keys.values())
+    secret, bundle = keys.get("clientSecretRef"), keys.get("caBundleRef")
+    return document.IdentityProvider(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=secret.credential if secret else None,
+        scopes=oidc.scopes,
+        groups_claim=oidc.claims.groups,
+        ca_bundle=bundle.credential if bundle else None,
+    )
