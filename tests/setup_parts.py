@@ -1,0 +1,122 @@
+"""Installs the parts that the tests run and that Ostiary did not write, once, into `.cache/parts`.
+
+Node.js, npm and chromium come from apt-get where this is root; elsewhere the one command to run is
+printed. `make test` calls this; it says what it does while it does it.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "parts"
+PINS = ROOT / "tests" / "parts"
+PROGRAMS = {"node": "nodejs", "npm": "npm", "chromium": "chromium"}
+"""Program → Debian package."""
+
+
+class PartMissing(Exception):  # noqa: N818 - a statement
+    """A part can't be installed; the text says what to do."""
+
+
+def main() -> int:
+    """Install what is missing; return 1 where something stays missing and CI must not go on."""
+    missing = []
+    for install in (install_programs, install_node_parts, install_sdk_servers):
+        try:
+            install()
+        except PartMissing as problem:
+            missing.append(str(problem))
+            print(f"✗ {problem}", flush=True)
+    if missing and os.environ.get("CI") == "true":
+        return 1
+    if missing:
+        print("The tests that need these parts will be skipped, loudly.", flush=True)
+    return 0
+
+
+def install_programs() -> None:
+    """Install Node.js, npm and chromium."""
+    packages = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not packages:
+        say("Node.js, npm and chromium are here")
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        shown = " ".join(command)
+        raise PartMissing(f"{', '.join(packages)}: install with: sudo {shown}")
+    say(f"installing {', '.join(packages)} with apt-get (a minute or two)")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-qq"], env=quiet)
+    run([*command, "-qq"], env=quiet)
+
+
+def install_node_parts() -> None:
+    """Install oidc-provider, the conformance suite and the Node.js that they need, as locked."""
+    wanted = digest(PINS / "package-lock.json")
+    stamp = CACHE / "node" / ".installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        say("oidc-provider and the MCP conformance suite are here")
+        return
+    if not shutil.which("npm"):
+        raise PartMissing("oidc-provider and the MCP conformance suite need npm")
+    say("installing oidc-provider and the MCP conformance suite with npm (half a minute)")
+    folder = CACHE / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(PINS / name, folder / name)
+    run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder)
+    stamp.write_text(wanted)
+
+
+def install_sdk_servers() -> None:
+    """Unpack the example servers of the installed MCP SDK out of its source distribution."""
+    release = f"mcp-{version('mcp')}"
+    if (CACHE / release / "examples").is_dir():
+        say("the MCP SDK's example servers are here")
+        return
+    say(f"fetching the source distribution of {release.replace('-', ' ')}")
+    download = CACHE / "download"
+    pinned = release.replace("-", "==")
+    run([*pip(), "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", "mcp",
+         pinned, "-d", str(download)])  # fmt: skip
+    with tarfile.open(download / f"{release}.tar.gz") as archive:
+        archive.extractall(CACHE, filter="data")
+
+
+def pip() -> list[str]:
+    """Return the command of a pip: this interpreter's, or any other."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    found = shutil.which("pip3") or shutil.which("pip")
+    if found is None:
+        raise PartMissing("the MCP SDK's example servers need pip")
+    return [found]
+
+
+def run(command: list[str], **options: object) -> None:
+    """Run a command, its output shown; raises PartMissing where it fails."""
+    try:
+        subprocess.run(command, check=True, timeout=600, **options)  # type: ignore[call-overload]  # passed on
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PartMissing(f"{' '.join(command[:3])} ... failed: {error}") from error
+
+
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"• {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
