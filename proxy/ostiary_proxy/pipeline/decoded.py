@@ -23,6 +23,7 @@ from ostiary_proxy.mcp.methods import (
     subject_of,
 )
 from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.received import MIRRORING, check_headers
 from ostiary_proxy.pipeline.session import Session, open_session
 from ostiary_proxy.refused import Refused
 
@@ -56,6 +57,7 @@ async def decode(known: Known) -> Decoded:
         raise Refused("UnsupportedMediaType")
     body = await received.request.read(MAX_BODY)
     message = _read(known, body)
+    check_headers(received.request, MIRRORING)
     if is_modern(received.request.header("mcp-protocol-version"), message):
         received.seen.modern = True
         modern = check_modern(message, received.request.headers)
@@ -109,6 +111,7 @@ async def session_of(known: Known) -> Session:
     """Return the session that the request belongs to; raises Refused."""
     received = known.routed.received
     request, live = received.request, received.live
+    check_headers(request, MIRRORING)
     value = request.header("mcp-session-id")
     if value is None:
         raise Refused("SessionRequired")

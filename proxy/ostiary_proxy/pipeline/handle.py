@@ -28,7 +28,7 @@ from ostiary_proxy.pipeline.known import Known, know
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.origin import check_origin, cors, preflight
 from ostiary_proxy.pipeline.permitted import Permitted, permit
-from ostiary_proxy.pipeline.received import Received, check_headers
+from ostiary_proxy.pipeline.received import ONCE, Received, check_headers
 from ostiary_proxy.pipeline.refusal import answer_to
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.routed import find_route
@@ -95,7 +95,7 @@ def _page(received: Received, refused: Refused) -> Answer | None:
 
 async def _serve(received: Received) -> Answer:
     request = received.request
-    check_headers(request)
+    check_headers(request, ONCE)
     routed = find_route(received)
     if request.method == "OPTIONS":
         return preflight(request, request.header("origin"))

@@ -11,15 +11,17 @@ from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Incoming
 
-__all__ = ["Received", "Seen", "check_headers"]
+__all__ = ["MIRRORING", "ONCE", "Received", "Seen", "check_headers"]
 
-_ONCE: Final = frozenset(
+ONCE: Final = frozenset(
     (
-        "authorization", "content-encoding", "content-type", "last-event-id", "mcp-method",
-        "mcp-name", "mcp-protocol-version", "mcp-session-id", "origin",
+        "authorization", "content-encoding", "content-type", "last-event-id", "mcp-session-id",
+        "origin",
     )
 )  # fmt: skip
 """Headers that decide something: stacks differ in which of two they read (pitfall 11)."""
+MIRRORING: Final = frozenset(("mcp-method", "mcp-name", "mcp-protocol-version"))
+"""Those that repeat the body: their refusal can name the request's id (rule 14)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,13 +50,13 @@ class Received:
     seen: Seen = field(default_factory=Seen)
 
 
-def check_headers(request: Incoming) -> None:
-    """Raise Refused where a header that decides something stands twice."""
+def check_headers(request: Incoming, names: frozenset[str]) -> None:
+    """Raise Refused where one of the headers `names` stands twice."""
     found: set[str] = set()
     for name, _ in request.headers:
-        if name not in _ONCE:
+        if name not in names:
             continue
         if name in found:
-            code = "HeaderMismatch" if name.startswith("mcp-") else "RepeatedHeader"
+            code = "HeaderMismatch" if name in MIRRORING else "RepeatedHeader"
             raise Refused(code, message=f"the header {name} stands twice")
         found.add(name)

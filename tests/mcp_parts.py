@@ -1,0 +1,347 @@
+"""Parts of the protocol tests: a scripted upstream behind the Transport seam, and a pipeline before it."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+from ostiary.config.document import Gateway, Policy, PolicyLevel, Route, Upstream
+from ostiary.crypto.seal import SealRing
+from ostiary.policy.check import policy_set
+from ostiary.policy.rule import Rule
+from ostiary_proxy.audit.record import AuditUnavailable, Record
+from ostiary_proxy.identity import Client, Grant, Person, Presented
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
+from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.handle import handle
+from ostiary_proxy.pipeline.live import Live, LiveRoute
+from ostiary_proxy.pipeline.ports import UpstreamCall
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.memory import MemoryStore
+from ostiary_proxy.wire import Headers, Incoming
+
+ORIGIN = "https://mcp.example.com"
+PATH = "/team/files"
+CREDENTIAL = "upstream-credential-of-ours"
+MODERN_META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ALLOW_ALL: Mapping[str, Any] = {"name": "all", "effect": "Allow", "who": {"everyone": True}}
+ALLOW_SERVER: Mapping[str, Any] = {
+    "name": "server",
+    "effect": "Allow",
+    "who": {"everyone": True},
+    "match": {"server": ["elicitation/form", "elicitation/url", "sampling", "roots"]},
+}
+
+
+@dataclass
+class ScriptedExchange:
+    """An answer of the scripted upstream; `parts` come one by one, a Future holds the stream until it is done."""
+
+    status: int
+    headers: Mapping[str, str]
+    parts: list[bytes | asyncio.Future[None] | Exception]
+    closed: bool = False
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, asyncio.Future):
+                await part
+            elif isinstance(part, Exception):
+                raise part
+            else:
+                yield part
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._chunks()
+
+    async def body(self, limit: int) -> bytes:
+        whole = b"".join([part async for part in self._chunks()])
+        if len(whole) > limit:
+            raise OutboundFailed("too-large")
+        return whole
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def json_answer(body: Any, *, status: int = 200, **headers: str) -> ScriptedExchange:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ScriptedExchange(status, {"content-type": "application/json", **named(headers)}, [data])
+
+
+def sse_answer(*parts: Any, **headers: str) -> ScriptedExchange:
+    """Messages become events; bytes, futures and exceptions stay what they are."""
+    listed = [event(part) if isinstance(part, dict) else part for part in parts]
+    return ScriptedExchange(200, {"content-type": "text/event-stream", **named(headers)}, listed)
+
+
+def named(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def event(message: Any, *, event_id: str | None = None) -> bytes:
+    head = f"id: {event_id}\n" if event_id is not None else ""
+    return f"{head}event: message\ndata: {json.dumps(message)}\n\n".encode()
+
+
+def events(data: bytes) -> list[Any]:
+    """Return the messages in the bytes of an event stream."""
+    lines = [line for line in data.decode().split("\n") if line.startswith("data: {")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+Script = Callable[[Outgoing], ScriptedExchange | Exception]
+
+
+@dataclass
+class ScriptedUpstream:
+    """A Transport that answers by script and keeps what it was sent."""
+
+    script: Script
+    sent: list[Outgoing] = field(default_factory=list)
+    exchanges: list[ScriptedExchange] = field(default_factory=list)
+
+    async def send(self, request: Outgoing) -> Exchange:
+        self.sent.append(request)
+        answer = self.script(request)
+        if isinstance(answer, Exception):
+            raise answer
+        self.exchanges.append(answer)
+        return answer
+
+
+@dataclass
+class Doors:
+    """Authority and Credentials in one: knows tokens by name, hands out one fixed header."""
+
+    grants: dict[str, Presented]
+    retry: bool = False
+    rejections: int = 0
+
+    async def present(self, token: str, route: Route, now: float) -> Presented:
+        known = self.grants.get(token)
+        if known is None or now >= known.expires or known.grant.route != route.key:
+            raise Refused("InvalidToken")
+        return known
+
+    async def connected(self, route: Route, presented: Presented) -> None:
+        return None
+
+    async def attach(self, call: UpstreamCall) -> Headers:
+        return (("authorization", f"Bearer {CREDENTIAL}"),)
+
+    async def rejected(self, call: UpstreamCall) -> bool:
+        self.rejections += 1
+        return self.retry and self.rejections == 1
+
+
+@dataclass
+class Log:
+    """An audit log in a list; `broken` refuses everything."""
+
+    records: list[Record] = field(default_factory=list)
+    broken: bool = False
+
+    async def write(self, record: Record) -> None:
+        if self.broken:
+            raise AuditUnavailable("disk full")
+        self.records.append(record)
+
+    def words(self) -> list[tuple[str, Any]]:
+        """Return (kind, decision or outcome) of each record."""
+        return [
+            (record.kind.value, record.facts.get("decision") or record.facts.get("outcome"))
+            for record in self.records
+        ]
+
+
+def presented(token: str, *, route: str = "team/files", expires: float = 10_000.0) -> Presented:
+    person = Person(
+        issuer="https://login.example.com", subject=token, email=f"{token}@example.com",
+        groups=frozenset({"engineers"}),
+    )  # fmt: skip
+    grant = Grant(
+        gid=f"grant-{token}", issuer=ORIGIN, person=person, client=Client(id="client", name="Agent"),
+        resource=f"{ORIGIN}{PATH}", route=route, scopes=("mcp",), upstream_scopes=None,
+        created=0.0, expires=expires,
+    )  # fmt: skip
+    return Presented(grant=grant, jti=f"jti-{token}", expires=expires)
+
+
+@dataclass
+class World:
+    """A pipeline in memory; `alice` and `bob` have tokens of their names."""
+
+    upstream: ScriptedUpstream
+    live: Live
+    log: Log
+    doors: Doors
+    now: list[float]
+
+    async def send(
+        self,
+        body: Any = b"",
+        *,
+        token: str | None = "alice",
+        method: str = "POST",
+        headers: Headers = (),
+        path: str = PATH,
+        query: str = "",
+        json_type: bool = True,
+    ) -> Answer:
+        """Send one request and return the answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+        async def read(limit: int) -> bytes:
+            if len(data) > limit:
+                raise Refused("TooLarge")
+            return data
+
+        standard: Headers = (("authorization", f"Bearer {token}"),) if token else ()
+        if method == "POST" and json_type:
+            standard = (*standard, ("content-type", "application/json"))
+        if method == "GET" and not any(name == "accept" for name, _ in headers):
+            standard = (*standard, ("accept", "text/event-stream"))
+        return await handle(
+            Incoming(
+                method=method, origin=ORIGIN, path=path, query=query, headers=(*standard, *headers),
+                source=ip_address("192.0.2.7"), read=read,
+            ),
+            self.live,
+        )  # fmt: skip
+
+    async def modern(
+        self, method: str, params: Mapping[str, Any] | None = None, *, token: str = "alice",
+        meta: Mapping[str, Any] | None = None, headers: Headers | None = None,
+    ) -> Answer:  # fmt: skip
+        """Send one 2026-07-28 request with the headers that belong to it."""
+        params = {**(params or {}), "_meta": {**MODERN_META, **(meta or {})}}
+        mirrored = modern_headers(method, params) if headers is None else headers
+        return await self.send(request(method, params), token=token, headers=mirrored)
+
+    async def session(self, *, token: str = "alice", version: str = "2025-11-25") -> str:
+        """Initialize against a scripted upstream that allows it, and return the session id."""
+        script = self.upstream.script
+        self.upstream.script = lambda _: json_answer(initialized(version), mcp_session_id="up-1")
+        answer = await self.send(initialize(version), token=token)
+        self.upstream.script = script
+        return header(answer, "mcp-session-id") or ""
+
+    async def legacy(
+        self, session: str, method: str, params: Mapping[str, Any] | None = None, *,
+        token: str = "alice", **rest: Any,
+    ) -> Answer:  # fmt: skip
+        """Send one request in a session."""
+        body = request(method, dict(params or {}), **rest)
+        return await self.send(body, token=token, headers=(("mcp-session-id", session),))
+
+    def allow(self, *rules: Mapping[str, Any]) -> None:
+        """Replace the policy and let open streams know."""
+        routes = {(ORIGIN, PATH): live_route(rules)}
+        object.__setattr__(self.live, "routes", routes)
+        self.live.streams.wake()
+
+
+def request(method: str, params: Any = None, *, request_id: Any = 1) -> dict[str, Any]:
+    message = {"jsonrpc": "2.0", "id": request_id, "method": method}
+    return message if params is None else {**message, "params": params}
+
+
+def result(value: Any, *, request_id: Any = 1) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": request_id, "result": value}
+
+
+def modern_headers(method: str, params: Mapping[str, Any]) -> Headers:
+    headers: Headers = (("mcp-protocol-version", "2026-07-28"), ("mcp-method", method))
+    name = params.get("name", params.get("uri"))
+    named = method in ("tools/call", "prompts/get", "resources/read")
+    return (*headers, ("mcp-name", str(name))) if named and name is not None else headers
+
+
+def initialize(version: str = "2025-11-25") -> dict[str, Any]:
+    return request(
+        "initialize",
+        {
+            "protocolVersion": version,
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        },
+    )
+
+
+def initialized(version: str = "2025-11-25") -> dict[str, Any]:
+    return result(
+        {
+            "protocolVersion": version,
+            "capabilities": {},
+            "serverInfo": {"name": "s", "version": "1"},
+        }
+    )
+
+
+def header(answer: Answer, name: str) -> str | None:
+    return next((value for key, value in answer.headers if key == name), None)
+
+
+def sent_header(outgoing: Outgoing, name: str) -> str | None:
+    return next((value for key, value in outgoing.headers if key == name), None)
+
+
+def body(answer: Answer) -> Any:
+    assert isinstance(answer.body, bytes)
+    return json.loads(answer.body)
+
+
+async def drained(answer: Answer) -> bytes:
+    """Return everything a stream says until its end."""
+    assert not isinstance(answer.body, bytes)
+    async with asyncio.timeout(5):
+        return b"".join([piece async for piece in answer.body])
+
+
+def live_route(rules: Any) -> LiveRoute:
+    route = Route(
+        namespace="team", name="files", display_name="Files", url=f"{ORIGIN}{PATH}", issuer=ORIGIN,
+        upstream=Upstream(url="http://upstream.internal/mcp"), policies=("team/p",) if rules else (),
+    )  # fmt: skip
+    policy = Policy(
+        namespace="team", name="p", generation=1, level=PolicyLevel.ROUTE,
+        rules=tuple(Rule.model_validate(dict(rule)) for rule in rules),
+    )  # fmt: skip
+    return LiveRoute.of(route, policy_set((policy,) if rules else (), ceiling=False))
+
+
+def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool = True) -> World:
+    """Return a pipeline whose upstream answers by `script`, under `rules` (default: allow everybody all)."""
+    upstream = ScriptedUpstream(script or (lambda _: json_answer(result({"content": []}))))
+    now, log = [1_000.0], Log()
+    ids, entropy = itertools.count(1), itertools.count(1)
+    doors = Doors({name: presented(name) for name in ("alice", "bob")})
+    holder: list[Live] = []
+    live = Live(
+        gateway=Gateway(
+            namespace="team", name="gw", public_url=ORIGIN, allow_loopback=not public
+        ),
+        routes={(ORIGIN, PATH): live_route(rules or (ALLOW_ALL,))},
+        origins=frozenset({ORIGIN}),
+        authority=doors,
+        credentials=doors,
+        store=MemoryStore(lambda: now[0]),
+        audit=log,
+        transport=upstream,
+        seal=SealRing([b"k" * 32]),
+        streams=Streams(),
+        clock=lambda: now[0],
+        entropy=lambda size: next(entropy).to_bytes(size, "big"),
+        new_id=lambda: f"d{next(ids)}",
+        newest=lambda: holder[0],
+    )  # fmt: skip
+    holder.append(live)
+    return World(upstream=upstream, live=live, log=log, doors=doors, now=now)
