@@ -15,9 +15,12 @@ from ostiary import __version__
 __all__ = ["SUBCOMMANDS", "main"]
 
 SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "audit": ("audit", "Verify the audit log, show one request, follow what happens."),
     "check": ("check", "Say what is wrong with the YAML in a folder, and how to mend it."),
     "connect": ("connect", "Print what to paste into an MCP client to use a route."),
     "demo": ("demo.run", "Watch an agent log in, consent, call tools and be refused."),
+    "dev": ("dev.command", "Run a gateway on this machine, from YAML or from one URL."),
+    "grants": ("grants", "List and revoke what people gave MCP clients."),
     "import": ("import_pomerium", "Turn another proxy's configuration into Ostiary's kinds."),
     "login": ("login", "Log in at a route as an MCP client would; print the access token."),
     "render": ("render", "Print what a cluster would get from the YAML in a folder."),

@@ -1,0 +1,188 @@
+"""One listening socket on aiohttp: requests become `Incoming`, a handler's answer goes back.
+
+Everything that names the library or echoes raw input is taken off: the Server header, the error
+pages. The strict C parser of HTTP is required, for the Python one reads messages that it should
+refuse.
+"""
+
+import asyncio
+import functools
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final, Self
+
+import structlog
+from aiohttp import http_parser, web
+from aiohttp.web_protocol import RequestHandler
+
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.wire import Incoming, Reply
+
+__all__ = ["Endpoint", "Handler", "Listener", "incoming_of", "write_reply"]
+
+log = structlog.get_logger(__name__)
+_NAME: Final = (("server", "ostiary"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen: a host and a port; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `HOST:PORT` (`[::1]:8080` for IPv6); raises ValueError."""
+        found = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):(\d{1,5})", text)
+        if found is None or int(found[3]) > 65535:
+            raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        return cls(found[1] or found[2], int(found[3]))
+
+    def __str__(self) -> str:
+        """Return `HOST:PORT`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Listener:
+    """A server on one endpoint. `handler` answers each request and may stream."""
+
+    def __init__(self, handler: Handler, endpoint: Endpoint) -> None:
+        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            raise RuntimeError("aiohttp's C parser is missing: install a wheel for this platform")
+        self._server = _Server(functools.partial(_guarded, handler), handler_cancellation=True)
+        self._runner = web.ServerRunner(self._server, access_log=None)
+        self._endpoint = endpoint
+        self._site: web.TCPSite | None = None
+
+    async def start(self) -> Endpoint:
+        """Listen; return the endpoint with the port that was taken.
+
+        Raises OSError where it is busy.
+        """
+        await self._runner.setup()
+        self._site = web.TCPSite(
+            self._runner, self._endpoint.host, self._endpoint.port, backlog=1024
+        )
+        await self._site.start()
+        port = self._runner.addresses[0][1]
+        return Endpoint(self._endpoint.host, port)
+
+    async def stop(self, *, drain: float) -> None:
+        """Take no new connections, let running answers end for up to `drain` seconds.
+
+        Then close.
+        """
+        if self._site is not None:
+            await self._site.stop()
+        self._server.pre_shutdown()
+        await self._server.shutdown(drain)
+        await self._runner.cleanup()
+
+
+async def _guarded(handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer 500 without a trace where `handler` fails.
+
+    Such a failure is a bug, and nothing gets through.
+    """
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        raise
+    except ConnectionError:
+        raise
+    except Exception:
+        log.exception("request failed", method=request.method)
+        return write_reply(Reply(status=500, body=b"internal error\n"))
+
+
+class _Protocol(RequestHandler):
+    """aiohttp's protocol with error pages that say nothing and echo nothing."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer `status` with a fixed text and close the connection."""
+        del message
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        if status >= 500:
+            log.error("http failure", status=status, error=type(exc).__name__)
+        response = write_reply(Reply(status=status, body=b"the request is not valid HTTP\n"))
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """Makes our protocol for each connection."""
+
+    def __call__(self) -> RequestHandler:
+        """Return the protocol of a new connection; bodies are never decompressed for us."""
+        return _Protocol(
+            self,
+            loop=self._loop,
+            access_log=None,  # type: ignore[arg-type]  # None turns it off
+            auto_decompress=False,
+            lingering_time=1.0,
+            keepalive_timeout=75,
+            max_line_size=16384,
+            max_field_size=16384,
+        )
+
+
+def incoming_of(request: web.BaseRequest, *, origin: str, source: str) -> Incoming:
+    """Return the request as values.
+
+    `origin` is the configured one; `source` the caller's address.
+    """
+    target = request.raw_path
+    if not target.startswith("/"):
+        raise Refused("UnknownRoute", detail="the request target is not in origin form")
+    path, _, query = target.partition("?")
+    return Incoming(
+        method=request.method,
+        origin=origin,
+        path=path,
+        query=query,
+        headers=tuple(
+            (name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip())
+            for name, value in request.raw_headers
+        ),
+        source=ip_address(source.partition("%")[0]),
+        read=functools.partial(_read, request),
+    )
+
+
+async def _read(request: web.BaseRequest, limit: int) -> bytes:
+    """Return the body, never holding more than `limit` bytes and a chunk."""
+    if (request.content_length or 0) > limit:
+        raise Refused("TooLarge", detail=f"{request.content_length} bytes, {limit} are taken")
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise Refused("TooLarge", detail=f"more than {limit} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def write_reply(reply: Reply) -> web.Response:
+    """Return `reply` as a response of aiohttp."""
+    response = web.Response(status=reply.status, body=reply.body)
+    for name, value in (*_NAME, *reply.headers):
+        response.headers.add(name, value)
+    if reply.body and "content-type" not in response.headers:
+        response.headers["content-type"] = "text/plain; charset=utf-8"
+    return response

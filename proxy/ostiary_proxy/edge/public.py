@@ -1,0 +1,80 @@
+"""The public port: MCP, OAuth and pages for every origin that the configuration names."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+
+from ostiary_proxy.edge.listener import incoming_of, write_reply
+from ostiary_proxy.edge.source import source_of
+from ostiary_proxy.pipeline.answer import Answer, Stream
+from ostiary_proxy.refused import Refused, link
+from ostiary_proxy.runtime import Runtime
+from ostiary_proxy.wire import Incoming, Reply
+
+__all__ = ["PublicEdge"]
+
+log = structlog.get_logger(__name__)
+
+
+class PublicEdge:
+    """Matches a request to an origin, hands it to the runtime in force.
+
+    And writes what comes back.
+    """
+
+    def __init__(self, current: Callable[[], Runtime | None], count: Callable[[int], None]) -> None:
+        self._current = current
+        self._count = count
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        runtime = self._current()
+        if runtime is None:
+            return write_reply(Reply(status=503, body=b"no configuration is loaded yet\n"))
+        with runtime.borrowed():
+            try:
+                answer = await runtime.serve(_incoming(request, runtime))
+            except Refused as refused:
+                answer = _plain(refused)
+            self._count(answer.status)
+            if isinstance(answer.body, bytes):
+                return write_reply(
+                    Reply(status=answer.status, headers=answer.headers, body=answer.body)
+                )
+            return await _stream(request, answer, answer.body)
+
+
+def _incoming(request: web.BaseRequest, runtime: Runtime) -> Incoming:
+    """Return the request as values, matched to a configured origin by its one Host header."""
+    origin = runtime.origins.get(request.headers.get("host", "").lower())
+    if origin is None:
+        raise Refused("UnknownRoute", detail="the Host names no origin of this gateway")
+    forwarded = ",".join(request.headers.getall("x-forwarded-for", ()))
+    source = source_of(request.remote or "", forwarded, runtime.trusted_proxies)
+    return incoming_of(request, origin=origin, source=str(source))
+
+
+def _plain(refused: Refused) -> Answer:
+    """Return a refusal that happened before anything knew whether a person or a client asks."""
+    text = f"{HTTPStatus(refused.how.status).phrase}: {refused.message}. {link(refused.code)}\n"
+    headers = (("content-type", "text/plain; charset=utf-8"), *refused.headers)
+    return Answer(status=refused.how.status, headers=headers, body=text.encode())
+
+
+async def _stream(request: web.BaseRequest, answer: Answer, body: Stream) -> web.StreamResponse:
+    """Write the head, then each piece as it comes; a client that went away abandons the stream."""
+    response = web.StreamResponse(status=answer.status)
+    for name, value in (("server", "ostiary"), *answer.headers):
+        response.headers.add(name, value)
+    try:
+        await response.prepare(request)
+        async for piece in body:
+            await response.write(piece)
+        await response.write_eof()
+    except (ConnectionError, asyncio.CancelledError):
+        await asyncio.shield(body.abandon())
+        raise
+    return response

@@ -1,0 +1,75 @@
+"""The `ostiary-proxy` command: one proxy process on a rendered bundle."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+
+from ostiary import __version__
+from ostiary_proxy.edge.listener import Endpoint
+from ostiary_proxy.process import Settings, run
+
+__all__ = ["main"]
+
+
+class _EndpointType(click.ParamType[Endpoint]):
+    """HOST:PORT on the command line."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Endpoint:
+        """Read the text; a bad one is a usage error."""
+        if isinstance(value, Endpoint):
+            return value
+        try:
+            return Endpoint.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_PATH = click.Path(path_type=Path)
+_ENDPOINT = _EndpointType()
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OSTIARY"},
+    epilog="Every option can be given in the environment: OSTIARY_LISTEN=0.0.0.0:8080.",
+)
+@click.version_option(__version__, prog_name="ostiary-proxy")
+@click.option("--bundle", type=_PATH, required=True, help="Folder of the rendered bundle.")
+@click.option("--keys", type=_PATH, required=True, help="Key document (JSON).")
+@click.option("--state", type=_PATH, required=True, help="SQLite file of the store.")
+@click.option("--audit", type=_PATH, required=True, help="Folder of the audit log.")
+@click.option(
+    "--checkpoints", type=_PATH, required=True, help="Folder of the audit log's checkpoints."
+)
+@click.option("--listen", type=_ENDPOINT, default="127.0.0.1:8080", help="Public port.")
+@click.option("--status", type=_ENDPOINT, default="127.0.0.1:0", help="Health and metrics port.")
+@click.option("--admin", type=_ENDPOINT, default="127.0.0.1:0", help="Admin port.")
+@click.option(
+    "--admin-token", type=_PATH, required=True, help="File to write the admin port's token to."
+)
+@click.option("--ready-file", type=_PATH, help="File to write the addresses to, once it serves.")
+def main(**options: object) -> None:
+    """Serve one gateway from a rendered bundle; a new bundle is taken without restart."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    settings = Settings(**options)  # type: ignore[arg-type]  # click has made each of its type
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise SystemExit(runner.run(run(settings)))
+
+
+if __name__ == "__main__":
+    main()

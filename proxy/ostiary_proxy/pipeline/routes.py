@@ -1,0 +1,56 @@
+"""From the bundle to routes with their policies compiled.
+
+Whatever doesn't compile closes its own routes.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ostiary.config.document import Closed, Config, Policy, Route
+from ostiary.decode.fault import Faulty
+from ostiary.policy.check import compile_policy
+from ostiary.policy.compiled import CompiledPolicy, PolicySet
+from ostiary.policy.rule import Mode
+from ostiary_proxy.pipeline.live import LiveRoute
+
+__all__ = ["live_routes"]
+
+
+def live_routes(config: Config) -> tuple[dict[tuple[str, str], LiveRoute], tuple[str, ...]]:
+    """Return the routes by (origin, raw path), and what of the bundle can't be served.
+
+    A policy was checked when the bundle was made; one that this proxy can't compile all the same
+    closes the routes that it is attached to if it enforces, and is left out if it only audits.
+    """
+    compiled: dict[str, CompiledPolicy] = {}
+    faults: dict[str, str] = {}
+    for policy in config.policies:
+        try:
+            compiled[policy.key] = compile_policy(policy)
+        except Faulty as faulty:
+            faults[policy.key] = f"policy {policy.key}: {faulty}"
+    broken = {p.key: faults[p.key] for p in config.policies if p.key in faults and _enforces(p)}
+    ceiling = config.gateway.ceiling == "Required"
+    routes = {}
+    for route in config.routes:
+        closed = _close(route, broken)
+        attached = [compiled[key] for key in route.policies if key in compiled]
+        parts = urlsplit(route.url)
+        routes[route.issuer, parts.path or "/"] = LiveRoute.of(
+            closed, PolicySet.of(attached, ceiling=ceiling)
+        )
+    return routes, tuple(faults.values())
+
+
+def _enforces(policy: Policy) -> bool:
+    return any((rule.mode or policy.mode) is Mode.ENFORCE for rule in policy.rules)
+
+
+def _close(route: Route, broken: Mapping[str, str]) -> Route:
+    """Return the route, closed where a policy of its is missing or broken."""
+    reasons = [broken[key] for key in route.policies if key in broken]
+    if not reasons or route.closed is not None:
+        return route
+    return route.model_copy(
+        update={"closed": Closed(reason="PolicyNotCompiled", message="; ".join(reasons))}
+    )

@@ -1,0 +1,215 @@
+"""One proxy process from start to end: keys, store, log, configuration, three ports."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from ostiary.config.document import Bundle
+from ostiary.config.keys import KeyDocument
+from ostiary.crypto.secret import Secret
+from ostiary.decode.fault import Faulty
+from ostiary.decode.model import validate
+from ostiary.decode.strict_json import read_json
+from ostiary_proxy.audit.log import ChainedLog, LogSettings
+from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.edge.admin import AdminEdge
+from ostiary_proxy.edge.grants import GrantsDesk
+from ostiary_proxy.edge.listener import Endpoint, Listener
+from ostiary_proxy.edge.public import PublicEdge
+from ostiary_proxy.edge.status import StatusEdge
+from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.reload import Reloader, read_folder
+from ostiary_proxy.runtime import Process, Runtime
+from ostiary_proxy.store.port import StoreUnavailable
+from ostiary_proxy.store.sqlite import SqliteStore
+
+__all__ = ["Settings", "run"]
+
+log = structlog.get_logger(__name__)
+_DRAIN = 10.0
+"""Seconds that running answers get when the process is asked to end."""
+_UNUSABLE = 2
+"""Exit code where the process can't start with what it was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things lie and where to listen.
+
+    `bundle` is the folder of the shards, `keys` the key document, `state` the store's file, `audit`
+    the log's folder and `checkpoints` that of its anchors (another place than the log).
+    `admin_token` is written at start, mode 0600; `ready_file` gets the addresses as JSON once the
+    process serves.
+    """
+
+    bundle: Path
+    keys: Path
+    state: Path
+    audit: Path
+    checkpoints: Path
+    listen: Endpoint
+    status: Endpoint
+    admin: Endpoint
+    admin_token: Path
+    ready_file: Path | None = None
+
+
+async def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code, 2 where it could not start."""
+    try:
+        first = await asyncio.to_thread(read_folder, settings.bundle)
+        keys = validate(KeyDocument, read_json(settings.keys.read_bytes()))
+        process = await _process(settings, keys, first)
+    except (Faulty, ValueError, OSError, AuditUnavailable, StoreUnavailable) as error:
+        log.error("can't start", error=str(error))
+        return _UNUSABLE
+    return await _serve(settings, process)
+
+
+async def _process(settings: Settings, keys: KeyDocument, first: Bundle) -> Process:
+    """Open what lives as long as the process."""
+    rings = keys.rings()
+    gateway = first.config.gateway
+    where = LogSettings(
+        folder=settings.audit,
+        checkpoints=settings.checkpoints,
+        gateway=f"{gateway.namespace}/{gateway.name}",
+        arguments=gateway.audit.arguments,
+        durability=gateway.audit.durability,
+    )
+    return Process(
+        rings=rings,
+        store=SqliteStore(settings.state, _now),
+        log=await ChainedLog.open(where, rings, clock=_now, entropy=os.urandom),
+        streams=Streams(),
+        clock=_now,
+        entropy=os.urandom,
+        new_id=_new_id,
+        environ=os.environ,
+    )
+
+
+async def _serve(settings: Settings, process: Process) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    reloader = Reloader(_builder(process, lambda: _in_force(reloader)), _now, process.streams.wake)
+    await reloader.load(settings.bundle)
+    registry, count = _metrics(reloader, process.streams)
+    token = _admin_token(settings.admin_token)
+    public = Listener(PublicEdge(lambda: reloader.current, count), settings.listen)
+    status = Listener(
+        StatusEdge(
+            ready=lambda: None if reloader.current else "; ".join(reloader.faults),
+            registry=registry,
+            internal_jwks=process.rings.internal.jwks,
+        ),
+        settings.status,
+    )
+    hosts: set[str] = set()  # filled once the port is known
+    admin = Listener(
+        AdminEdge(
+            reloader=reloader,
+            token=token,
+            hosts=hosts,
+            grants=GrantsDesk(current=lambda: reloader.current, changed=process.streams.wake),
+        ),
+        settings.admin,
+    )
+    watching: asyncio.Task[None] | None = None
+    try:
+        addresses = {
+            "listen": await public.start(),
+            "status": await status.start(),
+            "admin": await admin.start(),
+        }
+        hosts |= {str(addresses["admin"]), f"localhost:{addresses['admin'].port}"}
+        watching = asyncio.create_task(reloader.watch(settings.bundle))
+        if settings.ready_file is not None:
+            _say_ready(settings.ready_file, addresses)
+        log.info("serving", **{name: str(address) for name, address in addresses.items()})
+        await stop.wait()
+        return 0
+    except OSError as error:
+        log.error("can't listen", error=str(error))
+        return _UNUSABLE
+    finally:
+        if watching is not None:
+            watching.cancel()
+        for listener in (public, status, admin):
+            await listener.stop(drain=_DRAIN)
+        await process.streams.settle(_DRAIN)
+        await reloader.close()
+        await process.log.close()
+        await process.store.close()
+
+
+def _builder(process: Process, newest: Callable[[], Live]) -> Callable[[Bundle], Runtime]:
+    def build(bundle: Bundle) -> Runtime:
+        return Runtime.build(bundle, process, newest)
+
+    return build
+
+
+def _in_force(reloader: Reloader) -> Live:
+    assert reloader.current is not None
+    return reloader.current.live
+
+
+def _admin_token(path: Path) -> Secret:
+    """Write a fresh token that only this user can read, and return it."""
+    token = Secret(os.urandom(32).hex())
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token.reveal())
+    return token
+
+
+def _say_ready(path: Path, addresses: dict[str, Endpoint]) -> None:
+    said = {name: str(address) for name, address in addresses.items()}
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({**said, "pid": os.getpid()}))
+    draft.rename(path)
+
+
+def _metrics(
+    reloader: Reloader, streams: Streams
+) -> tuple[CollectorRegistry, Callable[[int], None]]:
+    """Return the registry and the function that counts an answer by its status."""
+    registry = CollectorRegistry()
+    answers = Counter("ostiary_http_answers", "Answers by status", ["status"], registry=registry)
+    bound = {status: answers.labels(str(status)) for status in (200, 202, 400, 401, 403, 404)}
+
+    def count(status: int) -> None:
+        (bound.get(status) or answers.labels(str(status))).inc()
+
+    gauges: dict[str, tuple[str, Callable[[], float]]] = {
+        "ostiary_config_revision": ("Revision served", lambda: reloader.loaded.revision),
+        "ostiary_config_failures": ("Configurations refused", lambda: reloader.failures),
+        "ostiary_config_last_success_timestamp_seconds": (
+            "When a configuration was taken last",
+            lambda: reloader.last_success or 0,
+        ),
+        "ostiary_open_streams": ("Streams that are open", lambda: len(streams)),
+    }
+    for name, (text, value) in gauges.items():
+        Gauge(name, text, registry=registry).set_function(value)
+    return registry, count
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - the edge has the clock
+
+
+def _new_id() -> str:
+    return os.urandom(12).hex()

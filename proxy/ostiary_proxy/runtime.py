@@ -1,0 +1,207 @@
+"""One configuration, made ready to serve: routes, credentials, the authorization server.
+
+A runtime is built whole from a bundle and never changes. What outlives it (keys, store, log, open
+streams) is the `Process`. Its connections live until the last request that borrowed it has ended.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Self
+from urllib.parse import urlsplit
+
+from ostiary.config.document import Bundle, Config
+from ostiary.crypto.rings import Rings
+from ostiary.crypto.seal import Entropy
+from ostiary_proxy.audit.log import ChainedLog
+from ostiary_proxy.oauth.access import AccessAuthority
+from ostiary_proxy.oauth.context import Context as OAuthContext
+from ostiary_proxy.oauth.server import AuthorizationServer
+from ostiary_proxy.outbound.guard import Guard
+from ostiary_proxy.outbound.http import HttpClient
+from ostiary_proxy.outbound.transport import PooledTransport, trust
+from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.handle import handle
+from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.routes import live_routes
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.store.port import Store
+from ostiary_proxy.upstream.connect import Connector
+from ostiary_proxy.upstream.context import Context as UpstreamContext
+from ostiary_proxy.upstream.credentials import UpstreamCredentials
+from ostiary_proxy.wire import Incoming
+
+__all__ = ["Process", "Runtime"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What lives as long as the process; `environ` is its environment."""
+
+    rings: Rings
+    store: Store
+    log: ChainedLog
+    streams: Streams
+    clock: Callable[[], float]
+    entropy: Entropy
+    new_id: Callable[[], str]
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What a runtime is made of beside its Live."""
+
+    oauth: OAuthContext
+    faults: tuple[str, ...]
+    origins: Mapping[str, str]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    transports: tuple[PooledTransport, ...]
+
+
+class Runtime:
+    """A bundle being served.
+
+    `origins` maps a Host header (lower case, default port left out and written) to the configured
+    origin; `faults` names what of the bundle is closed because it can't be served.
+    """
+
+    def __init__(
+        self, bundle: Bundle, live: Live, authorization: AuthorizationServer, parts: _Parts
+    ) -> None:
+        self.bundle = bundle
+        self.live = live
+        self.oauth = parts.oauth
+        self.faults = parts.faults
+        self.origins = parts.origins
+        self.trusted_proxies = parts.trusted_proxies
+        self._authorization = authorization
+        self._transports = parts.transports
+        self._borrowers = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @classmethod
+    def build(cls, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> Self:
+        """Return a runtime on `bundle`.
+
+        Raises Faulty or ValueError where it can't be served at all.
+
+        `newest` returns the Live in force, for streams that outlive this runtime.
+        """
+        config, gateway = bundle.config, bundle.config.gateway
+        guard = Guard.of(
+            gateway.upstreams, allow_loopback=gateway.allow_loopback, environ=process.environ
+        )
+        transport = PooledTransport(guard)
+        platform = _platform_transport(bundle, guard) or transport
+        routes, faults = live_routes(config)
+        oauth = _oauth(config, process)
+        upstream = UpstreamContext(
+            config=config,
+            credentials=bundle.credentials,
+            rings=process.rings,
+            store=process.store,
+            log=process.log,
+            http=HttpClient(transport, allow_loopback=gateway.allow_loopback),
+            clock=process.clock,
+            entropy=process.entropy,
+            new_id=process.new_id,
+        )
+        live = Live(
+            gateway=gateway,
+            routes=routes,
+            origins=frozenset(route.route.issuer for route in routes.values()),
+            authority=AccessAuthority(oauth),
+            credentials=UpstreamCredentials(upstream),
+            store=process.store,
+            audit=process.log,
+            transport=transport,
+            seal=process.rings.seal,
+            streams=process.streams,
+            clock=process.clock,
+            entropy=process.entropy,
+            new_id=process.new_id,
+            newest=newest,
+        )
+        authorization = AuthorizationServer(
+            oauth,
+            credentials=bundle.credentials,
+            connecting=Connector(upstream),
+            http=HttpClient(platform, allow_loopback=gateway.allow_loopback),
+            patterns={route.route.key: route.policies.patterns() for route in routes.values()},
+        )
+        parts = _Parts(
+            oauth=oauth,
+            faults=faults,
+            origins=_origins(config),
+            trusted_proxies=tuple(ip_network(text) for text in gateway.trusted_proxies),
+            transports=(transport, platform),
+        )
+        return cls(bundle, live, authorization, parts)
+
+    async def serve(self, request: Incoming) -> Answer:
+        """Answer one request: MCP where a route is at its path, else OAuth and pages.
+
+        Raises Refused(UnknownRoute) where nothing is there.
+        """
+        if self.live.route_at(request.origin, request.path) is None:
+            reply = await self._authorization.serve(request)
+            if reply is not None:
+                return Answer(status=reply.status, headers=reply.headers, body=reply.body)
+        return await handle(request, self.live)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Keep the connections open for as long as a request or its stream runs."""
+        self._borrowers += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._borrowers -= 1
+            if not self._borrowers:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Close the connections once nobody borrows this runtime any more, or when cancelled."""
+        try:
+            await self._idle.wait()
+        finally:
+            for transport in dict.fromkeys(self._transports):
+                await transport.close()
+
+
+def _oauth(config: Config, process: Process) -> OAuthContext:
+    return OAuthContext(
+        config=config,
+        rings=process.rings,
+        store=process.store,
+        log=process.log,
+        clock=process.clock,
+        entropy=process.entropy,
+        new_id=process.new_id,
+    )
+
+
+def _platform_transport(bundle: Bundle, guard: Guard) -> PooledTransport | None:
+    """Return a transport of its own where the identity provider has its own CA."""
+    provider = bundle.config.gateway.identity_provider
+    if provider is None or provider.ca_bundle is None:
+        return None
+    return PooledTransport(guard, tls=trust(bundle.credentials[provider.ca_bundle].reveal()))
+
+
+def _origins(config: Config) -> dict[str, str]:
+    """Return every Host header that names an origin of this gateway, with that origin."""
+    urls = {config.gateway.public_url, *(route.issuer for route in config.routes)}
+    origins: dict[str, str] = {}
+    for url in urls:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        origins[parts.netloc.lower()] = origin
+        if parts.port is None:
+            origins[f"{parts.netloc.lower()}:{443 if parts.scheme == 'https' else 80}"] = origin
+    return origins
