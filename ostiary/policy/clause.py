@@ -1,79 +1,69 @@
-"""The clauses of a rule, each lowered once to a function from facts to true, false.
+"""The clauses of a rule, each lowered once to a function from facts to a value.
 
-Unknown or deferred.
+A clause is true, false, unknown (a fact is missing) or deferred (known when an item is called).
 """
 
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 from ostiary.decode.fault import Fault
-from ostiary.decode.strict_json import Json
-from ostiary.policy.expression import Expression, ExpressionFaulty
 from ostiary.policy.facts import UNKNOWN, Facts, Kind
 from ostiary.policy.globs import Names
-from ostiary.policy.rule import Effect, Match, RouteSelector, Rule, Where, Who
+from ostiary.policy.rule import Effect, Match, RouteSelector, Where
 from ostiary.policy.verdict import ClauseValue
-from ostiary.policy.window import compile_window
 
-__all__ = ["Clause", "clauses_of", "compile_match", "compile_routes"]
+__all__ = ["UNDENIABLE", "Clause", "all_of", "compile_match", "compile_routes", "compile_where"]
 
 Clause = Callable[[Facts], ClauseValue]
-TRUE: Final = ClauseValue.TRUE
-FALSE: Final = ClauseValue.FALSE
-NOT_KNOWN: Final = ClauseValue.UNKNOWN
-_CONFUSING: Final = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\?#]|$)|%2e|%2f|%5c|\\", re.IGNORECASE)
+
+UNDENIABLE: Final = frozenset({"ping", "notifications/cancelled"})
+"""Housekeeping of one's own that no rule can name: it passes wherever there is a foothold."""
+
+_TRUE: Final = ClauseValue.TRUE
+_FALSE: Final = ClauseValue.FALSE
+_UNKNOWN: Final = ClauseValue.UNKNOWN
+_ITEMS: Final = frozenset({Kind.TOOL, Kind.PROMPT, Kind.RESOURCE})
+_DOTS: Final = r"(?:^|[/\\:?#])\.{1,2}(?:[/\\?#;]|$)"
+_CONFUSING: Final = re.compile(
+    _DOTS + r"|%(?:25)*(?:2e|2f|5c)|[\\\x00-\x20\x7f]|%(?:25)*[01][0-9a-f]", re.IGNORECASE
+)
+"""What one parser of URIs resolves and another does not: dot segments, encoded dots and
+separators, backslashes, spaces and control characters (some parsers drop tabs)."""
 
 
-def clauses_of(rule: Rule, path: str) -> tuple[dict[str, Clause], list[Fault]]:
-    """Return the written clauses of `rule` by name, cheapest first, and every fault in them."""
-    clauses: dict[str, Clause] = {"match": compile_match(rule.match, rule.effect)}
-    faults: list[Fault] = []
-    if rule.who is not None:
-        clauses["who"] = _who(rule.who)
-    if rule.where is not None:
-        clauses["where"] = _where(rule.where, f"{path}.where", faults)
-    if rule.when is not None:
-        window, found = compile_window(rule.when, f"{path}.when")
-        faults += found
-        if window is not None:
-            clauses["when"] = lambda facts: TRUE if window.holds(facts.now) else FALSE
-    if rule.condition is not None:
-        try:
-            clauses["condition"] = Expression(rule.condition).evaluate
-        except ExpressionFaulty as error:
-            faults.append(
-                Fault(path=f"{path}.condition", message=f"is not a CEL condition: {error}")
-            )
-    return clauses, faults
+def all_of(parts: tuple[Clause, ...]) -> Clause:
+    """Join with Kleene's and: one false is false, else one unknown is unknown; none is true."""
+    if len(parts) == 1:
+        return parts[0]
 
+    def clause(facts: Facts) -> ClauseValue:
+        joined = _TRUE
+        for part in parts:
+            value = part(facts)
+            if value is _FALSE:
+                return _FALSE
+            if value is not _TRUE:
+                joined = value
+        return joined
 
-def all_of(values: "list[ClauseValue]") -> ClauseValue:
-    """Join with Kleene's and: one false is false, else one unknown is unknown."""
-    if FALSE in values:
-        return FALSE
-    return NOT_KNOWN if NOT_KNOWN in values else TRUE
+    return clause
 
 
 def compile_match(match: Match | None, effect: Effect) -> Clause:
     """Lower `match`.
 
-    Absent, it covers every tool, prompt and resource, and a Deny server requests too.
+    Where it lists no kind, an Allow covers every tool, prompt and resource; a Deny also what the
+    server asks and housekeeping, so that what is denied everything has no foothold either.
     """
-    if match is None:
-        return _every_kind(effect)
-    kinds = _kinds(match)
-    subject = _by_kind(kinds) if kinds else _every_kind(effect)
-    others: list[Clause] = [subject]
-    if match.methods is not None:
-        methods = Names(match.methods)
-        others.append(lambda facts: TRUE if methods.match(facts.subject.method) else FALSE)
-    if match.routes is not None:
-        others.append(compile_routes(match.routes))
-    if len(others) == 1:
-        return subject
-    return lambda facts: all_of([clause(facts) for clause in others])
+    kinds = _kinds(match) if match else {}
+    parts = [_by_kind(kinds) if kinds else _every_kind(effect)]
+    if match is not None and match.methods is not None:
+        parts.append(_methods(Names(match.methods)))
+    if match is not None and match.routes is not None:
+        parts.append(compile_routes(match.routes))
+    return all_of(tuple(parts))
 
 
 def _kinds(match: Match) -> dict[Kind, Names]:
@@ -87,31 +77,54 @@ def _kinds(match: Match) -> dict[Kind, Names]:
 
 
 def _every_kind(effect: Effect) -> Clause:
-    covered = {Kind.TOOL, Kind.PROMPT, Kind.RESOURCE}
-    if effect is not Effect.ALLOW:
-        covered.add(Kind.SERVER)
-    return lambda facts: TRUE if facts.subject.kind in covered else FALSE
+    if effect is Effect.ALLOW:
+        return lambda facts: _TRUE if facts.subject.kind in _ITEMS else _FALSE
+    return lambda _: _TRUE
 
 
 def _by_kind(kinds: Mapping[Kind, Names]) -> Clause:
     """Match names of the kinds that are listed.
 
-    A URI that parsers may resolve to another one is unknown.
+    A URI that parsers may resolve to another one is unknown, unless nothing is listed at all.
     """
+    if kinds.keys() == {Kind.TOOL}:
+        return _tools(kinds[Kind.TOOL])
 
     def clause(facts: Facts) -> ClauseValue:
-        names = kinds.get(facts.subject.kind)
-        if names is None:
-            return FALSE
-        if facts.subject.kind is Kind.RESOURCE and _CONFUSING.search(facts.subject.name):
-            return NOT_KNOWN
-        return TRUE if names.match(facts.subject.name) else FALSE
+        subject = facts.subject
+        names = kinds.get(subject.kind)
+        if names is None or names.empty:
+            return _FALSE
+        if subject.kind is Kind.RESOURCE and _CONFUSING.search(subject.name):
+            return _UNKNOWN
+        return _TRUE if names.match(subject.name) else _FALSE
+
+    return clause
+
+
+def _tools(names: Names) -> Clause:
+    """Match tools alone: what most rules do, and the quickest."""
+    tool, match = Kind.TOOL, names.match
+
+    def clause(facts: Facts) -> ClauseValue:
+        subject = facts.subject
+        return _TRUE if subject.kind is tool and match(subject.name) else _FALSE
+
+    return clause
+
+
+def _methods(names: Names) -> Clause:
+    def clause(facts: Facts) -> ClauseValue:
+        subject = facts.subject
+        if subject.kind is Kind.HOUSEKEEPING and subject.method in UNDENIABLE:
+            return _FALSE
+        return _TRUE if names.match(subject.method) else _FALSE
 
     return clause
 
 
 def compile_routes(selector: RouteSelector) -> Clause:
-    """Lower the selector that narrows a policy on a gateway to some of its routes."""
+    """Lower the routes that a policy on a gateway is narrowed to; set fields must all fit."""
     namespaces = None if selector.namespaces is None else Names(selector.namespaces)
     names = None if selector.names is None else Names(selector.names)
     labels = dict(selector.labels or {}).items()
@@ -123,79 +136,16 @@ def compile_routes(selector: RouteSelector) -> Clause:
             and (names is None or names.match(route.name))
             and labels <= route.labels.items()
         )
-        return TRUE if fits else FALSE
+        return _TRUE if fits else _FALSE
 
     return clause
 
 
-def _who(who: Who) -> Clause:
-    parts: list[Clause] = []
-    if who.groups is not None:
-        parts.append(_groups(Names(who.groups)))
-    if who.users is not None:
-        parts.append(_users(Names(who.users)))
-    if who.clients is not None:
-        parts.append(_clients(Names(who.clients)))
-    parts += [_claim(name, Names(values)) for name, values in (who.claims or {}).items()]
-    if not parts:
-        return lambda _: TRUE
-    return parts[0] if len(parts) == 1 else lambda facts: all_of([part(facts) for part in parts])
+def compile_where(where: Where, path: str, faults: list[Fault]) -> Clause:
+    """Lower `where`; networks that can't be read are added to `faults`.
 
-
-def _groups(names: Names) -> Clause:
-    def clause(facts: Facts) -> ClauseValue:
-        groups = facts.caller.groups
-        if groups is None:
-            return NOT_KNOWN
-        return TRUE if any(names.match(group) for group in groups) else FALSE
-
-    return clause
-
-
-def _users(names: Names) -> Clause:
-    """Match subject or e-mail; an e-mail that nobody verified might be the one that is meant."""
-
-    def clause(facts: Facts) -> ClauseValue:
-        caller = facts.caller
-        if names.match(caller.subject):
-            return TRUE
-        if caller.email is None:
-            return NOT_KNOWN
-        return TRUE if names.match(caller.email) else FALSE
-
-    return clause
-
-
-def _clients(names: Names) -> Clause:
-    def clause(facts: Facts) -> ClauseValue:
-        host = facts.caller.client_host
-        fits = names.match(facts.caller.client_id) or (host is not None and names.match(host))
-        return TRUE if fits else FALSE
-
-    return clause
-
-
-def _claim(name: str, values: Names) -> Clause:
-    def clause(facts: Facts) -> ClauseValue:
-        claim = facts.caller.claims.get(name)
-        if claim is None:
-            return NOT_KNOWN
-        texts = [_text(item) for item in (claim if isinstance(claim, list) else [claim])]
-        if any(text is not None and values.match(text) for text in texts):
-            return TRUE
-        return NOT_KNOWN if None in texts else FALSE
-
-    return clause
-
-
-def _text(value: Json) -> str | None:
-    """Return a claim's value as people write it in a list; None for what has no such form."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, str | int) else None
-
-
-def _where(where: Where, path: str, faults: list[Fault]) -> Clause:
+    An IPv4 address that came mapped into IPv6 is compared as the IPv4 address it is.
+    """
     networks = []
     for index, text in enumerate(where.cidrs or ()):
         try:
@@ -203,13 +153,20 @@ def _where(where: Where, path: str, faults: list[Fault]) -> Clause:
         except ValueError:
             message = f"{text!r} is not a network; write it like 10.0.0.0/8, host bits zero"
             faults.append(Fault(path=f"{path}.cidrs[{index}]", message=message))
-    if where.cidrs is None:
-        return lambda _: TRUE
+    spans = [
+        (net.version, int(net.network_address), int(net.broadcast_address)) for net in networks
+    ]
 
     def clause(facts: Facts) -> ClauseValue:
         source = facts.source
+        if not spans:
+            return _FALSE
         if source is UNKNOWN:
-            return NOT_KNOWN
-        return TRUE if any(source in network for network in networks) else FALSE
+            return _UNKNOWN
+        if isinstance(source, IPv6Address):
+            source = source.ipv4_mapped or source
+        version, number = source.version, int(source)
+        fits = any(version == v and low <= number <= high for v, low, high in spans)
+        return _TRUE if fits else _FALSE
 
     return clause

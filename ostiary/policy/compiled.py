@@ -1,18 +1,20 @@
 """Rules after compilation: what a proxy holds for one route, built at reload and never again."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from ostiary.policy.clause import Clause
 from ostiary.policy.facts import Facts
-from ostiary.policy.globs import Names
 from ostiary.policy.redact import Redaction
 from ostiary.policy.rule import Effect, Mode, Rule
-from ostiary.policy.verdict import RuleRef
+from ostiary.policy.verdict import RuleRef, RuleTrace
 from ostiary.policy.window import Window
 
 __all__ = ["Attached", "CompiledPolicy", "CompiledRule", "Limit", "PolicySet"]
+
+_CLOCK_CONDITION: Final = 60.0
+"""A condition on `now` can't tell when it changes: it is asked again after so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,29 +26,37 @@ class Limit:
     key: Callable[[Facts], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledRule:
-    """One rule, lowered. `clauses` are those that were written, by name, cheapest first.
+    """One rule, lowered.
 
-    `foothold` are the routes of `match`, `who` and `where` alone; `beside_match` those routes and
-    all but `match`; `methods` are the housekeeping methods that a Deny names, `broad` says that it
-    has no `match` at all.
+    `steps` are `match` and the clauses that were written, cheapest first, `names` their names.
+    `foothold` are those that count for a foothold: of an Allow the routes of `match`, `who` and
+    `where` alone. `certain` is the trace of the rule with each clause true, made once because it is
+    the usual one. `shown` names what the rule covers, for people.
     """
 
     ref: RuleRef
-    level: str
+    on_gateway: bool
     effect: Effect
     enforced: bool
-    clauses: Mapping[str, Clause]
-    foothold: tuple[Clause, ...]
-    beside_match: tuple[Clause, ...]
-    methods: Names | None
-    broad: bool
+    names: tuple[str, ...]
+    steps: tuple[Clause, ...]
+    foothold: tuple[tuple[str, Clause], ...]
+    certain: RuleTrace
     limit: Limit | None
     redactions: tuple[Redaction, ...]
     message: str | None
     window: Window | None
+    reads_now: bool
     shown: tuple[str, ...]
+
+    def next_edge(self, now: float) -> float | None:
+        """Return the next moment at which the time alone may change what this rule does."""
+        edge = self.window.next_edge(now) if self.window else None
+        if not self.reads_now:
+            return edge
+        return now + _CLOCK_CONDITION if edge is None else min(edge, now + _CLOCK_CONDITION)
 
 
 class Attached(Protocol):
@@ -64,7 +74,7 @@ class Attached(Protocol):
     def rules(self) -> Sequence[Rule]: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledPolicy:
     """One policy's rules in order of name; shared by every route that it is attached to."""
 
@@ -72,7 +82,7 @@ class CompiledPolicy:
     rules: tuple[CompiledRule, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicySet:
     """Everything that decides on one route.
 
@@ -105,7 +115,6 @@ class PolicySet:
         return tuple(dict.fromkeys(text for rule in self.allows for text in rule.shown))
 
     def next_edge(self, now: float) -> float | None:
-        """Return the next moment after `now` at which a time window may change a verdict."""
-        windows = [rule.window for rule in (*self.allows, *self.denies) if rule.window]
-        edges = [edge for window in windows if (edge := window.next_edge(now)) is not None]
-        return min(edges, default=None)
+        """Return the next moment after `now` at which the time alone may change a verdict."""
+        edges = [rule.next_edge(now) for rule in (*self.allows, *self.denies)]
+        return min((edge for edge in edges if edge is not None), default=None)

@@ -1,53 +1,101 @@
-"""CEL conditions behind a type of our own.
+"""CEL conditions behind a type of our own, compiled once; true is the boolean true alone.
 
-Compiled once, true only where the result is the boolean true.
-
-The evaluator does not raise on a run-time error but returns a value of type ERROR that is truthy;
-whatever is not a BOOL is unknown here. Facts that are missing are left out of the activation, so
-that reading them is an error, too.
+The evaluator returns most run-time errors as truthy values of type ERROR, and raises others (a used
+up budget); whatever is not a BOOL is unknown here. A fact that is missing stays out of the
+activation, so that reading it is an error too. What lets a short text take much time or memory is
+left out of the language: `map` and `filter` (quadratic), string building, `cel.bind`.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_math, ext_optional, ext_strings
+from cel_expr_python.ext import ext_optional
 
-from ostiary.decode.strict_json import Json, Number
+from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import DEFERRED, UNKNOWN, Facts, Kind
 from ostiary.policy.verdict import ClauseValue
 
-__all__ = ["Expression", "ExpressionFaulty"]
+__all__ = ["MAX_NODES", "VARIABLES", "Expression", "ExpressionFaulty"]
 
-_FACTS: Final = {
-    "method": cel.Type.STRING,
-    "name": cel.Type.STRING,
-    "tool": cel.Type.STRING,
-    "prompt": cel.Type.STRING,
-    "resource": cel.Type.STRING,
-    "user": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "client": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "login": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "route": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "source": cel.Type.STRING,
-    "now": cel.Type.TIMESTAMP,
+MAX_NODES: Final = 10_000
+"""How many values (members, items, texts, numbers) a condition looks at; more is unknown."""
+
+_STRING: Final = cel.Type.STRING
+_OBJECT: Final = cel.Type.Map(_STRING, cel.Type.DYN)
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_COSTLY: Final = re.compile(r"\b(map|filter)(?:\s|//[^\n]*\n)*\(")
+_CONTAINER: Final = " (in container '')"
+_COMPLAINT: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
+
+
+def _named(kind: Kind) -> Callable[[Facts], str | None]:
+    return lambda facts: facts.subject.name if facts.subject.kind is kind else None
+
+
+def _item(facts: Facts) -> str | None:
+    return None if facts.subject.kind is Kind.HOUSEKEEPING else facts.subject.name
+
+
+def _groups(facts: Facts) -> list[str] | None:
+    return None if facts.caller.groups is None else sorted(facts.caller.groups)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _source(facts: Facts) -> str | None:
+    return None if facts.source is UNKNOWN else str(facts.source)
+
+
+def _login_source(facts: Facts) -> str | None:
+    return None if facts.caller.login_source is None else str(facts.caller.login_source)
+
+
+def _args(facts: Facts) -> dict[str, Any] | None:
+    arguments = facts.subject.arguments
+    return _plain_object(arguments) if isinstance(arguments, Mapping) else None
+
+
+_ITEM: Final[Mapping[str, tuple[Any, Callable[[Facts], Any]]]] = {
+    "args": (_OBJECT, _args),
+    "name": (_STRING, _item),
+    "tool": (_STRING, _named(Kind.TOOL)),
+    "prompt": (_STRING, _named(Kind.PROMPT)),
+    "resource": (_STRING, _named(Kind.RESOURCE)),
 }
-_ARGUMENTS: Final = {"args": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+_REST: Final[Mapping[str, tuple[Any, Callable[[Facts], Any]]]] = {
+    "method": (_STRING, lambda facts: facts.subject.method),
+    "user.iss": (_STRING, lambda facts: facts.caller.issuer),
+    "user.sub": (_STRING, lambda facts: facts.caller.subject),
+    "user.email": (_STRING, lambda facts: facts.caller.email),
+    "user.groups": (cel.Type.List(_STRING), _groups),
+    "user.claims": (_OBJECT, lambda facts: _plain_object(facts.caller.claims)),
+    "client.id": (_STRING, lambda facts: facts.caller.client_id),
+    "client.host": (_STRING, lambda facts: facts.caller.client_host),
+    "login.time": (cel.Type.TIMESTAMP, lambda facts: _moment(facts.caller.auth_time)),
+    "login.source": (_STRING, _login_source),
+    "route.namespace": (_STRING, lambda facts: facts.route.namespace),
+    "route.name": (_STRING, lambda facts: facts.route.name),
+    "route.labels": (cel.Type.Map(_STRING, _STRING), lambda facts: dict(facts.route.labels)),
+    "source": (_STRING, _source),
+    "now": (cel.Type.TIMESTAMP, lambda facts: _moment(facts.now)),
+}
+VARIABLES: Final = {**_ITEM, **_REST}
+"""What a condition may read: name to CEL type and how it is had from the facts (None: unknown)."""
 
 
-def _environment(variables: Mapping[str, Any]) -> cel.Env:
-    extensions = [
-        ext_strings.ExtStrings(),
-        ext_math.ExtMath(),
-        ext_optional.ExtOptional(),
-        ext_bindings.ExtBindings(),
-    ]
-    return cel.NewEnv(variables=variables, extensions=extensions)
+def _environment(variables: Mapping[str, tuple[Any, object]]) -> Any:
+    types = {name: kind for name, (kind, _) in variables.items()}
+    return cel.NewEnv(variables=types, extensions=[ext_optional.ExtOptional()])
 
 
-_WITHOUT_ARGUMENTS: Final = _environment(_FACTS)
-_WITH_ARGUMENTS: Final = _environment({**_FACTS, **_ARGUMENTS})
+_WHOLE: Final = _environment(VARIABLES)
+_WITHOUT_ITEM: Final = _environment(_REST)
+_WITHOUT_ARGS: Final = _environment({n: v for n, v in VARIABLES.items() if n != "args"})
 
 
 class ExpressionFaulty(ValueError):  # noqa: N818 - a statement
@@ -55,85 +103,96 @@ class ExpressionFaulty(ValueError):  # noqa: N818 - a statement
 
 
 class Expression:
-    """One compiled condition. `reads_arguments` is known at compile time."""
+    """One compiled condition.
 
-    __slots__ = ("_compiled", "reads_arguments", "text")
+    `reads_arguments`, `reads_item` (arguments or the name of a tool, prompt or resource) and
+    `reads_now` are known at compile time; the first two exactly, the third may err towards true.
+    """
+
+    __slots__ = ("_compiled", "_reads", "reads_arguments", "reads_item", "reads_now", "text")
 
     def __init__(self, text: str) -> None:
         """Compile `text`; raises ExpressionFaulty."""
         self.text = text
-        self.reads_arguments = False
-        try:
-            self._compiled = _WITHOUT_ARGUMENTS.compile(text)
-        except RuntimeError:
-            self.reads_arguments = True
-            self._compiled = _compile_with_arguments(text)
-        if self._compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
-            kind = self._compiled.return_type().name()
-            raise ExpressionFaulty(f"yields {kind}, a condition must yield a boolean")
+        costly = _COSTLY.search(text)
+        if costly is not None:
+            raise ExpressionFaulty(f"{costly[1]}() is not offered; use all, exists or exists_one")
+        self._compiled = _compile(text)
+        words = frozenset(_WORD.findall(text))
+        reads = [name for name in VARIABLES if words.issuperset(name.split("."))]
+        self._reads = tuple((name, VARIABLES[name][1]) for name in reads)
+        self.reads_item = not _ITEM.keys().isdisjoint(reads) and not _compiles(_WITHOUT_ITEM, text)
+        self.reads_arguments = "args" in reads and not _compiles(_WITHOUT_ARGS, text)
+        self.reads_now = "now" in reads
 
     def evaluate(self, facts: Facts) -> ClauseValue:
-        """Return true, false, unknown, or deferred where it reads arguments of a listed item."""
-        if self.reads_arguments and facts.subject.arguments is DEFERRED:
+        """Return true, false, unknown or deferred.
+
+        Deferred is a condition on arguments while a list is filtered, and one on an item while
+        housekeeping is judged: it is asked again when the item is.
+        """
+        subject = facts.subject
+        if self.reads_arguments and subject.arguments is DEFERRED:
+            return ClauseValue.DEFERRED
+        if self.reads_item and subject.kind is Kind.HOUSEKEEPING:
             return ClauseValue.DEFERRED
         try:
-            result = self._compiled.eval(data=_activation(facts, arguments=self.reads_arguments))
-        except RuntimeError:  # a budget is used up
+            data = {name: value for name, read in self._reads if (value := read(facts)) is not None}
+            result = self._compiled.eval(data=data)
+        except (RuntimeError, _TooMuch):
             return ClauseValue.UNKNOWN
         if result.type() != cel.Type.BOOL:
             return ClauseValue.UNKNOWN
         return ClauseValue.TRUE if result.value() is True else ClauseValue.FALSE
 
 
-def _compile_with_arguments(text: str) -> Any:
+def _compile(text: str) -> Any:
     try:
-        return _WITH_ARGUMENTS.compile(text)
+        compiled = _WHOLE.compile(text)
     except RuntimeError as error:
-        first = str(error).partition("\n")[0].removeprefix("INVALID_ARGUMENT: ")
-        raise ExpressionFaulty(first.removeprefix("ERROR: ")) from None
+        raise ExpressionFaulty(_explain(str(error))) from None
+    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+        kind = compiled.return_type().name().lower()
+        raise ExpressionFaulty(f"yields {kind}, a condition must yield a boolean")
+    return compiled
 
 
-def _activation(facts: Facts, *, arguments: bool) -> dict[str, Any]:
-    subject, caller, route = facts.subject, facts.caller, facts.route
-    data: dict[str, Any] = {
-        "method": subject.method,
-        "name": subject.name,
-        "tool": subject.name if subject.kind is Kind.TOOL else "",
-        "prompt": subject.name if subject.kind is Kind.PROMPT else "",
-        "resource": subject.name if subject.kind is Kind.RESOURCE else "",
-        "user": _known(
-            iss=caller.issuer,
-            sub=caller.subject,
-            email=caller.email,
-            groups=None if caller.groups is None else sorted(caller.groups),
-            claims=_plain(dict(caller.claims)),
-        ),
-        "client": _known(id=caller.client_id, host=caller.client_host),
-        "login": _known(
-            source=str(caller.login_source) if caller.login_source else None,
-            time=int(caller.auth_time) if caller.auth_time is not None else None,
-        ),
-        "route": {"namespace": route.namespace, "name": route.name, "labels": dict(route.labels)},
-        "now": datetime.fromtimestamp(facts.now, UTC),
-    }
-    if facts.source is not UNKNOWN:
-        data["source"] = str(facts.source)
-    if arguments and isinstance(subject.arguments, Mapping):
-        data["args"] = _plain(dict(subject.arguments))
-    return data
+def _compiles(environment: Any, text: str) -> bool:
+    try:
+        environment.compile(text)
+    except RuntimeError:
+        return False
+    return True
 
 
-def _known(**members: Any) -> dict[str, Any]:
-    """Leave out what is not known: reading it is then an error, never a default."""
-    return {name: value for name, value in members.items() if value is not None}
+def _explain(error: str) -> str:
+    found = _COMPLAINT.findall(error)
+    if not found:
+        return error.partition("\n")[0].removeprefix("INVALID_ARGUMENT: ")
+    return "; ".join(
+        f"line {line}, column {column}: {what.removesuffix(_CONTAINER)}"
+        for line, column, what in found
+    )
 
 
-def _plain(value: Json) -> Any:
-    """Return JSON as the evaluator takes it: it does not know our `Number`."""
-    if isinstance(value, Number):
+class _TooMuch(Exception):  # noqa: N818 - a statement
+    """There are more values than a condition looks at."""
+
+
+def _plain_object(value: Mapping[str, Json]) -> dict[str, Any]:
+    left = [MAX_NODES]
+    return {key: _plain(item, left) for key, item in value.items()}
+
+
+def _plain(value: Json, left: list[int]) -> Any:
+    """Return JSON as the evaluator takes it: it would read a subclass of float as an integer."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise _TooMuch
+    if isinstance(value, float):
         return float(value)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, left) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, left) for item in value]
     return value

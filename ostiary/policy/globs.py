@@ -1,34 +1,42 @@
-"""Names as people list them.
-
-Exact, or with `*` for any run of characters, `/` and the empty run included.
+"""Names as people list them: exact, or with `*` for any run of characters, `/` and none included.
 
 Names compare raw and case-sensitive. Matching takes linear time: pieces are searched left to right,
 no backtracking.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 __all__ = ["Names"]
 
 
 class Names:
-    """A compiled list of names and globs; an empty list matches nothing."""
+    """A compiled list of names and globs; an empty list matches nothing.
 
-    __slots__ = ("_exact", "_globs", "_prefixes", "every")
+    `match` says whether a name is one of them.
+    """
+
+    __slots__ = ("_exact", "_globs", "_prefixes", "empty", "match")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         listed = tuple(patterns)
-        self.every = "*" in listed
+        self.empty = not listed
         self._exact = frozenset(text for text in listed if "*" not in text)
         globs = [text.split("*") for text in listed if "*" in text]
         self._prefixes = tuple(pieces[0] for pieces in globs if len(pieces) == 2 and not pieces[1])
         self._globs = tuple(tuple(pieces) for pieces in globs if len(pieces) > 2 or pieces[1])
+        self.match: Callable[[str], bool] = self._exact.__contains__ if not globs else self._match
 
-    def match(self, name: str) -> bool:
-        """Say whether `name` is one of them."""
-        if self.every or name in self._exact or name.startswith(self._prefixes):
+    def _match(self, name: str) -> bool:
+        if name in self._exact or name.startswith(self._prefixes):
             return True
-        return any(_fits(name, pieces) for pieces in self._globs)
+        return any(_fits(name, pieces) for pieces in self._globs) if self._globs else False
+
+    def match_any(self, names: frozenset[str]) -> bool:
+        """Say whether one of `names` is among them."""
+        if not self._exact.isdisjoint(names):
+            return True
+        globs = self._prefixes or self._globs
+        return any(self._match(name) for name in names) if globs else False
 
 
 def _fits(name: str, pieces: tuple[str, ...]) -> bool:

@@ -1,132 +1,209 @@
-"""Redactions: text found by a pattern, or values at paths, give way to a replacement."""
+"""Redactions: text found by a pattern, or values at paths, give way to a replacement.
 
-from collections.abc import Callable, Sequence
+All redactions are looked for in the original and joined, so their order is irrelevant: overlapping
+finds become one, a path wins over a pattern, an outer path over an inner one. Numbers of arguments
+and structured content are searched as they were written. Binary data (`blob`, image and audio
+`data`) and what peers hand back unread (ids, cursors) is left alone.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import re2
 
-from ostiary.decode.fault import Fault
-from ostiary.decode.strict_json import Json
+from ostiary.decode.fault import Fault, Faulty
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json, Number, read_json
 from ostiary.policy.rule import Redact, RedactIn
 
 __all__ = ["Redaction", "compile_redaction", "redact_arguments", "redact_result"]
 
+_OPTIONS: Final = re2.Options()
+_OPTIONS.log_errors = False
+_WORDS: Final = {
+    "type": frozenset({"text", "image", "audio", "resource", "resource_link", "tool_use"}),
+    "role": frozenset({"user", "assistant"}),
+    "resultType": frozenset({"complete", "input_required", "task"}),
+}
+"""Members whose fixed words belong to the protocol: a pattern that finds them must not break it."""
+_OPAQUE: Final = frozenset(
+    {"id", "mimeType", "nextCursor", "progressToken", "requestState", "taskId", "toolUseId"}
+)
+"""Members that peers hand back as they are; `uri` is not among them: it may carry a secret."""
+_FREE: Final = frozenset({"structuredContent", "_meta", "data", "input", "arguments"})
+"""Members of any shape: their numbers and member names are data, not protocol."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """One compiled redaction.
-
-    `text` changes a string, `paths` lead to values that are replaced whole.
-    """
+    """One compiled redaction: `pattern` searches texts, `paths` lead to values replaced whole."""
 
     where: RedactIn
-    text: Callable[[str], str] | None
+    pattern: Any
     paths: tuple[tuple[str, ...], ...]
     replacement: str
 
 
 def compile_redaction(redact: Redact, path: str) -> tuple[Redaction | None, list[Fault]]:
     """Return the redaction, or None with what is wrong with it."""
+    faults: list[Fault] = []
     if redact.pattern is None and not redact.paths:
-        return None, [Fault(path=path, message="needs a pattern or paths")]
-    text = None
-    if redact.pattern is not None:
-        try:
-            text = _replacing(redact.pattern, redact.replacement)
-        except re2.error as error:
-            why = str(error.args[0] if error.args else error)
-            return None, [Fault(path=f"{path}.pattern", message=f"is not an RE2 pattern: {why}")]
+        faults.append(Fault(path=path, message="needs a pattern or paths"))
+    pattern = _pattern(redact.pattern, f"{path}.pattern", faults)
     paths = tuple(tuple(item.split(".")) for item in redact.paths or ())
-    return (
-        Redaction(where=redact.in_, text=text, paths=paths, replacement=redact.replacement),
-        [],
+    for index, steps in enumerate(paths):
+        if "" in steps:
+            message = "has an empty step; write it like customer.card or items.*.price"
+            faults.append(Fault(path=f"{path}.paths[{index}]", message=message))
+    if faults:
+        return None, faults
+    compiled = Redaction(
+        where=redact.in_, pattern=pattern, paths=paths, replacement=redact.replacement
     )
+    return compiled, []
+
+
+def _pattern(text: str | None, path: str, faults: list[Fault]) -> Any:
+    try:
+        return None if text is None else re2.compile(text, _OPTIONS)
+    except re2.error as error:
+        why = error.args[0] if error.args else error
+        told = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
+        faults.append(Fault(path=path, message=f"is not an RE2 pattern: {told}"))
+    return None
 
 
 def redact_arguments(arguments: Json, redactions: Sequence[Redaction]) -> Json:
-    """Return the arguments after every redaction of arguments.
-
-    The same object where nothing changed.
-    """
-    return _apply(arguments, [r for r in redactions if r.where is RedactIn.ARGUMENTS])
+    """Return the arguments after every redaction of arguments; the same object if unchanged."""
+    screen = _Screen(redactions, RedactIn.ARGUMENTS)
+    return screen.free(arguments, screen.paths) if screen.needed else arguments
 
 
 def redact_result(result: Json, redactions: Sequence[Redaction]) -> Json:
-    """Return a result after every redaction of results.
+    """Return a result (or JSON-RPC error object) after every redaction of results.
 
-    Texts at any depth, and paths into structuredContent.
-
-    Binary data (`data`, `blob`) is left alone: it can't be screened as text. The same object where
-    nothing changed.
+    Patterns search every text at any depth; paths lead into `structuredContent` and into texts that
+    are JSON themselves, since servers repeat the one as the other. A text that looks like JSON and
+    can't be read without doubt is replaced whole where there are paths. The same object if nothing
+    changed.
     """
-    ours = [r for r in redactions if r.where is RedactIn.RESULT]
-    if not ours or not isinstance(result, dict):
-        return result
-    changed = dict(result)
-    if "structuredContent" in changed:
-        changed["structuredContent"] = _apply(changed["structuredContent"], ours)
-    texts = [r.text for r in ours if r.text is not None]
-    for key, value in changed.items():
-        if key != "structuredContent":
-            changed[key] = _texts(value, texts, skip=_BINARY)
-    return changed if changed != result else result
+    screen = _Screen(redactions, RedactIn.RESULT)
+    return screen.protocol(result) if screen.needed else result
 
 
-_BINARY: Final = frozenset({"data", "blob", "mimeType", "type"})
+Tails = tuple[tuple[tuple[str, ...], str], ...]
 
 
-def _replacing(pattern: str, replacement: str) -> Callable[[str], str]:
-    compiled = re2.compile(pattern)
-    literal = replacement.replace("\\", "\\\\")
+class _Screen:
+    """The redactions of one direction, joined; each method returns the same object if unchanged."""
 
-    def replace(text: str) -> str:
-        return str(compiled.sub(literal, text))
+    __slots__ = ("needed", "paths", "patterns")
 
-    return replace
+    def __init__(self, redactions: Sequence[Redaction], where: RedactIn) -> None:
+        ours = [redaction for redaction in redactions if redaction.where is where]
+        self.needed = bool(ours)
+        self.patterns = [(r.pattern, r.replacement) for r in ours if r.pattern is not None]
+        self.paths: Tails = tuple((path, r.replacement) for r in ours for path in r.paths)
 
+    def text(self, text: str) -> str:
+        """Replace what patterns find; overlapping finds are one, with the first's replacement."""
+        found = sorted(
+            (match.start(), -match.end(), replacement)
+            for pattern, replacement in self.patterns
+            for match in pattern.finditer(text)
+            if match.end() > match.start()
+        )
+        if not found:
+            return text
+        parts: list[str] = []
+        done = 0
+        for start, minus_end, replacement in found:
+            if start >= done:
+                parts += [text[done:start], replacement]
+            done = max(done, -minus_end)
+        return "".join((*parts, text[done:]))
 
-def _apply(value: Json, redactions: Sequence[Redaction]) -> Json:
-    if not redactions:
+    def free(self, value: Json, tails: Tails) -> Json:
+        """Screen a value of any shape, its keys too; `tails` are the paths that go on from here."""
+        gone = [replacement for path, replacement in tails if not path]
+        if gone:
+            return min(gone)
+        if isinstance(value, dict):
+            pairs = [(key, self.free(item, _along(tails, key))) for key, item in value.items()]
+            renamed = [(self.text(key), item) for key, item in pairs]
+            return _same(value, _joined(renamed))
+        if isinstance(value, list):
+            items = [self.free(item, _along(tails, str(at))) for at, item in enumerate(value)]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+        return self._leaf(value)
+
+    def protocol(self, value: Json) -> Json:
+        """Screen a value whose member names belong to the protocol."""
+        if isinstance(value, dict):
+            return _same(value, {key: self._member(value, key) for key in value})
+        if isinstance(value, list):
+            items = [self.protocol(item) for item in value]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+        return self.text(value) if isinstance(value, str) else value
+
+    def _member(self, holder: dict[str, Json], key: str) -> Json:
+        item = holder[key]
+        if not isinstance(item, str):
+            if key in _FREE:
+                return self.free(item, self.paths if key == "structuredContent" else ())
+            return self.protocol(item)
+        binary = key == "blob" or (key == "data" and holder.get("type") in ("image", "audio"))
+        if binary or key in _OPAQUE or item in _WORDS.get(key, ()):
+            return item
+        return self.text(self._json_text(item) if key == "text" and self.paths else item)
+
+    def _json_text(self, text: str) -> str:
+        start = text.lstrip()
+        if not start.startswith(("{", "[")):
+            return text
+        try:
+            value = read_json(start.encode())
+        except Faulty:
+            rest = start[1:].lstrip()
+            doubtful = rest.startswith(('"', "{", "[", "}", "]"))
+            return min(replacement for _, replacement in self.paths) if doubtful else text
+        screened = _Screen.free(_PATHS_ONLY, value, self.paths)
+        return text if screened is value else write_json(screened).decode()
+
+    def _leaf(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self.text(value)
+        if self.patterns and isinstance(value, int | float) and not isinstance(value, bool):
+            written = value.lexeme if isinstance(value, Number) else repr(value)
+            screened = self.text(written)
+            return value if screened == written else screened
         return value
-    changed = _texts(value, [r.text for r in redactions if r.text is not None], skip=frozenset())
-    for redaction in redactions:
-        for path in redaction.paths:
-            changed = _at(changed, path, redaction.replacement)
-    return value if changed == value else changed
 
 
-def _texts(value: Json, replacers: Sequence[Callable[[str], str]], *, skip: frozenset[str]) -> Json:
-    """Return `value` with every string but those under `skip` keys changed."""
-    if isinstance(value, str):
-        for replace in replacers:
-            value = replace(value)
-        return value
-    if isinstance(value, list):
-        return [_texts(item, replacers, skip=skip) for item in value]
-    if isinstance(value, dict):
-        return {
-            key: item
-            if key in skip and isinstance(item, str)
-            else _texts(item, replacers, skip=skip)
-            for key, item in value.items()
-        }
-    return value
+_PATHS_ONLY: Final = _Screen((), RedactIn.RESULT)
 
 
-def _at(value: Json, path: tuple[str, ...], replacement: str) -> Json:
-    """Return `value` with whatever lies at `path` replaced; `*` stands for any member or item."""
-    if not path:
-        return replacement
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        return {
-            key: _at(item, rest, replacement) if step in ("*", key) else item
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _at(item, rest, replacement) if step in ("*", str(index)) else item
-            for index, item in enumerate(value)
-        ]
-    return value
+def _along(tails: Tails, step: str) -> Tails:
+    if not tails:
+        return tails
+    return tuple((path[1:], text) for path, text in tails if path[0] in ("*", step))
+
+
+def _joined(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
+    """Make an object again; a key that was redacted into another's place gets a mark of its own."""
+    members: dict[str, Json] = {}
+    for key, item in pairs:
+        free = key
+        while free in members:
+            free += "'"
+        members[free] = item
+    return members
+
+
+def _same(before: dict[str, Json], after: dict[str, Json]) -> Json:
+    """Return `before` where `after` holds the same keys and the very same values."""
+    unchanged = len(before) == len(after) and all(
+        key in after and after[key] is item for key, item in before.items()
+    )
+    return before if unchanged else after

@@ -1,9 +1,9 @@
 """Time windows: days and hours on the wall clock of a zone, and absolute ends."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
+from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,7 +14,7 @@ __all__ = ["Window", "compile_window"]
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
-_DAY: Final = timedelta(days=1)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,11 @@ class Window:
 
     def holds(self, now: float) -> bool:
         """Say whether `now` (epoch seconds) is inside."""
-        if not self.not_before <= now < self.not_after:
-            return False
-        local = datetime.fromtimestamp(now, self.zone)
+        return self.not_before <= now < self.not_after and self.open_at(now // 1)
+
+    def open_at(self, second: float) -> bool:
+        """Say whether the clock on the wall of the zone is inside, for a whole second."""
+        local = datetime.fromtimestamp(second, self.zone)
         minute, day = local.hour * 60 + local.minute, local.weekday()
         return any(
             (day in self.days and start <= minute < end)
@@ -43,29 +45,40 @@ class Window:
         )
 
     def next_edge(self, now: float) -> float | None:
-        """Return the next moment after `now` at which `holds` may change.
+        """Return a moment after `now`, at or before the next change of `holds`; None for never.
 
-        None where it never will.
+        It may come early (midnights count as edges): judging again too soon harms nothing.
         """
         edges = [edge for edge in (self.not_before, self.not_after) if now < edge < float("inf")]
-        if not self._always():
-            edges.append(next(edge for edge in self._clock_edges(now) if edge > now))
+        if len(self.days) < 7 or self.hours != ((0, 1440),):
+            edges.append(self._clock_edge(now))
         return min(edges, default=None)
 
-    def _always(self) -> bool:
-        return len(self.days) == 7 and self.hours == ((0, 1440),)
-
-    def _clock_edges(self, now: float) -> Iterator[float]:
-        """Yield starts and ends of the hours of today and the next days in order.
-
-        They hold on every day listed.
-        """
+    def _clock_edge(self, now: float) -> float:
+        """Return the next start or end of the hours, or an earlier change of the zone's offset."""
         midnight = datetime.combine(datetime.fromtimestamp(now, self.zone).date(), time())
-        minutes = sorted({minute % 1440 for span in self.hours for minute in span} | {0})
-        for day in range(-1, 9):
-            for minute in minutes:
-                wall = midnight + day * _DAY + timedelta(minutes=minute)
-                yield wall.replace(tzinfo=self.zone).timestamp()
+        minutes = {minute % 1440 for span in self.hours for minute in span} | {0}
+        walls = [
+            (midnight + timedelta(days=day, minutes=minute)).replace(tzinfo=self.zone, fold=fold)
+            for day in range(3)
+            for minute in minutes
+            for fold in (0, 1)
+        ]
+        edge = min(moment for wall in walls if (moment := wall.timestamp()) > now)
+        return self._shift(now, edge) or edge
+
+    def _shift(self, now: float, edge: float) -> float | None:
+        """Return the second at which the zone's offset changes in between; None if it doesn't."""
+        low, high, before = int(now), ceil(edge), self._offset(now)
+        if before == self._offset(edge):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._offset(middle) == before else (low, middle)
+        return float(high)
+
+    def _offset(self, moment: float) -> timedelta | None:
+        return datetime.fromtimestamp(moment, self.zone).utcoffset()
 
 
 def compile_window(when: When, path: str) -> tuple[Window | None, list[Fault]]:
@@ -137,11 +150,11 @@ def _moment(text: str | None, path: str, faults: list[Fault], absent: float) -> 
     if text is None:
         return absent
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper()) if _MOMENT.fullmatch(text.upper()) else None
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or "T" not in text.upper():
+    if moment is None:
         message = f"{text!r} is not an RFC 3339 time; write it like '2026-12-24T18:00:00Z'"
         faults.append(Fault(path=path, message=message))
         return absent
-    return moment.astimezone(UTC).timestamp()
+    return moment.timestamp()
