@@ -9,6 +9,7 @@ from ostiary.translate.attach import attach
 from ostiary.translate.conditions import timestamp
 from ostiary.translate.gateways import resolve_gateways
 from ostiary.translate.parsed import Cache, parse
+from ostiary.translate.problem import Problem
 from ostiary.translate.references import References
 from ostiary.translate.render import PlannedBundle, Renderer
 from ostiary.translate.routes import resolve_routes
@@ -20,13 +21,14 @@ __all__ = ["Plan", "plan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be: bundles by gateway key, statuses by `Kind/namespace/name`.
+    """What is to be: bundles by gateway key, statuses and problems by `Kind/namespace/name`.
 
     Nothing here holds a secret value but the passwords of development users, which are masked.
     """
 
     bundles: Mapping[str, PlannedBundle]
     statuses: Mapping[str, Mapping[str, Any]]
+    problems: Mapping[str, tuple[Problem, ...]]
 
     @property
     def history(self) -> dict[str, History]:
@@ -64,4 +66,9 @@ def plan(world: World, observed: Observed, now: float, *, cache: Cache | None = 
         observed=observed,
         now=timestamp(now),
     )
-    return Plan(bundles=bundles, statuses=statuses.all())
+    problems = {
+        **{f"{Kind.GATEWAY}/{key}": gateway.problems for key, gateway in gateways.items()},
+        **{f"{Kind.ROUTE}/{key}": route.problems for key, route in routes.items()},
+        **{f"{Kind.POLICY}/{key}": found for key, found in attachments.problems.items()},
+    }
+    return Plan(bundles=bundles, statuses=statuses.all(), problems=problems)
