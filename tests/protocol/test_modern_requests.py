@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -60,24 +61,28 @@ async def test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_ow
 MISMATCHES = {
     "no version header": (("mcp-method", "tools/call"), ("mcp-name", "read_file")),
     "another version": (
-        ("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/call"), ("mcp-name", "read_file"),
+        ("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/call"), ("mcp-name",
+        "read_file"),
     ),
     "no method": (("mcp-protocol-version", "2026-07-28"), ("mcp-name", "read_file")),
     "method in capitals": (
-        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "TOOLS/CALL"), ("mcp-name", "read_file"),
+        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "TOOLS/CALL"), ("mcp-name",
+        "read_file"),
     ),
     "no name": (("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call")),
     "another name": (
         ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "other"),
     ),
     "broken base64": (
-        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "=?base64?a?="),
+        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name",
+        "=?base64?a?="),
     ),
     "two names": (
         ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"),
         ("mcp-name", "read_file"), ("mcp-name", "read_file"),
     ),
-    "two parameters": (*modern_headers("tools/call", CALL), ("mcp-param-a", "1"), ("mcp-param-a", "2")),
+    "two parameters": (*modern_headers("tools/call", CALL), ("mcp-param-a", "1"), ("mcp-param-a",
+    "2")),
 }  # fmt: skip
 
 
@@ -124,7 +129,7 @@ async def test_an_unsupported_version_is_told_what_is_served():
 
     error = body(answer)["error"]
     assert (answer.status, error["code"]) == (400, -32022)
-    assert error["data"]["supported"] == ["2026-07-28", "2025-11-25", "2025-06-18"]
+    assert error["data"]["supported"] == ["2026-07-28"]
     assert error["data"]["requested"] == "1900-01-01"
 
 
@@ -186,7 +191,8 @@ async def test_a_list_in_an_event_stream_is_filtered_alike():
 async def test_discover_names_only_what_is_served():
     found = {
         "supportedVersions": ["2026-07-28", "2030-01-01"], "cacheScope": "public", "ttlMs": 1,
-        "capabilities": {"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}, "x/y": {}}},
+        "capabilities": {"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {},
+        "x/y": {}}},
     }  # fmt: skip
     w = world(lambda _: json_answer(result(found)))
 
@@ -200,7 +206,8 @@ async def test_discover_names_only_what_is_served():
 
 ASK = {
     "resultType": "input_required", "requestState": "opaque",
-    "inputRequests": {"q": {"method": "elicitation/create", "params": {"mode": "form", "message": "?"}}},
+    "inputRequests": {"q": {"method": "elicitation/create", "params": {"mode": "form",
+    "message": "?"}}},
 }  # fmt: skip
 CAN_ELICIT = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
 

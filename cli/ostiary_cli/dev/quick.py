@@ -31,8 +31,8 @@ def refuse_command(target: str) -> str | None:
         return None
     if " " in target or "/" not in target or not parts.scheme:
         return (
-            f"{target[:80]!r} is no URL. Ostiary speaks to MCP servers over HTTP; a server on stdio "
-            "needs a bridge, such as `npx mcp-proxy --port 3000 -- COMMAND`, and then "
+            f"{target[:80]!r} is no URL. Ostiary speaks to MCP servers over HTTP; a server on "
+            "stdio needs a bridge, such as `npx mcp-proxy --port 3000 -- COMMAND`, and then "
             "`ostiary dev --to http://127.0.0.1:3000/mcp`"
         )
     return f"{target[:80]!r} is not an http or https URL"

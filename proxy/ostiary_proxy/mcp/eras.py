@@ -11,7 +11,7 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.message import Message, Notification, Object, Request, Response
-from ostiary_proxy.mcp.methods import MODERN, REVISIONS, client_requests
+from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.mirrored import BadMirror, decode_mirror
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
@@ -25,7 +25,6 @@ META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
-_NEWEST_FIRST: Final = tuple(reversed(REVISIONS))
 _NONE: Final[Mapping[str, Json]] = {}
 
 
@@ -65,10 +64,9 @@ def check_modern(message: Message, headers: Headers) -> Modern:
     _check_headers(message, meta, found)
     requested = meta.get(META_VERSION, MODERN)
     if requested != MODERN:
-        raise Refused(
-            "UnsupportedProtocolVersion",
-            data={"supported": list(_NEWEST_FIRST), "requested": requested},
-        )
+        # Older revisions are reached by initialize, never by a request of this form.
+        data = {"supported": [MODERN], "requested": requested}
+        raise Refused("UnsupportedProtocolVersion", data=data)
     capabilities = meta.get(META_CAPABILITIES)
     return Modern(
         capabilities=capabilities if isinstance(capabilities, dict) else _NONE,
