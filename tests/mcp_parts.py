@@ -1,4 +1,4 @@
-"""Parts of the protocol tests: a scripted upstream behind the Transport seam, and a pipeline before it."""
+"""Parts of the protocol tests: a scripted upstream behind the Transport seam, a pipeline before."""
 
 import asyncio
 import itertools
@@ -10,7 +10,8 @@ from typing import Any
 
 from ostiary.config.document import Gateway, Policy, PolicyLevel, Route, Upstream
 from ostiary.crypto.seal import SealRing
-from ostiary.policy.check import policy_set
+from ostiary.policy.check import compile_policy
+from ostiary.policy.compiled import PolicySet
 from ostiary.policy.rule import Rule
 from ostiary_proxy.audit.record import AuditUnavailable, Record
 from ostiary_proxy.identity import Client, Grant, Person, Presented
@@ -42,7 +43,7 @@ ALLOW_SERVER: Mapping[str, Any] = {
 
 @dataclass
 class ScriptedExchange:
-    """An answer of the scripted upstream; `parts` come one by one, a Future holds the stream until it is done."""
+    """An answer of the scripted upstream; `parts` come one by one, a Future holds the stream."""
 
     status: int
     headers: Mapping[str, str]
@@ -168,7 +169,8 @@ def presented(token: str, *, route: str = "team/files", expires: float = 10_000.
         groups=frozenset({"engineers"}),
     )  # fmt: skip
     grant = Grant(
-        gid=f"grant-{token}", issuer=ORIGIN, person=person, client=Client(id="client", name="Agent"),
+        gid=f"grant-{token}", issuer=ORIGIN, person=person, client=Client(id="client",
+        name="Agent"),
         resource=f"{ORIGIN}{PATH}", route=route, scopes=("mcp",), upstream_scopes=None,
         created=0.0, expires=expires,
     )  # fmt: skip
@@ -309,17 +311,20 @@ async def drained(answer: Answer) -> bytes:
 def live_route(rules: Any) -> LiveRoute:
     route = Route(
         namespace="team", name="files", display_name="Files", url=f"{ORIGIN}{PATH}", issuer=ORIGIN,
-        upstream=Upstream(url="http://upstream.internal/mcp"), policies=("team/p",) if rules else (),
+        upstream=Upstream(url="http://upstream.internal/mcp"),
+        policies=("team/p",) if rules else (),
     )  # fmt: skip
     policy = Policy(
         namespace="team", name="p", generation=1, level=PolicyLevel.ROUTE,
         rules=tuple(Rule.model_validate(dict(rule)) for rule in rules),
     )  # fmt: skip
-    return LiveRoute.of(route, policy_set((policy,) if rules else (), ceiling=False))
+    return LiveRoute.of(
+        route, PolicySet.of((compile_policy(policy),) if rules else (), ceiling=False)
+    )
 
 
 def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool = True) -> World:
-    """Return a pipeline whose upstream answers by `script`, under `rules` (default: allow everybody all)."""
+    """Return a pipeline whose upstream answers by `script`, under `rules` (default: allow all)."""
     upstream = ScriptedUpstream(script or (lambda _: json_answer(result({"content": []}))))
     now, log = [1_000.0], Log()
     ids, entropy = itertools.count(1), itertools.count(1)

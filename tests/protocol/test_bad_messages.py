@@ -1,9 +1,11 @@
-"""Rules 4, 22, 24 and 50, pitfalls d10, d11, d15 and d20: everything that could be read in two ways is refused."""
+"""Rules 4, 24, 50, pitfalls 10, 11, 15, 20: what could be read in two ways is refused."""
 
 import pytest
+
 from mcp_parts import body, request, world
 
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+NESTED = b"[" * 10_000 + b"]" * 10_000
 MALFORMED = {
     "empty": (b"", 400, -32700),
     "batch": (b"[" + CALL + b"]", 400, -32600),
@@ -13,18 +15,19 @@ MALFORMED = {
     "infinity": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":-Infinity}}', 400, -32700),
     "duplicate key": (b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"x"}', 400, -32700),
     "duplicate deep key": (
-        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":{"y":1,"y":2}}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"y":1,"y":2}}}',
         400,
         -32700,
     ),
     "trailing data": (CALL + CALL, 400, -32700),
     "lone surrogate": (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}', 400, -32700),
     "deep nesting": (
-        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}}",
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + NESTED + b"}}",
         400,
         -32700,
     ),
-    "odd-case method": (b'{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}', 400, -32600),
+    "odd-case method": (b'{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}', 400,
+    -32600),
     "folded s": ('{"jsonrpc":"2.0","id":1,"method":"ping","param\u017f":{}}'.encode(), 400, -32600),
     "odd-case name": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","NAME":"b"}}',

@@ -1,11 +1,13 @@
 """One caller before one route's policies: the verdict on any message, in either direction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary.policy.compiled import PolicySet
-from ostiary.policy.evaluate import evaluate, foothold, item_visible
+from ostiary.policy.evaluate import evaluate, item_visible
 from ostiary.policy.facts import DEFERRED, Caller, Facts, Kind, RouteFacts, Subject
 from ostiary.policy.verdict import Reason, Verdict
 from ostiary_proxy.identity import Grant
@@ -15,8 +17,12 @@ from ostiary_proxy.wire import Address
 
 __all__ = ["HIDING", "Judge", "about", "caller_of", "refusal_of"]
 
-HIDING = frozenset((Kind.TOOL, Kind.PROMPT, Kind.RESOURCE))
-"""Kinds whose items lists may hide."""
+HIDING: Final[Mapping[Kind, str]] = {
+    Kind.TOOL: "tools/call",
+    Kind.PROMPT: "prompts/get",
+    Kind.RESOURCE: "resources/read",
+}
+"""Kinds whose items lists may hide, and the method that uses an item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +47,8 @@ class Judge:
         )
 
     def verdict(self, subject: Subject, now: float) -> Verdict:
-        """Return the verdict on one message; nothing that has no foothold passes (policy.md 10)."""
-        facts = self.facts(subject, now)
-        verdict = evaluate(self.policies, facts)
-        if verdict.allowed and subject.kind is not Kind.HOUSEKEEPING:
-            standing = foothold(self.policies, facts)
-            return verdict if standing.allowed else standing
-        return verdict
+        """Return the verdict on one message."""
+        return evaluate(self.policies, self.facts(subject, now))
 
     def visible(self, subject: Subject, now: float) -> bool:
         """Say whether lists show the item that `subject` names."""
@@ -55,11 +56,10 @@ class Judge:
 
     def hides(self, subject: Subject, now: float) -> bool:
         """Say whether `subject` is an item that lists hide: it must look like a missing one."""
-        if subject.kind not in HIDING:
+        method = HIDING.get(subject.kind)
+        if method is None:
             return False
-        item = Subject(
-            kind=subject.kind, method=subject.method, name=subject.name, arguments=DEFERRED
-        )
+        item = Subject(kind=subject.kind, method=method, name=subject.name, arguments=DEFERRED)
         return not self.visible(item, now)
 
     def next_edge(self, now: float) -> float | None:
