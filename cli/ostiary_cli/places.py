@@ -12,10 +12,11 @@ __all__ = ["Places", "find_places"]
 class Places:
     """The folders and files of one development gateway.
 
-    `state` and `keys` are folders of mode 0700; everything else lies in one of them: the rendered
-    `bundle` (folder), the `store` (SQLite file), the `audit` log (folder), the `admin_token` and
-    `ready` files in `state`; the `key_file` and the `checkpoints` (folder) in `keys`, so that the
-    log and what it is checked against are never in one place (security decision 18).
+    `state` and `keys` are folders of mode 0700; everything else lies in one of them.
+    In `state`: the rendered `bundle` (folder), the `store` (SQLite file), the `audit` log (folder),
+    the `admin_token` and `ready` files (token and addresses of the running proxy). In `keys`: the
+    `key_file` and the `checkpoints` (folder), so that the log and what it is checked against are
+    never in one place (security decision 18).
     """
 
     state: Path
@@ -53,7 +54,7 @@ def find_places(
         store=state / "store.sqlite3",
         audit=state / "audit",
         admin_token=state / "admin-token",
-        ready=state / "ready.json",
+        ready=state / "proxy-ready.json",
         key_file=keys / "keys.json",
         checkpoints=keys / "checkpoints",
     )

@@ -18,7 +18,7 @@ def test_defaults_follow_xdg_and_the_folder(tmp_path: Path) -> None:
         store=state / "store.sqlite3",
         audit=state / "audit",
         admin_token=state / "admin-token",
-        ready=state / "ready.json",
+        ready=state / "proxy-ready.json",
         key_file=keys / found.state.name / "keys.json",
         checkpoints=keys / found.state.name / "checkpoints",
     )
