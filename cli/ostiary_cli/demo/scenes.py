@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -19,17 +21,23 @@ from ostiary_cli.demo.tap import Tap, tapped
 
 __all__ = ["SCENES", "Scene", "Show"]
 
+_TELLING: Final = re.compile(r"(decision|reason|name|email|arguments) +[^ ]")
 _PATIENCE: Final = 10.0
 """Seconds within which an edited policy must be in force; it usually takes one."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Show:
-    """What the scenes share. `tap` has the traffic of every agent from the first byte on."""
+    """What the scenes share.
+
+    `tap` has the traffic of every agent from the first byte on, `refusal` the decision id that
+    carol was given when she was refused.
+    """
 
     stage: Stage
     story: Story
     tap: Tap = field(default_factory=Tap)
+    refusal: str = ""
     alice: Someone = field(
         default_factory=lambda: Someone(username="alice", password="wonderland")  # noqa: S106 - the sample's
     )
@@ -109,6 +117,7 @@ async def denials(show: Show) -> None:
     async with show.agent(show.carol, "files") as agent:
         by_group = await agent.call("write_file", path="handbook/note.md", text="by finance")
     _refused(story, "by group: carol may not write files", by_group)
+    show.refusal = _decision_of(by_group)
     async with show.agent(show.alice, "files") as agent:
         by_argument = await agent.call("read_file", path="secrets/deploy-key.txt")
         by_time = await agent.call("publish_file", path="handbook/welcome.md")
@@ -149,13 +158,12 @@ async def accounts(show: Show) -> None:
 async def other_audience(show: Show) -> None:
     """Show that a token is for one route."""
     async with show.agent(show.alice, "files") as agent:
-        headers = {"Authorization": f"Bearer {agent.access}"}
-    own = await _ping(show, "files", headers)
-    other = await _ping(show, "github", headers)
+        own = await _list(show, "files", agent.access)
+        other = await _list(show, "github", agent.access)
     show.story.check(
         "alice's token for the files is refused at GitHub's route",
-        true=own.status_code != 401 and other.status_code == 401,
-        detail=f"files: {own.status_code}, github: {other.status_code}",
+        true=own.status_code == 200 and other.status_code == 401,
+        detail=f"files: {own.status_code}, github: {other.status_code}, {other.json()}",
     )
 
 
@@ -182,18 +190,27 @@ async def live_edit(show: Show) -> None:
 async def audit(show: Show) -> None:
     """Show that the log proves itself, and that it was changed."""
     stage, story = show.stage, show.story
-    code, said = await _verify(stage)
-    story.check("the audit log verifies", true=code == 0, detail=_last_line(said))
-    log = max((stage.state / "audit").iterdir(), key=lambda file: file.stat().st_size)
-    whole = log.read_bytes()
-    place = whole.index(b"read_file")
-    log.write_bytes(whole[:place] + b"R" + whole[place + 1 :])
-    code, said = await _verify(stage)
-    log.write_bytes(whole)
+    log = stage.state / "audit"
+    code, said = await _ostiary("audit", "show", show.refusal, "--log", str(log))
     story.check(
-        "with one byte of it changed, the verifier finds where",
-        true=code not in {0, 2},
-        detail=_last_line(said),
+        f"the log says about carol's refusal {show.refusal} what the answer did not",
+        true=code == 0 and any("NoAllowMatches" in line for line in said),
+        detail=", ".join(" ".join(line.split()) for line in said if _TELLING.match(line)),
+    )
+    code, said = await _verify(stage, log)
+    records = next((line for line in said if "records" in line), "")
+    story.check("the audit log verifies", true=code == 0, detail=records or " ".join(said))
+    copy = stage.folder / "audit-copy"
+    shutil.copytree(log, copy)
+    segment = max(copy.glob("*.jsonl"), key=lambda file: file.stat().st_size)
+    whole = segment.read_bytes()
+    place = whole.index(b"read_file")
+    segment.write_bytes(whole[:place] + b"R" + whole[place + 1 :])
+    code, said = await _verify(stage, copy)
+    story.check(
+        "in a copy with one byte changed, the verifier finds it",
+        true=code == 1 and any("changed" in line for line in said),
+        detail=said[0] if said else "",
     )
 
 
@@ -220,11 +237,30 @@ def _refused(story: Story, claim: str, outcome: Outcome) -> None:
     story.shows(claim, f"{outcome.code}: {outcome.message}")
 
 
-async def _ping(show: Show, route: str, headers: dict[str, str]) -> httpx2.Response:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    accept = {"Accept": "application/json, text/event-stream"}
+def _decision_of(outcome: Outcome) -> str:
+    """Return the decision id that every refusal carries."""
+    found = re.search(r"decision ([0-9a-f]+)", outcome.message)
+    if found is None:
+        raise Untrue("every refusal carries its decision id", outcome.message)
+    return found[1]
+
+
+async def _list(show: Show, route: str, access: str) -> httpx2.Response:
+    """Return the answer to a whole 2026-07-28 request that carries `access`."""
+    version = "2026-07-28"
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Authorization": f"Bearer {access}",
+        "MCP-Protocol-Version": version,
+        "Mcp-Method": "tools/list",
+    }
     async with tapped(show.tap) as http:
-        return await http.post(show.stage.url(route), json=body, headers={**headers, **accept})
+        return await http.post(show.stage.url(route), json=body, headers=headers)
 
 
 async def _until_allowed(agent: Agent) -> Outcome:
@@ -236,17 +272,20 @@ async def _until_allowed(agent: Agent) -> Outcome:
         await asyncio.sleep(0.1)
 
 
-async def _verify(stage: Stage) -> tuple[int, str]:
+async def _verify(stage: Stage, log: Path) -> tuple[int, list[str]]:
+    """Return exit code and lines of the offline verifier over `log`."""
+    return await _ostiary(
+        *("audit", "verify", "--log", str(log), "--keys", str(stage.keys)),
+        *("--checkpoints", str(stage.keys / "checkpoints")),
+    )
+
+
+async def _ostiary(*arguments: str) -> tuple[int, list[str]]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ostiary_cli.main", "audit", "verify"),
-        *("--state", str(stage.state), "--keys", str(stage.keys)),
+        *(sys.executable, "-m", "ostiary_cli.main", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(errors="replace")
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    lines = said.decode(errors="replace").splitlines()
+    return process.returncode or 0, [line.strip() for line in lines if line.strip()]
