@@ -1,0 +1,324 @@
+"""What MCP asks of a proxy: rule number, sentence, and the tests that hold it; gaps are data.
+
+Numbers are those of the rule list that the tests' docstrings name; `P` numbers are its pitfalls.
+"""
+
+from typing import Final
+
+__all__ = ["GAPS", "HELD"]
+
+HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "1": (
+        "One endpoint takes POST; GET without a legacy session is 405 or a stream.",
+        ("test_get_without_a_session_is_405", "test_another_http_method_is_405"),
+    ),
+    "2": (
+        "Origin is validated; an invalid one is 403.",
+        (
+            "test_a_foreign_web_origin_is_refused",
+            "test_in_development_a_page_on_loopback_may_call",
+        ),
+    ),
+    "4": (
+        "The body is exactly one JSON-RPC message.",
+        ("test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",),
+    ),
+    "6": ("A response posted in 2026-07-28 is refused.", ("test_a_posted_response_is_refused",)),
+    "7": (
+        "An accepted notification is 202 and empty; a refused one 4xx.",
+        (
+            "test_a_notification_is_202_with_nothing_in_it",
+            "test_an_unknown_notification_is_refused_without_a_body",
+        ),
+    ),
+    "8": (
+        "JSON and event streams are both asked for and both handled.",
+        (
+            "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
+            "test_a_list_in_an_event_stream_is_filtered_alike",
+        ),
+    ),
+    "9": (
+        "MCP-Protocol-Version stands on every POST and equals _meta.",
+        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+    ),
+    "10": (
+        "A version that the session did not agree on is 400; absent means the session's.",
+        (
+            "test_a_version_header_that_differs_from_the_session_is_400",
+            "test_initialize_opens_a_session_under_an_id_of_ours",
+        ),
+    ),
+    "11": (
+        "Mcp-Method and Mcp-Name equal the body.",
+        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+    ),
+    "12": (
+        "The base64 form is decoded before it is compared.",
+        (
+            "test_a_name_beyond_ascii_travels_in_base64_and_is_encoded_anew",
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+        ),
+    ),
+    "13": (
+        "Values are case-sensitive, surrounding blanks do not count.",
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_name_beyond_ascii_travels_in_base64_and_is_encoded_anew",
+        ),
+    ),
+    "14": (
+        "The standard headers stand once.",
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_header_that_decides_something_stands_once",
+        ),
+    ),
+    "16": (
+        "Unknown tool parameter headers are forwarded unchanged.",
+        ("test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",),
+    ),
+    "17": (
+        "A validation failure is a proper HTTP error.",
+        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+    ),
+    "18": (
+        "Policy decides on the body.",
+        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+    ),
+    "19": (
+        "Mcp-Name is never trusted: another name in the body stops the call.",
+        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+    ),
+    "20": (
+        "An unsupported version is -32022 with what is served.",
+        ("test_an_unsupported_version_is_told_what_is_served",),
+    ),
+    "21": (
+        "An unimplemented method is 404 -32601.",
+        ("test_a_method_outside_the_table_is_404_whatever_the_globs_say",),
+    ),
+    "22": (
+        "Required _meta fields are required.",
+        ("test_a_request_without_the_required_meta_is_refused",),
+    ),
+    "23": (
+        "An input request that the client did not declare is -32021.",
+        ("test_an_input_request_that_the_client_did_not_declare_never_reaches_it",),
+    ),
+    "24": (
+        "Errors carry the id; ids are strings or integers.",
+        (
+            "test_the_id_is_echoed_where_it_could_be_read",
+            "test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",
+            "test_only_the_answer_to_the_id_asked_passes",
+        ),
+    ),
+    "25": (
+        "Codes of our own lie outside the reserved range.",
+        ("test_codes_of_our_own_lie_outside_the_reserved_range",),
+    ),
+    "26": (
+        "No JSON-RPC request stands on a 2026-07-28 stream.",
+        ("test_requests_on_a_stream_are_dropped_and_written_down",),
+    ),
+    "27": (
+        "Streams are not buffered; comments pass.",
+        (
+            "test_the_first_event_is_there_before_the_second_exists",
+            "test_a_list_in_an_event_stream_is_filtered_alike",
+            "test_keep_alive_comments_and_retry_pass",
+        ),
+    ),
+    "28": (
+        "A disconnect cancels in 2026-07-28.",
+        (
+            "test_a_modern_client_that_goes_away_ends_the_upstream_exchange",
+            "test_a_client_that_goes_away_before_the_head_is_treated_by_its_revision",
+        ),
+    ),
+    "29": (
+        "A disconnect does not cancel before.",
+        (
+            "test_a_legacy_call_finishes_although_its_client_went_away",
+            "test_a_client_that_goes_away_before_the_head_is_treated_by_its_revision",
+        ),
+    ),
+    "30": (
+        "2026-07-28 neither reads nor mints session and event ids; GET and DELETE are 405.",
+        (
+            "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
+            "test_get_and_delete_are_405",
+        ),
+    ),
+    "31": (
+        "Sessions: visible ASCII, 400 without, 404 when ended, DELETE.",
+        (
+            "test_initialize_opens_a_session_under_an_id_of_ours",
+            "test_a_server_without_sessions_gets_none_while_the_client_has_one",
+            "test_a_request_without_session_is_400_and_with_an_unknown_one_404",
+            "test_a_session_id_in_another_spelling_is_unknown",
+            "test_a_session_is_too_old_after_a_day",
+            "test_delete_ends_the_session_here_and_upstream",
+            "test_a_session_that_upstream_forgot_is_404_so_that_clients_initialize_again",
+        ),
+    ),
+    "33": (
+        "Event ids, retry and empty events pass.",
+        ("test_the_id_of_a_dropped_event_still_passes", "test_keep_alive_comments_and_retry_pass"),
+    ),
+    "35": (
+        "server/discover names what proxy and server both serve.",
+        ("test_discover_names_only_what_is_served",),
+    ),
+    "36": (
+        "A version that initialize can't have is named.",
+        ("test_a_version_that_is_not_served_with_initialize_is_named",),
+    ),
+    "37": (
+        "resultType is one that is served.",
+        ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
+    ),
+    "39": (
+        "What depends on the person leaves as private.",
+        ("test_a_list_is_filtered_in_order_and_private",),
+    ),
+    "41": ("Lists keep their order.", ("test_a_list_is_filtered_in_order_and_private",)),
+    "45": (
+        "Only three methods ask for input, only three kinds are asked.",
+        ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
+    ),
+    "46": (
+        "Listen streams carry only what was asked and may be read.",
+        (
+            "test_listen_hears_only_of_resources_that_may_be_read",
+            "test_notifications_pass_only_as_the_request_asked",
+        ),
+    ),
+    "47": (
+        "notifications/message needs a log level and no listen stream.",
+        (
+            "test_notifications_pass_only_as_the_request_asked",
+            "test_listen_hears_only_of_resources_that_may_be_read",
+        ),
+    ),
+    "48": (
+        "Progress is for live tokens.",
+        ("test_notifications_pass_only_as_the_request_asked",),
+    ),
+    "49": (
+        "Trace context that is malformed is not propagated.",
+        ("test_a_bad_traceparent_is_not_propagated",),
+    ),
+    "50": (
+        "JSON is UTF-8.",
+        ("test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",),
+    ),
+    "52": (
+        "A client without tasks never gets one.",
+        (
+            "test_an_answer_of_a_wrong_type_is_an_upstream_error",
+            "test_discover_names_only_what_is_served",
+        ),
+    ),
+    "53": (
+        "Access is controlled and calls are limited.",
+        (
+            "test_a_denied_call_is_http_200_with_a_decision_id_and_never_forwarded",
+            "test_an_input_request_needs_an_allow_that_names_it",
+        ),
+    ),
+    "54": (
+        "A forbidden resource looks like a missing one.",
+        ("test_a_hidden_resource_and_a_missing_one_look_alike",),
+    ),
+    "P3": (
+        "A GET stream passes what is known and ends with the token.",
+        (
+            "test_a_get_stream_passes_what_the_server_tells_and_drops_the_rest",
+            "test_a_get_stream_ends_with_the_token",
+        ),
+    ),
+    "P6": (
+        "A session belongs to one person and one grant.",
+        (
+            "test_another_persons_session_looks_unknown",
+            "test_a_session_does_not_outlive_its_grant",
+        ),
+    ),
+    "P9": (
+        "Headers are rebuilt, not relayed.",
+        (
+            "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
+            "test_nothing_of_upstreams_headers_crosses",
+        ),
+    ),
+    "P10": (
+        "What could be read in two ways is refused; arguments are the callers' own.",
+        (
+            "test_odd_case_keys_inside_arguments_are_the_callers_own",
+            "test_the_request_after_a_broken_one_is_served",
+            "test_garbage_in_an_answer_is_an_invalid_answer_json_and_stream_alike",
+        ),
+    ),
+    "P11": (
+        "Headers that decide stand once.",
+        (
+            "test_a_header_that_decides_something_stands_once",
+            "test_two_authorization_headers_are_refused",
+        ),
+    ),
+    "P13": (
+        "Pages may become empty while the cursor stays.",
+        ("test_an_item_that_was_hidden_by_a_list_stays_hidden_on_later_pages",),
+    ),
+    "P15": (
+        "Encoded bodies and other media types are 415.",
+        ("test_another_media_type_or_an_encoded_body_is_415",),
+    ),
+    "P16": (
+        "Bodies and events have limits.",
+        (
+            "test_a_body_beyond_the_limit_is_413",
+            "test_an_event_beyond_a_mebibyte_ends_the_stream_with_an_error",
+        ),
+    ),
+    "P22": (
+        "Upstream's failures are answered as ours.",
+        (
+            "test_a_failure_of_upstream_is_answered_as_ours",
+            "test_a_rejected_credential_is_refreshed_and_tried_once_more",
+            "test_a_stream_that_ends_before_the_answer_ends_in_an_error",
+            "test_an_error_of_upstream_passes_with_its_status",
+        ),
+    ),
+    "C": (
+        "A server's request gets one answer, from its own session, while policy allows it.",
+        (
+            "test_a_server_request_needs_an_allow_that_names_it_else_upstream_is_told",
+            "test_a_server_request_gets_exactly_one_answer_from_its_own_session",
+            "test_a_reply_is_refused_once_policy_forbids_the_request",
+        ),
+    ),
+    "audit": (
+        "What can't be written down does not happen.",
+        (
+            "test_a_request_is_not_forwarded_where_its_decision_cannot_be_written",
+            "test_a_stream_is_cut_where_a_record_cannot_be_written",
+        ),
+    ),
+}
+
+GAPS: Final[dict[str, str]] = {
+    "3": "the listen address is the edge's; see the integration tests",
+    "5": "2025-03-26 and its batches are not served yet",
+    "15": "tool parameter headers are opaque here; the server compares them with the arguments",
+    "32": "resuming a stream is not served yet: Last-Event-ID never goes upstream",
+    "34": "one upstream exchange feeds one client stream, so nothing is sent twice",
+    "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
+    "40": "nothing is cached here",
+    "42": "tools with invalid x-mcp-header annotations pass; clients drop them themselves",
+    "43": "requestState is passed as it is; it will be sealed with the ownership of tasks",
+    "44": "the proxy answers no input request of its own",
+    "51": "schemas are never read here",
+}
