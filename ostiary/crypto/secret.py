@@ -57,3 +57,8 @@ class Secret:
             ],
             serialization=core_schema.plain_serializer_function_ser_schema(lambda _: "***"),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: object, _handler: object) -> dict[str, Any]:
+        """Return the schema of what it is read from."""
+        return {"type": "string"}

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 Pattern = Annotated[str, Field(min_length=1, max_length=256)]
+Span = Annotated[str, Field(min_length=1, max_length=16)]
 Patterns = Annotated[tuple[Pattern, ...], Field(max_length=64)]
 
 
@@ -146,10 +147,10 @@ class When(Model):
     time_zone: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         default="UTC", description="IANA time zone, such as Europe/Berlin."
     )
-    days: Annotated[tuple[str, ...], Field(max_length=7)] | None = Field(
+    days: Annotated[tuple[Span, ...], Field(max_length=7)] | None = Field(
         default=None, description="Days such as Mon, or ranges such as Mon-Fri."
     )
-    hours: Annotated[tuple[str, ...], Field(max_length=16)] | None = Field(
+    hours: Annotated[tuple[Span, ...], Field(max_length=16)] | None = Field(
         default=None,
         description="Quoted ranges such as '09:00-17:30'; the end is not included; a range may "
         "pass midnight.",

@@ -1,0 +1,44 @@
+"""`python -m ostiary_cli.generate`: writes the generated files, or checks that they are current."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ostiary.resources.crd import crds
+from ostiary_cli.yaml_text import write_documents
+
+__all__ = ["command", "generated"]
+
+_ROOT: Final = Path(__file__).resolve().parent.parent.parent
+_HEAD: Final = "# Generated from ostiary.resources by `make generate`.\n"
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Yield each generated file, its path relative to the repository, and its text."""
+    for name, definition in crds().items():
+        yield Path("crds") / name, _HEAD + write_documents([definition])
+
+
+@click.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; fail if a file is old.")
+def command(*, only_check: bool) -> None:
+    """Write the generated files of the repository that this module stands in."""
+    old = []
+    for path, text in generated():
+        target = _ROOT / path
+        if target.is_file() and target.read_text(encoding="utf-8") == text:
+            continue
+        old.append(str(path))
+        if not only_check:
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {path}")
+    if only_check and old:
+        click.echo(f"not current: {', '.join(old)}; run `make generate`", err=True)
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,216 @@
+"""CustomResourceDefinitions out of the models: structural OpenAPI v3, references written out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pydantic
+
+from ostiary.resources.gateway import MCPGatewaySpec
+from ostiary.resources.manifest import Kind
+from ostiary.resources.meta import GROUP, VERSION, rules
+from ostiary.resources.policy import MCPPolicySpec
+from ostiary.resources.route import MCPRouteSpec
+from ostiary.resources.status import GatewayStatus, PolicyStatus, RouteStatus
+
+__all__ = ["crd", "crds"]
+
+_NAME_RULE: Final = rules(
+    (
+        "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+        "metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes",
+    )
+)
+_DROPPED: Final = frozenset({"title", "additionalProperties", "discriminator"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """What a definition says of a kind beside its schema."""
+
+    singular: str
+    plural: str
+    short: str
+    description: str
+    spec: type[pydantic.BaseModel]
+    status: type[pydantic.BaseModel]
+    columns: tuple[tuple[str, str, str, int], ...]
+    labels: Mapping[str, str]
+
+
+def _condition(field: str) -> str:
+    return f'.status.conditions[?(@.type=="Ready")].{field}'
+
+
+_READY: Final = (
+    ("Ready", "string", _condition("status"), 0),
+    ("Reason", "string", _condition("reason"), 0),
+)
+_AGE: Final = ("Age", "date", ".metadata.creationTimestamp", 0)
+_KINDS: Final[Mapping[Kind, _Described]] = {
+    Kind.GATEWAY: _Described(
+        singular="mcpgateway",
+        plural="mcpgateways",
+        short="ogw",
+        description="One proxy fleet: its identity provider, storage and audit.",
+        spec=MCPGatewaySpec,
+        status=GatewayStatus,
+        columns=(
+            *_READY,
+            ("URL", "string", ".spec.publicUrl", 0),
+            ("Routes", "integer", ".status.attachedRoutes", 0),
+            _AGE,
+            ("Callback", "string", ".status.callbackURL", 1),
+        ),
+        labels={},
+    ),
+    Kind.ROUTE: _Described(
+        singular="mcproute",
+        plural="mcproutes",
+        short="ort",
+        description="One MCP server behind one URL.",
+        spec=MCPRouteSpec,
+        status=RouteStatus,
+        columns=(
+            *_READY,
+            ("URL", "string", ".status.url", 0),
+            ("Gateway", "string", ".status.boundGateway.name", 0),
+            _AGE,
+            ("Policies", "string", ".status.attachedPolicies[*].name", 1),
+        ),
+        labels={},
+    ),
+    Kind.POLICY: _Described(
+        singular="mcppolicy",
+        plural="mcppolicies",
+        short="opol",
+        description="Rules attached to routes or gateways.",
+        spec=MCPPolicySpec,
+        status=PolicyStatus,
+        columns=(
+            *_READY,
+            ("Mode", "string", ".spec.mode", 0),
+            ("Targets", "string", ".spec.targetRefs[*].name", 0),
+            _AGE,
+        ),
+        labels={"gateway.networking.k8s.io/policy": "Inherited"},
+    ),
+}
+
+
+def crds() -> dict[str, dict[str, Any]]:
+    """Return every definition by the name of its file."""
+    return {f"{GROUP}_{_KINDS[kind].plural}.yaml": crd(kind) for kind in Kind}
+
+
+def crd(kind: Kind) -> dict[str, Any]:
+    """Return the CustomResourceDefinition of a kind."""
+    described = _KINDS[kind]
+    metadata: dict[str, Any] = {"name": f"{described.plural}.{GROUP}"}
+    if described.labels:
+        metadata["labels"] = dict(described.labels)
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": metadata,
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": kind.value,
+                "listKind": f"{kind.value}List",
+                "singular": described.singular,
+                "plural": described.plural,
+                "shortNames": [described.short],
+                "categories": ["ostiary"],
+            },
+            "scope": "Namespaced",
+            "versions": [_version(described)],
+        },
+    }
+
+
+def _version(described: _Described) -> dict[str, Any]:
+    columns = [
+        {"name": name, "type": kind, "jsonPath": path} | ({"priority": 1} if priority else {})
+        for name, kind, path, priority in described.columns
+    ]
+    return {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": columns,
+        "schema": {"openAPIV3Schema": _root(described)},
+    }
+
+
+def _root(described: _Described) -> dict[str, Any]:
+    status = _structural(described.status)
+    # An object that nobody has looked at yet is then in progress, not current (kstatus, Argo CD).
+    status["default"] = {"observedGeneration": -1}
+    return {
+        "description": described.description,
+        "type": "object",
+        "required": ["spec"],
+        **_NAME_RULE,
+        "properties": {
+            "apiVersion": {"type": "string", "description": "API version of the object."},
+            "kind": {"type": "string", "description": "Kind of the object."},
+            "metadata": {"type": "object"},
+            "spec": _structural(described.spec),
+            "status": status,
+        },
+    }
+
+
+def _structural(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=True)
+    built = _Inliner(schema.get("$defs", {})).schema(schema)
+    built["description"] = (model.__doc__ or "").split("\n")[0]
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class _Inliner:
+    """Turns what pydantic writes into what an API server takes."""
+
+    definitions: Mapping[str, Any]
+
+    def schema(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        merged = self._merged(node)
+        result = {key: value for key, value in merged.items() if key not in _DROPPED}
+        if "const" in result:
+            result["enum"] = [result.pop("const")]
+        if "properties" in result:
+            result["properties"] = {
+                name: self.schema(value) for name, value in result["properties"].items()
+            }
+        if "items" in result:
+            result["items"] = self.schema(result["items"])
+        if isinstance(merged.get("additionalProperties"), dict):
+            result["additionalProperties"] = self.schema(merged["additionalProperties"])
+        return _with_default(result)
+
+    def _merged(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a reference out and take the choice that is not null; what stands here wins."""
+        merged = {
+            key: value for key, value in node.items() if key not in ("$ref", "anyOf", "$defs")
+        }
+        if "$ref" in node:
+            target = self.definitions[str(node["$ref"]).rpartition("/")[2]]
+            return self._merged(target) | merged
+        choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
+        if len(choices) > 1:
+            raise ValueError("a CRD can't hold a choice of types; use optional members instead")
+        return self._merged(choices[0]) | merged if choices else merged
+
+
+def _with_default(schema: dict[str, Any]) -> dict[str, Any]:
+    """Drop defaults of null; a whole object's default is empty, its members have their own."""
+    if "default" not in schema:
+        return schema
+    if schema["default"] is None:
+        del schema["default"]
+    elif schema.get("type") == "object":
+        schema["default"] = {}
+    return schema
