@@ -82,7 +82,7 @@ def github_app(hub: Hub) -> App:
     served = server.streamable_http_app()
 
     async def guarded(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].rstrip("/") == "/mcp":
+        if scope["type"] == "http" and scope["path"].startswith("/mcp"):
             authorization = Request(scope).headers.get("authorization")
             if hub.bearer(authorization) is None:
                 challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -96,55 +96,57 @@ def github_app(hub: Hub) -> App:
 def _tools(hub: Hub) -> MCPServer:
     server = MCPServer("pretend-github", instructions="Repositories.", log_level="WARNING")
 
-    def me(context: Context) -> Connection:
-        """Return whose token this very request carries: a session may outlive a token."""
-        connection = hub.bearer((context.headers or {}).get("authorization"))
-        if connection is None:
-            raise ToolError("Bad credentials")
-        return connection
-
-    def files(repository: str) -> dict[str, str]:
-        if repository not in hub.repositories:
-            raise ToolError(f"there is no repository {repository}")
-        return hub.repositories[repository]
-
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def get_me(context: Context) -> Me:
         """Say whose account this is."""
-        connection = me(context)
+        connection = _me(hub, context)
         return Me(login=connection.login, scopes=list(connection.scopes))
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def list_repos(context: Context) -> list[Repository]:
         """List the repositories."""
-        me(context)
+        _me(hub, context)
         return [Repository(name=name, files=sorted(of)) for name, of in hub.repositories.items()]
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def read_file(repository: str, path: str, context: Context) -> str:
         """Read one file of a repository."""
-        me(context)
-        if path not in files(repository):
+        _me(hub, context)
+        if path not in _files(hub, repository):
             raise ToolError(f"there is no file {path}")
-        return files(repository)[path]
+        return _files(hub, repository)[path]
 
     @server.tool()
     def create_issue(repository: str, title: str, context: Context) -> Issue:
         """Open an issue."""
-        author = me(context).login
-        files(repository)
+        author = _me(hub, context).login
+        _files(hub, repository)
         hub.issues.append((repository, title, author))
         return Issue(repository=repository, number=len(hub.issues), title=title, author=author)
 
     @server.tool(annotations=ToolAnnotations(destructive_hint=True))
     def delete_repo(repository: str, context: Context) -> str:
         """Delete a repository and everything in it."""
-        me(context)
-        files(repository)
+        _me(hub, context)
+        _files(hub, repository)
         del hub.repositories[repository]
         return f"{repository} is gone"
 
     return server
+
+
+def _me(hub: Hub, context: Context) -> Connection:
+    """Return whose token this very request carries: a session may outlive a token."""
+    connection = hub.bearer((context.headers or {}).get("authorization"))
+    if connection is None:
+        raise ToolError("Bad credentials")
+    return connection
+
+
+def _files(hub: Hub, repository: str) -> dict[str, str]:
+    if repository not in hub.repositories:
+        raise ToolError(f"there is no repository {repository}")
+    return hub.repositories[repository]
 
 
 class _Web:
@@ -314,9 +316,7 @@ def new_hub(
               help="Where browsers may be sent back to; repeatable.")  # fmt: skip
 @click.option("--user", "people", multiple=True, default=_PEOPLE, show_default=True,
               help="NAME:PASSWORD; repeatable.")  # fmt: skip
-@click.option(
-    "--access-ttl", default=30.0, show_default=True, help="Seconds an access token lives."
-)
+@click.option("--access-ttl", default=30.0, show_default=True, help="In seconds.")
 @click.option("--issued-file", type=click.Path(dir_okay=False, path_type=Path),
               help="Every token that is issued is appended here, one a line.")  # fmt: skip
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path),
