@@ -94,7 +94,8 @@ def reset(given: Places | None, *, folder: Path | None, target: str | None, yes:
     places = _places(folder, target, None, None) if folder or target else given
     if places is None:
         raise click.UsageError("give the -f FOLDER or --to URL that `dev` was started with")
-    folders = [path for path in (places.state, places.keys) if path.exists()]
+    both = dict.fromkeys((places.state, places.keys))
+    folders = [path for path in both if path.exists()]
     if not folders:
         click.echo("nothing is kept for it")
         return

@@ -5,6 +5,7 @@ ordinary proxy runs on that one, so a reload here is a reload anywhere.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import time
@@ -30,6 +31,7 @@ from ostiary.resources.manifest import Kind, read_resource
 from ostiary.translate.plan import Plan, plan
 from ostiary.translate.render import PlannedBundle, fill
 from ostiary.translate.world import DevIdentity, History, Observed, Platform
+from ostiary_cli.check import findings
 from ostiary_cli.dev.children import Child
 from ostiary_cli.dev.ports import steady_port
 from ostiary_cli.manifests import Loaded, read_world
@@ -59,8 +61,8 @@ class Serving:
     public_url: str
     admin_url: str
     pid: int
-    plan: Plan
     bundle: PlannedBundle
+    findings: tuple[str, ...]
     revision: int
     faults: tuple[str, ...]
 
@@ -123,10 +125,13 @@ class Development:
             issuer = await self._start_identity(gateway)
             identity = DevIdentity(issuer=issuer, client_id=_CLIENT)
             self._platform = replace(self._platform, dev_identity=identity)
-        planned, bundle = self._render(self._read(), key)
+        loaded = self._read()
+        planned = self._plan(loaded, key)
+        bundle = planned.bundles[key]
+        self._write(loaded, bundle)
         listen = f"{self._listen[0] if self._listen else '127.0.0.1'}:{port}"
         await self._start_proxy(listen)
-        return await self._served(planned, bundle)
+        return await self._served(loaded, planned, bundle)
 
     async def follow(self, served: Callable[[Serving], None]) -> None:
         """Render again whenever a file changes.
@@ -136,14 +141,12 @@ class Development:
         key = next(iter(self._platform.public_urls))
         async for _ in awatch(self._place, debounce=60, step=20, recursive=True):
             loaded = self._read()
-            if loaded.faults:
-                self._tell_faults(loaded.faults)
-                continue
-            before = self._history
-            planned, bundle = self._render(loaded, key)
-            if before is not None and bundle.digest == before.digest:
-                continue
-            served(await self._served(planned, bundle))
+            planned = self._plan(loaded, key)
+            faults = loaded.faults or findings(loaded, planned)[0]
+            if faults:
+                self._tell_faults(faults)
+            elif self._write(loaded, planned.bundles[key]):
+                served(await self._served(loaded, planned, planned.bundles[key]))
 
     async def wait(self) -> str:
         """Return the name of the first child that ends by itself."""
@@ -245,15 +248,17 @@ class Development:
         self._children.append(child)
         self._proxy = said
 
-    def _render(self, loaded: Loaded, key: str) -> tuple[Plan, PlannedBundle]:
-        """Plan, and write the bundle where it changed."""
+    def _plan(self, loaded: Loaded, key: str) -> Plan:
         history = {key: self._history} if self._history else {}
-        planned = plan(loaded.world, Observed(history=history), time.time())  # noqa: TID251
-        bundle = planned.bundles[key]
-        if self._history is None or bundle.digest != self._history.digest:
+        return plan(loaded.world, Observed(history=history), time.time())  # noqa: TID251
+
+    def _write(self, loaded: Loaded, bundle: PlannedBundle) -> bool:
+        """Write the bundle where it changed; say whether it did."""
+        changed = self._history is None or bundle.digest != self._history.digest
+        if changed:
             self._write_bundle(bundle, loaded.secret_values)
         self._history = bundle.history
-        return planned, bundle
+        return changed
 
     def _write_bundle(
         self, bundle: PlannedBundle, values: Mapping[tuple[str, str, str], Secret]
@@ -282,7 +287,7 @@ class Development:
         gateway = config.gateway.model_copy(update={"identity_provider": provider})
         return config.model_copy(update={"gateway": gateway})
 
-    async def _served(self, planned: Plan, bundle: PlannedBundle) -> Serving:
+    async def _served(self, loaded: Loaded, planned: Plan, bundle: PlannedBundle) -> Serving:
         """Return what is served once the proxy has taken the revision, or why it has not."""
         admin = f"http://{self._proxy['admin']}"
         said = await asyncio.to_thread(
@@ -292,8 +297,8 @@ class Development:
             public_url=self.public_url,
             admin_url=admin,
             pid=os.getpid(),
-            plan=planned,
             bundle=bundle,
+            findings=tuple(str(fault) for fault in itertools.chain(*findings(loaded, planned))),
             revision=said[0],
             faults=said[1],
         )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from ostiary.config.document import OAuth2Auth, Route
-from ostiary.translate.plan import Plan
 from ostiary_cli.dev.development import Serving
 
 __all__ = ["describe"]
@@ -14,7 +13,7 @@ def describe(serving: Serving) -> str:
     parts = [
         "\n".join(_columns([("ROUTE", "STATE", "URL"), *map(_row, _routes(serving))])),
         "\n".join(_callbacks(serving)),
-        "\n".join((*_problems(serving.plan), *serving.faults)),
+        "\n".join((*serving.findings, *serving.faults)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -46,9 +45,3 @@ def _callbacks(serving: Serving) -> Iterator[str]:
     for route in _routes(serving):
         if isinstance(route.auth, OAuth2Auth):
             yield f"Register {route.issuer}/account/callback at {route.auth.issuer} ({route.key})"
-
-
-def _problems(plan: Plan) -> Iterator[str]:
-    for key, problems in sorted(plan.problems.items()):
-        for problem in problems:
-            yield ": ".join(part for part in (key, problem.path, problem.message) if part)
