@@ -1,20 +1,22 @@
 """From a record to its line in the chain. Pure but for the tokens it remembers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
+from ostiary.crypto.seal import Entropy
 from ostiary_proxy.audit.arguments import Mode, as_written
 from ostiary_proxy.audit.line import GENESIS, Detached, compose
 from ostiary_proxy.audit.record import Record
 from ostiary_proxy.audit.text import escape, tidy_json
 
-__all__ = ["SALT", "START", "Head", "Scribe", "Tokens"]
+__all__ = ["START", "Head", "Scribe", "Tokens", "fresh_salts"]
 
-SALT: Final = 32
+_SALT: Final = 32
 """Bytes of salt behind each commitment."""
+_SALTS: Final = 64
 _REMEMBERED: Final = 4096
 _DAY: Final = 86_400
 
@@ -70,6 +72,13 @@ class Tokens:
         return self._period
 
 
+def fresh_salts(entropy: Entropy) -> Iterator[bytes]:
+    """Iterate for ever over salts, fetched many at a time: a system call costs more than a line."""
+    while True:
+        block = entropy(_SALT * _SALTS)
+        yield from (block[at : at + _SALT] for at in range(0, len(block), _SALT))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scribe:
     """Writes lines for one process: `gateway` and `boot` stand in each of them."""
@@ -78,7 +87,7 @@ class Scribe:
     boot: str
     mode: Mode
     tokens: Tokens
-    entropy: Callable[[int], bytes]
+    salts: Iterator[bytes]
 
     def line(self, record: Record, after: Head) -> tuple[bytes, Head]:
         """Return the line of `record` that follows `after`, and the head it makes.
@@ -104,10 +113,10 @@ class Scribe:
             text = as_written(
                 record.arguments, self.mode, lambda text: self.tokens.digest(text, record.at)
             )
-            detached["arguments"] = Detached(salt=self.entropy(SALT), text=text)
+            detached["arguments"] = Detached(salt=next(self.salts), text=text)
         if record.personal:
             text = tidy_json(record.personal)
-            detached["personal"] = Detached(salt=self.entropy(SALT), text=text)
+            detached["personal"] = Detached(salt=next(self.salts), text=text)
         return detached
 
     def _equal(self, record: Record) -> str:

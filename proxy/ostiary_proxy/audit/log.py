@@ -16,7 +16,7 @@ from ostiary.crypto.rings import Rings
 from ostiary.crypto.seal import Entropy
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.arguments import Mode
-from ostiary_proxy.audit.chain import START, Head, Scribe, Tokens
+from ostiary_proxy.audit.chain import START, Head, Scribe, Tokens, fresh_salts
 from ostiary_proxy.audit.checkpoint import Checkpoint, CheckpointFolder
 from ostiary_proxy.audit.group_sync import GroupSync
 from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
@@ -63,7 +63,7 @@ class ChainedLog:
             boot=entropy(8).hex(),
             mode=settings.arguments,
             tokens=Tokens(rings.seal.keyed_hash),
-            entropy=entropy,
+            salts=fresh_salts(entropy),
         )
         self._checkpoints = CheckpointFolder(settings.checkpoints, rings.audit)
         self._segments: Segments | None = None
