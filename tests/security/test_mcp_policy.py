@@ -235,3 +235,27 @@ async def test_an_item_that_was_hidden_by_a_list_stays_hidden_on_later_pages():
     second = body(await w.modern("tools/list", {"cursor": first["nextCursor"]}))["result"]
 
     assert (first["tools"], second["tools"]) == ([], [{"name": "read_b"}])
+
+
+@pytest.mark.parametrize("answer", [json_answer, sse_answer])
+async def test_errors_of_upstream_are_redacted_like_results(answer):
+    error = {"code": -32000, "message": "pin 1234", "data": {"said": "5678"}}
+    w = world(lambda _: answer({"jsonrpc": "2.0", "id": 1, "error": error}), REDACT)
+
+    said = await w.modern("tools/call", {"name": "a"})
+
+    shown = body(said) if isinstance(said.body, bytes) else events(await drained(said))[0]
+    clean = {"code": -32000, "message": "pin [redacted]", "data": {"said": "[redacted]"}}
+    assert shown["error"] == clean
+
+
+async def test_an_error_under_a_bad_status_is_redacted_too():
+    error = {"code": -32000, "message": "pin 1234", "data": "5678"}
+    w = world(
+        lambda _: json_answer({"jsonrpc": "2.0", "id": 1, "error": error}, status=400), REDACT
+    )
+
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    clean = {"code": -32000, "message": "pin [redacted]", "data": "[redacted]"}
+    assert body(answer)["error"] == clean

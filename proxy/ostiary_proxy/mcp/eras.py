@@ -65,7 +65,7 @@ def check_modern(message: Message, headers: Headers) -> Modern:
     requested = meta.get(META_VERSION, MODERN)
     if requested != MODERN:
         # Older revisions are reached by initialize, never by a request of this form.
-        data = {"supported": [MODERN], "requested": requested}
+        data: Json = {"supported": [MODERN], "requested": requested}
         raise Refused("UnsupportedProtocolVersion", data=data)
     capabilities = meta.get(META_CAPABILITIES)
     return Modern(

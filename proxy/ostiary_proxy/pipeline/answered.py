@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.redact import Redaction
 from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Request, Response
@@ -17,7 +18,7 @@ from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
 from ostiary_proxy.pipeline.forward import failure_of, media_type, send
 from ostiary_proxy.pipeline.known import Known
-from ostiary_proxy.pipeline.relay import Relay
+from ostiary_proxy.pipeline.relay import Relay, redacted_error
 from ostiary_proxy.pipeline.session import Session, end, seal_session
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
@@ -46,7 +47,7 @@ async def answer_of(cleared: Cleared, exchange: Exchange) -> Answer:
             return await _streamed(cleared, decoded, exchange)
         if exchange.status == 200 and media_type(exchange) == "application/json":
             return await _whole(cleared, decoded, exchange)
-        return await _other(decoded, decoded.message, exchange)
+        return await _other(cleared, decoded.message, exchange)
     except BaseException:
         await exchange.close()
         raise
@@ -116,15 +117,17 @@ async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Header
     return (("mcp-session-id", value),)
 
 
-async def _other(decoded: Decoded, request: Request, exchange: Exchange) -> Answer:
+async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answer:
     """Return upstream's error where clients act on it, else one of ours (decision 20)."""
-    status = exchange.status
+    status, permitted = exchange.status, cleared.screened.consented.permitted
+    decoded = permitted.decoded
     if status == 404 and decoded.session is not None and decoded.session.upstream is not None:
         await exchange.close()
         await end(decoded.known.routed.received.live.store, decoded.session)
         raise Refused("UnknownSession", detail="upstream: 404")
     if 400 <= status < 500 and media_type(exchange) == "application/json":
-        error = _error(await read_body(exchange, _MAX_ERROR), request)
+        body = await read_body(exchange, _MAX_ERROR)
+        error = _error(body, request, permitted.verdict.redactions)
         if error is not None:
             await finish(decoded.known, "error", {"status": status})
             kept = status if status in (400, 404) else 400
@@ -136,7 +139,7 @@ async def _other(decoded: Decoded, request: Request, exchange: Exchange) -> Answ
     raise Refused(code, detail=f"{status} {media_type(exchange)}")
 
 
-def _error(body: bytes, request: Request) -> bytes | None:
+def _error(body: bytes, request: Request, redactions: tuple[Redaction, ...]) -> bytes | None:
     """Return a JSON-RPC error under the request's id; servers that read no id invent one."""
     try:
         message = read_message(body)
@@ -144,9 +147,10 @@ def _error(body: bytes, request: Request) -> bytes | None:
         return None
     if not isinstance(message, Response) or message.error is None:
         return None
-    code, text = message.error["code"], message.error["message"]
-    assert isinstance(code, int)
-    return error_body(request.id, code, str(text), message.error.get("data"))
+    error = redacted_error(message.error, redactions)
+    code = error["code"]
+    assert isinstance(code, int)  # the envelope ladder saw to it
+    return error_body(request.id, code, str(error["message"]), error.get("data"))
 
 
 async def read_body(exchange: Exchange, limit: int) -> bytes:

@@ -160,6 +160,9 @@ async def _unseen(received: Received, task: "asyncio.Task[Answer]") -> None:
             await answer.body.abandon()
     except Refused as refused:
         await _refuse(received, refused)
+    except Exception:
+        log.exception("a call failed whose client had gone", decision=received.id)
+        await _refuse(received, Refused("Internal"))
 
 
 async def _awaited(decoded: Decoded, response: Response) -> Permitted:

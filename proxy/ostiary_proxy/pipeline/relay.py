@@ -33,7 +33,7 @@ from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_row
 from ostiary_proxy.pipeline.trail import server_message
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Relay"]
+__all__ = ["Relay", "redacted_error"]
 
 _PATIENCE: Final = 3600.0
 """Seconds that a server's request may wait for its answer."""
@@ -168,9 +168,7 @@ class Relay:
             if self._is_unknown(message):
                 raise Refused("Hidden", detail="upstream: unknown", data=about(asked.subject))
             if message.error is not None:
-                self._error = _code(message.error)
-                self._end("error", over=False)
-                return raw, ()
+                return self._error_answer(message, message.error, raw)
             changed, before = self._read_result(message.result or {}, now)
         except Refused as refused:
             self._error = refused.how.rpc
@@ -180,6 +178,15 @@ class Relay:
         if changed is message.result:
             return raw, before
         return write_json({**message.whole, "result": changed}), before
+
+    def _error_answer(
+        self, message: Response, error: Object, raw: bytes
+    ) -> tuple[bytes, tuple[Effect, ...]]:
+        """Return upstream's error; what is redacted in results is redacted in errors too."""
+        self._error = _code(error)
+        self._end("error", over=False)
+        changed = redacted_error(error, self._redactions)
+        return (raw if changed is error else write_json({**message.whole, "error": changed})), ()
 
     def _is_unknown(self, message: Response) -> bool:
         subject = self._asked.subject
@@ -319,4 +326,14 @@ def _redacted(result: Object, redactions: tuple[Redaction, ...]) -> Object:
     return {name: changed.get(name, value) for name, value in result.items()}
 
 
+def redacted_error(error: Object, redactions: tuple[Redaction, ...]) -> Object:
+    """Return a JSON-RPC error redacted like a result; its `data` is text here, never binary."""
+    said = {name: error[key] for key, name in _SAID.items() if key in error}
+    changed = _redacted(said, redactions)
+    if changed is said:
+        return error
+    return {**error, **{key: changed[name] for key, name in _SAID.items() if key in error}}
+
+
+_SAID: Final = {"message": "text", "data": "structuredContent"}
 _OPAQUE: Final = frozenset(("_meta", "nextCursor", "requestState", "resultType"))
