@@ -20,6 +20,7 @@ SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "connect": ("connect", "Print what to paste into an MCP client to use a route."),
     "demo": ("demo.run", "Watch an agent log in, consent, call tools and be refused."),
     "dev": ("dev.command", "Run a gateway on this machine, from YAML or from one URL."),
+    "doctor": ("doctor", "Ask the real parts behind the YAML in a folder, a line each."),
     "grants": ("grants", "List and revoke what people gave MCP clients."),
     "import": ("import_pomerium", "Turn another proxy's configuration into Ostiary's kinds."),
     "login": ("login", "Log in at a route as an MCP client would; print the access token."),

@@ -15,7 +15,7 @@ class _Writer(yaml.SafeDumper):
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
-        super().increase_indent(flow, False)  # type: ignore[no-untyped-call]  # untyped library
+        super().increase_indent(flow, False)
 
 
 def write_documents(documents: Iterable[Any]) -> str:

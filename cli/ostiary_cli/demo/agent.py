@@ -133,7 +133,7 @@ async def agent_of(
 
     metadata = OAuthClientMetadata(
         client_name="Demo agent",
-        redirect_uris=[REDIRECT],  # type: ignore[list-item]  # pydantic reads the URL out of the text
+        redirect_uris=[REDIRECT],
         grant_types=["authorization_code", "refresh_token"],
         response_types=["code"],
         token_endpoint_auth_method="none",  # noqa: S106 - the OAuth word for a public client
