@@ -4,7 +4,7 @@ An Enforce policy that can't be read or compiled closes its targets; an Audit po
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -122,6 +122,9 @@ class _Gathering:
                 routes.append(key)
             else:
                 missing.append(_not_found(kind, name, namespace, index))
+        if not gateways and not routes:
+            # Attached to nothing at all: more than a reference that fails.
+            missing = [replace(item, condition=Condition.ACCEPTED) for item in missing]
         return gateways, routes, missing
 
     def result(self) -> Attachments:
@@ -137,7 +140,7 @@ class _Gathering:
 def _not_found(kind: str, name: str, namespace: str, index: int) -> Problem:
     said = f"there is no {kind} {name} in namespace {namespace}; policies reach no other namespace"
     return Problem(
-        condition=Condition.ACCEPTED,
+        condition=Condition.RESOLVED_REFS,
         reason=Reason.TARGET_NOT_FOUND,
         message=said,
         path=f"spec.targetRefs[{index}].name",

@@ -135,9 +135,10 @@ class Statuses:
         problems = self.attachments.problems[policy.key]
         ladder = self._ladder(policy.manifest, problems)
         ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the policy is attached")
+        ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every target exists")
         gateways = self.attachments.ancestors[policy.key]
         ladder.say(Condition.PROGRAMMED, self._policy_programmed(policy, gateways))
-        ladder.ready((Condition.ACCEPTED, Condition.PROGRAMMED), "the policy decides")
+        ladder.ready(_STEPS, "the policy decides")
         conditions = ladder.conditions()
         return PolicyStatus(
             observed_generation=policy.manifest.meta.generation,
