@@ -85,7 +85,7 @@ class Gateway:
             for path in sorted((self.state / "audit").rglob("*.jsonl"))
             for line in path.read_text().splitlines()
         ]
-        return [json.loads(line) for line in lines]
+        return [json.loads(line)["body"] for line in lines]
 
     def change(self, name: str, text: str) -> None:
         """Write a file of the folder anew and wait until the proxy serves what it says."""

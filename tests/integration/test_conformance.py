@@ -54,5 +54,5 @@ def test_without_a_token_everything_is_refused_and_nothing_reaches_the_server(
 
     counts = conformance(gateway.url(), tmp_path, "--suite", "all", "--spec-version", "2026-07-28")
 
-    assert counts.failed > 100
+    assert counts.failed > 70
     assert len([r for r in gateway.records() if r["kind"] == "decision"]) == before
