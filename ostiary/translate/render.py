@@ -239,7 +239,8 @@ def _history(
     highest = max([last.revision if last else 0, *(item.revision for item in reported)])
     if last is not None and last.digest == digest and last.revision == highest:
         return last
-    before = last.since if last else {}
+    # What a proxy that is ahead of us serves is unknown: everything has to be served anew.
+    before = last.since if last is not None and last.revision == highest else {}
     since = {
         key: before[key] if before.get(key, ("",))[0] == part else (part, highest + 1)
         for key, part in parts.items()
