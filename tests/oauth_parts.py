@@ -146,6 +146,7 @@ class IdentityProviderInMemory:
         self.sign: Callable[[dict[str, Any]], str] = self._sign
         self.algorithms = ["ES256"]
         self.away = False
+        self.userinfo: dict[str, Any] | None = None
         self.jwks_fetches = 0
         self._codes: dict[str, dict[str, Any]] = {}
 
@@ -175,6 +176,9 @@ class IdentityProviderInMemory:
         if path == "/jwks":
             self.jwks_fetches += 1
             return Answer(200, self.keys.jwks())
+        if path == "/userinfo":
+            assert ("authorization", "Bearer x") in request.headers
+            return Answer(200, self.userinfo)
         form = dict(parse_qsl(request.body.decode()))
         found = self._codes.pop(form.get("code", ""), None)
         if found is None:
@@ -205,6 +209,7 @@ class IdentityProviderInMemory:
             "authorization_endpoint": f"{IDP}/authorize",
             "token_endpoint": f"{IDP}/token",
             "jwks_uri": f"{IDP}/jwks",
+            **({} if self.userinfo is None else {"userinfo_endpoint": f"{IDP}/userinfo"}),
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
             "id_token_signing_alg_values_supported": self.algorithms,

@@ -15,6 +15,7 @@ __all__ = ["Client", "Grant", "Person", "Presented"]
 class Person:
     """A person is (issuer, subject). `email` is None unless the identity provider verified it.
 
+    `groups` is None where the provider sent no such claim: unknown, which is not the same as none.
     `claims` are the ID token's other claims that policy may read. `auth_time` is epoch seconds of
     the login at the provider; `login_source` the address of the browser at login, as text.
     """
@@ -23,7 +24,7 @@ class Person:
     subject: str
     email: str | None = None
     name: str | None = None
-    groups: frozenset[str] = frozenset()
+    groups: frozenset[str] | None = frozenset()
     claims: Mapping[str, Json] = field(default_factory=dict)
     auth_time: float | None = None
     login_source: str | None = None

@@ -127,6 +127,44 @@ async def test_an_unverified_email_is_no_email(verified: object) -> None:
     assert (person.email, person.claims) == (None, {"groups": ["engineering"]})
 
 
+async def test_groups_that_the_provider_does_not_send_are_unknown_and_not_none() -> None:
+    world = World()
+    world.idp.claims = {"groups": None}
+    await world.logged_in()
+    assert (await listed(world.context))[0].grant().person.groups is None
+
+
+async def test_userinfo_fills_in_what_the_id_token_leaves_out() -> None:
+    world = World()
+    world.idp.claims = {"groups": None, "email": None, "email_verified": None}
+    world.idp.userinfo = {
+        "sub": "anna",
+        "groups": ["on-call"],
+        "email": "anna@example.com",
+        "email_verified": True,
+    }
+    await world.logged_in()
+    person = (await listed(world.context))[0].person
+    assert (person.email, person.groups) == ("anna@example.com", ("on-call",))
+
+
+async def test_userinfo_verifies_no_email_of_the_id_token() -> None:
+    world = World()
+    world.idp.claims = {"groups": None, "email": "boss@example.com", "email_verified": None}
+    world.idp.userinfo = {"sub": "anna", "email": "anna@example.com", "email_verified": True}
+    await world.logged_in()
+    assert (await listed(world.context))[0].person.email is None
+
+
+async def test_userinfo_of_somebody_else_logs_nobody_in() -> None:
+    world = World()
+    world.idp.claims = {"groups": None}
+    world.idp.userinfo = {"sub": "ben", "groups": ["admins"]}
+    reply = await Browser(world).to_page(authorize((await world.register())["client_id"]))
+    assert isinstance(reply, Reply)
+    assert reply.status == 403
+
+
 @pytest.mark.parametrize(
     ("claim", "groups"),
     [

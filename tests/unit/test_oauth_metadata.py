@@ -103,6 +103,23 @@ async def test_other_paths_and_origins_are_left_to_others() -> None:
         assert await world.serve("GET", url) is None
 
 
+async def test_an_origin_without_routes_is_no_issuer() -> None:
+    for path in ("/register", "/token", "/authorize", "/account"):
+        assert await World().serve("POST", f"{HOME}{path}") is None
+
+
+async def test_no_header_of_the_request_changes_what_we_say_of_ourselves() -> None:
+    lies = {
+        "host": "evil.example",
+        "forwarded": "host=evil.example",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "http",
+        "x-forwarded-prefix": "/evil",
+    }
+    url = f"{TOOLS}/.well-known/oauth-authorization-server"
+    assert await World().send("GET", url, headers=lies) == await World().send("GET", url)
+
+
 async def test_the_key_set_holds_public_access_keys_only() -> None:
     keys = await document(f"{TOOLS}/.well-known/jwks.json")
     assert isinstance(keys, dict)

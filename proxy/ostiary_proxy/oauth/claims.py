@@ -76,12 +76,15 @@ def _text(value: object, longest: int) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= longest else None
 
 
-def _groups(value: object) -> frozenset[str]:
-    """Read a list, or a string whose items stand apart by commas or spaces."""
+def _groups(value: object) -> frozenset[str] | None:
+    """Read a list, or a string whose items stand apart by commas or spaces.
+
+    No claim is None: groups nobody told us of are unknown, and must not escape a Deny.
+    """
     if isinstance(value, str):
         value = value.replace(",", " ").split()
     if value is None:
-        return frozenset()
+        return None
     groups = value if isinstance(value, list) else [None]
     if len(groups) > _GROUPS or not all(isinstance(group, str) for group in groups):
         raise TokenInvalid("groups")

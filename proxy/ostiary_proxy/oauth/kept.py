@@ -37,7 +37,7 @@ class KeptPerson(Kept):
     subject: str
     email: str | None = None
     name: str | None = None
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = ()
     claims: dict[str, JsonValue] = Field(default_factory=dict)
     auth_time: float | None = None
     login_source: str | None = None
@@ -50,7 +50,7 @@ class KeptPerson(Kept):
             subject=person.subject,
             email=person.email,
             name=person.name,
-            groups=tuple(sorted(person.groups)),
+            groups=None if person.groups is None else tuple(sorted(person.groups)),
             claims=dict(person.claims),
             auth_time=person.auth_time,
             login_source=person.login_source,
@@ -63,7 +63,7 @@ class KeptPerson(Kept):
             subject=self.subject,
             email=self.email,
             name=self.name,
-            groups=frozenset(self.groups),
+            groups=None if self.groups is None else frozenset(self.groups),
             claims=self.claims,
             auth_time=self.auth_time,
             login_source=self.login_source,

@@ -10,8 +10,8 @@ from ostiary_proxy.wire import Address
 
 __all__ = ["bucket", "charge", "charge_registration"]
 
-_PER_MINUTE: Final = {"authorize": 120, "token": 300, "revoke": 120, "login": 120, "account": 120}
-"""Requests a minute from one source."""
+_PER_MINUTE: Final = {"authorize": 300, "token": 1200, "revoke": 300, "login": 300, "account": 300}
+"""Requests a minute from one source, which may be an office or a hosted client's vendor."""
 
 _REGISTRATIONS: Final = 30
 """Registrations a minute from one source."""

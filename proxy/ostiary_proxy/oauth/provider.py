@@ -9,6 +9,7 @@ from ostiary.crypto.secret import Secret
 from ostiary_proxy.identity import Person
 from ostiary_proxy.oauth.claims import ALGORITHMS, person_of
 from ostiary_proxy.oauth.context import Context
+from ostiary_proxy.outbound.discovery import userinfo
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.relying_party import (
     Flight,
@@ -59,8 +60,8 @@ class LoginProvider:
             answer = await redeem(provider, flight, query, self._http)
             if answer.id_token is None:
                 raise TokenInvalid("missing")
-            claims = await self._verify(answer.id_token)
             configured = self._configured()
+            claims = await self._completed(await self._verify(answer.id_token), answer.access)
             return person_of(
                 claims,
                 client_id=configured.client_id,
@@ -123,6 +124,19 @@ class LoginProvider:
             aud=self._configured().client_id,
             now=self._context.clock(),
         )
+
+    async def _completed(self, claims: Mapping[str, Any], access: Secret) -> Mapping[str, Any]:
+        """Ask userinfo for what the ID token leaves out; what the ID token says stands."""
+        metadata = await self._discovered(self._configured().issuer)
+        wanted = {"email", self._configured().groups_claim}
+        if metadata.userinfo_endpoint is None or wanted <= claims.keys():
+            return claims
+        more = await userinfo(metadata.userinfo_endpoint, access, self._http)
+        if more.get("sub") != claims.get("sub"):
+            raise TokenInvalid("userinfo")
+        if "email" in claims:  # whether it is verified is said beside it, nowhere else
+            more = {name: value for name, value in more.items() if name != "email_verified"}
+        return {**more, **claims}
 
     async def _known_keys(self, metadata: Metadata, *, older_than: float) -> Mapping[str, Any]:
         now = self._context.clock()

@@ -88,7 +88,8 @@ class AuthorizationServer:
         at_home = request.origin == self._home
         if at_home and request.path == login.callback_path(self._context):
             return {"GET": self._callback}
-        return self._endpoints.get(request.path)
+        is_issuer = bool(self._sites[request.origin].routes)
+        return self._endpoints.get(request.path) if is_issuer else None
 
     def _well_known(self, site: Site, request: Incoming) -> Reply | None:
         """Answer metadata; a path-suffixed issuer document would name another issuer (rule 76)."""

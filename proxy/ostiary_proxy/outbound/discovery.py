@@ -15,7 +15,7 @@ from ostiary_proxy.outbound.exchange import NamedBy, OutboundFailed, Outgoing
 from ostiary_proxy.outbound.http import Fetched, HttpClient
 from ostiary_proxy.outbound.provider import AuthStyle, FlowFailed, Provider, is_secure
 
-__all__ = ["Metadata", "discover", "jwks"]
+__all__ = ["Metadata", "discover", "jwks", "userinfo"]
 
 _LIMIT: Final = 256 * 1024
 _TIMEOUT: Final = 10.0
@@ -35,6 +35,7 @@ class Metadata:
     auth_methods: tuple[str, ...]
     scopes: tuple[str, ...]
     id_token_algorithms: tuple[str, ...]
+    userinfo_endpoint: str | None = None
 
     @property
     def auth_style(self) -> AuthStyle:
@@ -99,6 +100,20 @@ async def jwks(uri: str, http: HttpClient, *, named_by: NamedBy = "platform") ->
     return keys
 
 
+async def userinfo(
+    uri: str, access: Secret, http: HttpClient, *, named_by: NamedBy = "platform"
+) -> Mapping[str, Any]:
+    """Return the claims at an OpenID userinfo endpoint; raises FlowFailed.
+
+    Comparing `sub` with the ID token's is the caller's (OpenID Connect Core 5.3.2).
+    """
+    answer = await _get(uri, http, named_by, bearer=access)
+    if answer.status != 200:
+        reason = "unavailable" if answer.status >= 500 else "answer"
+        raise FlowFailed(reason, detail=f"HTTP {answer.status} at {uri}")
+    return read_object(answer.body)
+
+
 def _places(issuer: str, *, openid: bool) -> list[str]:
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
@@ -109,13 +124,16 @@ def _places(issuer: str, *, openid: bool) -> list[str]:
     return list(dict.fromkeys(order))
 
 
-async def _get(url: str, http: HttpClient, named_by: NamedBy) -> Fetched:
+async def _get(
+    url: str, http: HttpClient, named_by: NamedBy, *, bearer: Secret | None = None
+) -> Fetched:
     if not is_secure(url, allow_loopback=http.allow_loopback):
         raise FlowFailed("insecure", detail=f"{url} is not https")
+    authorization = (("authorization", f"Bearer {bearer.reveal()}"),) if bearer else ()
     request = Outgoing(
         method="GET",
         url=url,
-        headers=(("accept", "application/json"),),
+        headers=(("accept", "application/json"), *authorization),
         named_by=named_by,
         timeout=_TIMEOUT,
     )
@@ -143,6 +161,7 @@ def _metadata(
         auth_methods=_names(members.get("token_endpoint_auth_methods_supported")),
         scopes=_names(members.get("scopes_supported")),
         id_token_algorithms=_names(members.get("id_token_signing_alg_values_supported")),
+        userinfo_endpoint=_endpoint(members, "userinfo_endpoint", http),
     )
 
 
