@@ -14,12 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ostiary.config.document import Bundle
 from ostiary.config.keys import KeyDocument
+from ostiary.crypto.rings import Rings
 from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Faulty
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 from ostiary_proxy.audit.log import ChainedLog, LogSettings
-from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.audit.quota import RefusalQuota
+from ostiary_proxy.audit.record import AuditLog, AuditUnavailable
 from ostiary_proxy.edge.admin import AdminEdge
 from ostiary_proxy.edge.grants import GrantsDesk
 from ostiary_proxy.edge.listener import Endpoint, Listener
@@ -67,17 +69,21 @@ async def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code, 2 where it could not start."""
     try:
         first = await asyncio.to_thread(read_folder, settings.bundle)
-        keys = validate(KeyDocument, read_json(settings.keys.read_bytes()))
-        process = await _process(settings, keys, first)
+        rings = validate(KeyDocument, read_json(settings.keys.read_bytes())).rings()
+        chained = await _open_log(settings, rings, first)
+        quota = RefusalQuota(chained, clock=_now, entropy=os.urandom)
+        process = _process(settings, rings, quota)
     except (Faulty, ValueError, OSError, AuditUnavailable, StoreUnavailable) as error:
         log.error("can't start", error=str(error))
         return _UNUSABLE
-    return await _serve(settings, process)
+    try:
+        return await _serve(settings, process)
+    finally:
+        await quota.close()
+        await chained.close()
 
 
-async def _process(settings: Settings, keys: KeyDocument, first: Bundle) -> Process:
-    """Open what lives as long as the process."""
-    rings = keys.rings()
+async def _open_log(settings: Settings, rings: Rings, first: Bundle) -> ChainedLog:
     gateway = first.config.gateway
     where = LogSettings(
         folder=settings.audit,
@@ -86,10 +92,15 @@ async def _process(settings: Settings, keys: KeyDocument, first: Bundle) -> Proc
         arguments=gateway.audit.arguments,
         durability=gateway.audit.durability,
     )
+    return await ChainedLog.open(where, rings, clock=_now, entropy=os.urandom)
+
+
+def _process(settings: Settings, rings: Rings, log_: AuditLog) -> Process:
+    """Return what lives as long as the process; strangers' refusals come under a quota."""
     return Process(
         rings=rings,
         store=SqliteStore(settings.state, _now),
-        log=await ChainedLog.open(where, rings, clock=_now, entropy=os.urandom),
+        log=log_,
         streams=Streams(),
         clock=_now,
         entropy=os.urandom,
@@ -149,7 +160,6 @@ async def _serve(settings: Settings, process: Process) -> int:
             await listener.stop(drain=_DRAIN)
         await process.streams.settle(_DRAIN)
         await reloader.close()
-        await process.log.close()
         await process.store.close()
 
 

@@ -89,11 +89,17 @@ class Reloader:
                     f"revision {bundle.revision} is older than {self._revision}, which is served"
                 )
             if old is None or bundle.digest != old.bundle.digest:
+                start = self._now()
                 self._current = self._build(bundle)
                 self._swapped()
                 if old is not None:
                     self._retire(old)
-                log.info("configuration loaded", revision=bundle.revision, digest=bundle.digest)
+                log.info(
+                    "configuration loaded",
+                    revision=bundle.revision,
+                    digest=bundle.digest,
+                    seconds=round(self._now() - start, 3),
+                )
             self._revision = bundle.revision
             self.faults = self._current.faults if self._current else ()
             self.last_success = self._now()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ostiary.config.document import Bundle, Config
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.seal import Entropy
-from ostiary_proxy.audit.log import ChainedLog
+from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.oauth.access import AccessAuthority
 from ostiary_proxy.oauth.context import Context as OAuthContext
 from ostiary_proxy.oauth.server import AuthorizationServer
@@ -42,7 +42,7 @@ class Process:
 
     rings: Rings
     store: Store
-    log: ChainedLog
+    log: AuditLog
     streams: Streams
     clock: Callable[[], float]
     entropy: Entropy

@@ -105,9 +105,13 @@ async def end(store: Store, session: Session) -> None:
 
 
 def pending_key(session: Session, request_id: Id) -> str:
-    """Return the Store key under which a server's request waits for its one answer."""
+    """Return the Store key under which a server's request waits for its one answer.
+
+    The id is the server's to choose, of any length: its digest stands in the key.
+    """
     kind = "s" if isinstance(request_id, str) else "i"
-    return f"{session.key}:{kind}:{request_id}"
+    digest = hashlib.sha256(f"{kind}{request_id}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{session.key}:{digest}"
 
 
 def waiting_row(subject: Subject) -> bytes:
