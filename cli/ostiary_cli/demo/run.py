@@ -14,7 +14,7 @@ from ostiary_cli.demo.stage import Stage, set_stage
 from ostiary_cli.dev.children import ChildFailed
 from ostiary_proxy.oauth.snippets import snippets
 
-__all__ = ["command"]
+__all__ = ["command", "play"]
 
 
 @click.command()
@@ -58,13 +58,14 @@ async def _run(folder: Path, *, serve: bool) -> bool:
             if serve:
                 await _serve(stage)
                 return True
-            return await _play(stage, started)
+            return await play(stage, started)
     except ChildFailed as failed:
         click.secho(f"✗ {failed}", fg="red")
         return False
 
 
-async def _play(stage: Stage, started: float) -> bool:
+async def play(stage: Stage, started: float) -> bool:
+    """Play every scene; return whether every claim held. `started` is a monotonic time."""
     from ostiary_cli.demo.scenes import SCENES, Show
     from ostiary_cli.demo.story import Story, Untrue
 

@@ -15,7 +15,7 @@ from typing import Final
 import httpx2
 
 from ostiary_cli.demo.agent import Agent, Outcome, Someone, agent_of
-from ostiary_cli.demo.stage import Stage, hours_around
+from ostiary_cli.demo.stage import GITHUB_TTL, Stage, hours_around
 from ostiary_cli.demo.story import Story, Untrue
 from ostiary_cli.demo.tap import Tap, tapped
 
@@ -134,12 +134,22 @@ async def accounts(show: Show) -> None:
     """Show that the upstream's token is used, and that the agent never sees it."""
     story, stage = show.story, show.stage
     async with show.agent(show.alice, "github") as agent:
-        story.shows("alice connects her GitHub account while she logs in, once")
         me = await agent.call("get_me")
+        connected = len(stage.github_tokens)
+        await asyncio.sleep(GITHUB_TTL + 0.5)
+        later = await agent.call("get_me")
         own = agent.access
     _allowed(me)
+    _allowed(later)
     story.check(
-        "her agent calls GitHub's MCP server as her", true=bool(me.value), detail=str(me.value)
+        "alice connects her GitHub account while she logs in; her agent works there as her",
+        true=connected > 0 and me.value["login"] == "alice",
+        detail=str(me.value),
+    )
+    story.check(
+        f"GitHub's token lasts {GITHUB_TTL:.0f} s; Ostiary refreshes it, the agent notices nothing",
+        true=len(stage.github_tokens) > connected and later.value == me.value,
+        detail=f"{connected} tokens at first, {len(stage.github_tokens)} after",
     )
     issued = stage.github_tokens
     story.check(

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from ostiary_cli.dev.children import Child
 
-__all__ = ["SAMPLES", "Stage", "hours_around", "set_stage"]
+__all__ = ["GITHUB_TTL", "SAMPLES", "Stage", "hours_around", "set_stage"]
 
 SAMPLES: Final = Path(__file__).parent / "samples"
+GITHUB_TTL: Final = 3.0
+"""Seconds that an access token of the pretend GitHub lasts: short, so that refreshing shows."""
 _GATEWAY: Final = "127.0.0.1:7100"
 _GITHUB: Final = "127.0.0.1:7101"
 _FILES: Final = "127.0.0.1:7102"
@@ -98,7 +100,8 @@ def _github(folder: Path, addresses: Mapping[str, str]) -> list[str]:
     callback = f"http://{addresses[_GATEWAY]}/account/callback"
     return [
         *("--listen", addresses[_GITHUB], "--redirect-uri", callback),
-        *("--client-id", "ostiary-demo", "--issued-file", str(folder / "github-issued")),
+        *("--client-id", "ostiary-demo", "--access-ttl", str(GITHUB_TTL)),
+        *("--issued-file", str(folder / "github-issued")),
     ]
 
 
