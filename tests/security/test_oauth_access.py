@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from oauth_parts import OTHER_RINGS, TOOLS, World
+from oauth_parts import IDP, OTHER_RINGS, TOOLS, World
 from ostiary.config.document import Route
 from ostiary.crypto.jose import SigningRing
 from ostiary_proxy.oauth.grants import listed, revoke_grant
+from ostiary_proxy.oauth.person import person_key
 from ostiary_proxy.refused import Refused
 
 
@@ -153,6 +154,20 @@ async def test_a_revocation_holds_everywhere_within_half_a_second() -> None:
     await revoke_grant(world.context, (await listed(world.context))[0].gid, reason="test")
     world.clock.now += 0.5
     assert (await refusal(world, tokens["access_token"], route))[0] == "InvalidToken"
+
+
+@pytest.mark.parametrize("whose", ["person", "client"])
+async def test_a_cut_off_holds_although_no_grant_was_marked(whose: str) -> None:
+    """A revocation that was interrupted after its first write has already stopped everything."""
+    world = World()
+    client, tokens = await world.logged_in()
+    key = person_key(world.context, IDP, "anna") if whose == "person" else f"{TOOLS} {client}"
+    cut = repr(world.clock()).encode()
+    await world.store.put("not-before", f"{whose} {key}", cut, expires=None)
+    route = world.config.routes[0]
+    assert (await refusal(world, tokens["access_token"], route))[0] == "InvalidToken"
+    assert (await world.refresh(client, tokens["refresh_token"]))[1]["error"] == "invalid_grant"
+    assert [row.revoked for row in await listed(world.context)] == [None]
 
 
 async def test_a_clock_that_steps_back_asks_the_store_again() -> None:

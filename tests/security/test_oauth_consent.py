@@ -18,6 +18,7 @@ from oauth_parts import (
 from ostiary.config.document import OAuth2Auth
 from ostiary_proxy.identity import Person
 from ostiary_proxy.oauth.consents import forget
+from ostiary_proxy.oauth.redirects import CURSOR
 from ostiary_proxy.wire import Reply
 
 EVIL = "https://evil.example"
@@ -155,6 +156,16 @@ async def test_remembered_consent_covers_exactly_what_was_shown(changed: str) ->
         await world.store.put(
             "client", row.key, row.value.replace(b"Agent", b"Other"), expires=row.expires
         )
+    assert isinstance(await browser.to_page(url), Reply)
+
+
+@pytest.mark.parametrize("uri", ["http://localhost/cb", CURSOR])
+async def test_a_receiver_that_any_program_can_pose_as_is_asked_every_time(uri: str) -> None:
+    world = World()
+    browser = Browser(world)
+    client = (await world.register(TOOLS, uri))["client_id"]
+    url = authorize(client, redirect_uri=uri)
+    assert "code" in query_of(await browser.walk(url))
     assert isinstance(await browser.to_page(url), Reply)
 
 
