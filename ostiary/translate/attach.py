@@ -26,9 +26,9 @@ __all__ = ["Attachments", "JudgedPolicy", "attach"]
 _RULES: Final = "spec.rules["
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgedPolicy:
-    """A policy by itself.
+    """A policy by itself, compared by identity: the cache hands out the same one.
 
     `rules` are those that compile, empty where it `closes` its targets. `targets` are (kind, name);
     None where they can't be read: it then stands for everything in its namespace.
@@ -49,18 +49,17 @@ class JudgedPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachments:
-    """Policies by what they are attached to; keys are `namespace/name`."""
+    """Policies by what they are attached to; keys are `namespace/name`.
+
+    `deciding` are a route's policies at either level, in order of their keys.
+    """
 
     policies: Mapping[str, JudgedPolicy]
     by_gateway: Mapping[str, tuple[str, ...]]
     by_route: Mapping[str, tuple[str, ...]]
+    deciding: Mapping[str, tuple[JudgedPolicy, ...]]
     problems: Mapping[str, tuple[Problem, ...]]
     ancestors: Mapping[str, tuple[str, ...]]
-
-    def of_route(self, route: ResolvedRoute) -> tuple[JudgedPolicy, ...]:
-        """Return the policies that decide on a route, at either level, in order of their keys."""
-        keys = {*self.by_route.get(route.key, ()), *self.by_gateway.get(route.gateway or "", ())}
-        return tuple(self.policies[key] for key in sorted(keys))
 
 
 def attach(
@@ -127,11 +126,16 @@ class _Gathering:
             missing = [replace(item, condition=Condition.ACCEPTED) for item in missing]
         return gateways, routes, missing
 
+    def _deciding(self, route: ResolvedRoute) -> tuple[JudgedPolicy, ...]:
+        keys = {*self.by_route.get(route.key, ()), *self.by_gateway.get(route.gateway or "", ())}
+        return tuple(self.policies[key] for key in sorted(keys))
+
     def result(self) -> Attachments:
         return Attachments(
             policies=self.policies,
             by_gateway={key: tuple(found) for key, found in self.by_gateway.items()},
             by_route={key: tuple(found) for key, found in self.by_route.items()},
+            deciding={key: self._deciding(route) for key, route in self.routes.items()},
             problems=self.problems,
             ancestors=self.ancestors,
         )

@@ -1,8 +1,9 @@
 """Conditions: what holds for an object, step by step, with a reason for whatever does not."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.manifest import Manifest
@@ -10,7 +11,7 @@ from ostiary.resources.status import ConditionStatus, LastError, Truth
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.world import History, Reported
 
-__all__ = ["Ladder", "Said", "last_error", "programmed", "timestamp"]
+__all__ = ["Ladder", "Said", "dated", "last_error", "programmed", "timestamp"]
 
 _MESSAGE = 1024
 
@@ -31,12 +32,10 @@ class Said:
 
 @dataclass(slots=True, kw_only=True)
 class Ladder:
-    """Collects an object's conditions, in order, and dates them by its last status."""
+    """Collects an object's conditions, in order."""
 
     manifest: Manifest
     problems: Sequence[Problem]
-    before: Mapping[str, Plain]
-    now: str
     said: dict[Condition, Said] = field(default_factory=dict)
 
     def say(self, condition: Condition, said: Said) -> Said:
@@ -71,32 +70,51 @@ class Ladder:
             self.say(Condition.RECONCILING, Said("True", reached.reason, reached.message))
 
     def conditions(self) -> tuple[ConditionStatus, ...]:
-        """Return the conditions, each with the time of its last change."""
-        return tuple(self._dated(condition, said) for condition, said in self.said.items())
-
-    def _dated(self, condition: Condition, said: Said) -> ConditionStatus:
-        return ConditionStatus(
-            type=condition,
-            status=said.status,
-            reason=said.reason,
-            message=said.message[:_MESSAGE],
-            observed_generation=self.manifest.meta.generation,
-            last_transition_time=_since(self.before, condition, said.status) or self.now,
+        """Return the conditions; `dated` says since when each holds."""
+        return tuple(
+            ConditionStatus(
+                type=condition,
+                status=said.status,
+                reason=said.reason,
+                message=said.message[:_MESSAGE],
+                observed_generation=self.manifest.meta.generation,
+                last_transition_time="",
+            )
+            for condition, said in self.said.items()
         )
 
 
-def _since(before: Mapping[str, Plain], condition: Condition, status: str) -> str | None:
-    """Return when the condition became what it is, by the last status."""
+def dated(status: Mapping[str, Any], before: Mapping[str, Plain], now: str) -> dict[str, Any]:
+    """Return a plain status whose conditions have the time of their last change.
+
+    That is the time in the last status (`before`) where they were the same there, else `now`.
+    """
+    since = dict(_times(before))
+    shown = dict(status)
+    shown["conditions"] = _with_times(status["conditions"], since, now)
+    if "ancestors" in status:
+        shown["ancestors"] = [
+            {**item, "conditions": _with_times(item["conditions"], since, now)}
+            for item in status["ancestors"]
+        ]
+    return shown
+
+
+def _with_times(
+    conditions: Sequence[Mapping[str, Any]], since: Mapping[tuple[str, str], str], now: str
+) -> list[dict[str, Any]]:
+    return [
+        {**item, "lastTransitionTime": since.get((item["type"], item["status"]), now)}
+        for item in conditions
+    ]
+
+
+def _times(before: Mapping[str, Plain]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield since when each condition (type, status) of the last status holds."""
     listed = before.get("conditions")
     for item in listed if isinstance(listed, list) else ():
-        if (
-            isinstance(item, dict)
-            and item.get("type") == condition
-            and item.get("status") == status
-        ):
-            time = item.get("lastTransitionTime")
-            return time if isinstance(time, str) else None
-    return None
+        if isinstance(item, dict) and isinstance(time := item.get("lastTransitionTime"), str):
+            yield (str(item.get("type")), str(item.get("status"))), time
 
 
 def programmed(key: str, history: History | None, reported: Sequence[Reported]) -> Said:

@@ -22,10 +22,19 @@ class Cache:
 
     _kept: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     _asked: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    _surroundings: Any = None
+    _generation: int = 0
 
     def start(self) -> None:
         """Begin a plan: forget what the last one did not ask for."""
         self._kept, self._asked = self._asked, {}
+
+    def generation(self, surroundings: object) -> int:
+        """Return a number that is the same as last time exactly if `surroundings` are equal."""
+        if surroundings != self._surroundings:
+            self._surroundings = surroundings
+            self._generation += 1
+        return self._generation
 
     def once(self, key: tuple[Any, ...], work: Callable[[], T]) -> T:
         """Return what `work` gave for an equal key in this or the last plan, or its result now."""

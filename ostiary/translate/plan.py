@@ -48,7 +48,7 @@ def plan(world: World, observed: Observed, now: float, *, cache: Cache | None = 
     everything = parse(world.manifests, cache)
     parsed = {kind: [item for item in everything if item.manifest.kind is kind] for kind in Kind}
     gateways = resolve_gateways(parsed[Kind.GATEWAY], references, world.platform)
-    routes = resolve_routes(parsed[Kind.ROUTE], gateways, references, world.namespaces)
+    routes = resolve_routes(parsed[Kind.ROUTE], gateways, references, world, cache)
     attachments = attach(parsed[Kind.POLICY], gateways, routes, cache)
     renderer = Renderer(attachments=attachments, references=references, cache=cache)
     bundles = {}
@@ -65,6 +65,7 @@ def plan(world: World, observed: Observed, now: float, *, cache: Cache | None = 
         bundles=bundles,
         observed=observed,
         now=timestamp(now),
+        cache=cache,
     )
     problems = {
         **{f"{Kind.GATEWAY}/{key}": gateway.problems for key, gateway in gateways.items()},

@@ -148,23 +148,15 @@ class Renderer:
         return {ref.credential: self.references.version(ref) for ref in refs}
 
     def _route(self, route: ResolvedRoute) -> Route:
-        policies = self.attachments.of_route(route)
+        policies = self.attachments.deciding[route.key]
         closed = closed_by(route, policies)
         keys = tuple(policy.key for policy in policies if policy.rules)
         refs = {*route.authentication.credentials}
         refs |= {route.authentication.client_id} if route.authentication.client_id else set()
         versions = self._versions(refs)
-        depends = (
-            route.place,
-            route.upstream,
-            route.authentication.auth,
-            tuple(sorted(versions.items())),
-            closed,
-            keys,
-        )
+        depends = (route, closed, keys, tuple(sorted(versions.items())))
         return self.cache.once(
-            ("route", *identity(route.manifest), depends),
-            partial(_render_route, route, closed, keys, versions),
+            ("route", *depends), partial(_render_route, route, closed, keys, versions)
         )
 
     def _policies(self, gateway: str, routes: Iterable[ResolvedRoute]) -> tuple[Policy, ...]:

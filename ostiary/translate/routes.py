@@ -2,28 +2,34 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ostiary.config.document import InternalTokenAuth, Upstream
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.route import MCPRoute
-from ostiary.translate.binding import Bound, Place, bind
+from ostiary.translate.binding import Place, bind
 from ostiary.translate.credentials import (
     Authentication,
     canonical_audience,
     resolve_authentication,
 )
 from ostiary.translate.gateways import ResolvedGateway
-from ostiary.translate.parsed import Parsed
+from ostiary.translate.parsed import Cache, Parsed, identity
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References
 from ostiary.translate.upstreams import resolve_upstream
+from ostiary.translate.world import World
 
 __all__ = ["ResolvedRoute", "resolve_routes"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResolvedRoute:
-    """A route with everything around it looked up."""
+    """A route with everything around it looked up.
+
+    Compared by identity: the cache hands out the same one as long as nothing around it changes.
+    `audience` is that of its internal tokens, in the form that compares.
+    """
 
     manifest: Manifest
     route: MCPRoute | None
@@ -31,6 +37,7 @@ class ResolvedRoute:
     place: Place | None
     upstream: Upstream | None
     authentication: Authentication
+    audience: str | None
     problems: tuple[Problem, ...]
 
     @property
@@ -43,38 +50,50 @@ def resolve_routes(
     parsed: Iterable[Parsed],
     gateways: Mapping[str, ResolvedGateway],
     references: References,
-    namespaces: Mapping[str, Mapping[str, str]],
+    world: World,
+    cache: Cache,
 ) -> dict[str, ResolvedRoute]:
     """Return every route by key, oldest first."""
     resolved: dict[str, ResolvedRoute] = {}
     places: dict[tuple[str, str], str] = {}
     audiences: dict[str, ResolvedRoute] = {}
+    around = cache.generation(
+        (
+            references,
+            dict(world.namespaces),
+            world.platform,
+            [identity(gateway.manifest) for gateway in gateways.values()],
+        )
+    )
     for item in sorted(parsed, key=lambda item: item.manifest.age):
-        bound = bind(item, gateways, namespaces)
-        if bound.place is not None:
-            taken = places.setdefault((bound.place.issuer, bound.place.path), item.manifest.key)
-            bound = bound if taken == item.manifest.key else _taken(bound, taken)
-        route = _resolve(item, bound, gateways, references)
+        route = cache.once(
+            ("resolved", *identity(item.manifest), around),
+            partial(_resolve, item, gateways, references, world.namespaces),
+        )
+        if route.place is not None:
+            taken = places.setdefault((route.place.issuer, route.place.path), route.key)
+            route = route if taken == route.key else _without_url(route, taken)
         resolved[route.key] = _alone_in_audience(route, audiences)
     return resolved
 
 
-def _taken(bound: Bound, owner: str) -> Bound:
+def _without_url(route: ResolvedRoute, owner: str) -> ResolvedRoute:
     """Return the newer route without a URL: the address is the older one's."""
-    assert bound.place is not None
-    said = f"the older route {owner} has the URL {bound.place.url}; choose another in spec.from"
+    assert route.place is not None
+    said = f"the older route {owner} has the URL {route.place.url}; choose another in spec.from"
     problem = Problem(
         condition=Condition.ACCEPTED, reason=Reason.URL_CONFLICT, message=said, path="spec.from"
     )
-    return replace(bound, place=None, problems=(*bound.problems, problem))
+    return replace(route, place=None, problems=(problem, *route.problems))
 
 
 def _resolve(
     item: Parsed,
-    bound: Bound,
     gateways: Mapping[str, ResolvedGateway],
     references: References,
+    namespaces: Mapping[str, Mapping[str, str]],
 ) -> ResolvedRoute:
+    bound = bind(item, gateways, namespaces)
     route = item.resource if isinstance(item.resource, MCPRoute) else None
     gateway = gateways.get(bound.gateway) if bound.gateway is not None else None
     problems = [*of_faults(item.faults), *bound.problems]
@@ -86,6 +105,8 @@ def _resolve(
         authentication = resolve_authentication(route, upstream, references)
         problems += [found] if isinstance(found, Problem) else []
         problems += authentication.problems
+    auth = authentication.auth
+    audience = auth.audience if isinstance(auth, InternalTokenAuth) else ""
     return ResolvedRoute(
         manifest=item.manifest,
         route=route,
@@ -93,6 +114,7 @@ def _resolve(
         place=bound.place,
         upstream=upstream,
         authentication=authentication,
+        audience=canonical_audience(audience) if audience else None,
         problems=tuple(problems),
     )
 
@@ -102,10 +124,9 @@ def _alone_in_audience(route: ResolvedRoute, audiences: dict[str, ResolvedRoute]
 
     Within one namespace that is the owner's business (security decision 1).
     """
-    auth = route.authentication.auth
-    if not isinstance(auth, InternalTokenAuth) or not auth.audience:
+    if route.audience is None:
         return route
-    owner = audiences.setdefault(canonical_audience(auth.audience), route)
+    owner = audiences.setdefault(route.audience, route)
     if owner.manifest.meta.namespace == route.manifest.meta.namespace:
         return route
     said = (

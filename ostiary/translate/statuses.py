@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ostiary.config.document import OAuth2Auth
 from ostiary.decode.model import Model
-from ostiary.resources.manifest import Kind, Manifest
+from ostiary.resources.manifest import Kind
 from ostiary.resources.meta import GROUP
 from ostiary.resources.status import (
     Ancestor,
@@ -17,8 +18,9 @@ from ostiary.resources.status import (
     RouteStatus,
 )
 from ostiary.translate.attach import Attachments, JudgedPolicy
-from ostiary.translate.conditions import Ladder, Said, last_error, programmed
+from ostiary.translate.conditions import Ladder, Said, dated, last_error, programmed
 from ostiary.translate.gateways import ResolvedGateway
+from ostiary.translate.parsed import Cache
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.render import PlannedBundle
 from ostiary.translate.routes import ResolvedRoute
@@ -41,22 +43,37 @@ class Statuses:
     bundles: Mapping[str, PlannedBundle]
     observed: Observed
     now: str
+    cache: Cache
 
     def all(self) -> dict[str, dict[str, Any]]:
         """Return the status of every object by `Kind/namespace/name`, in that order."""
-        return dict(sorted(self._each()))
+        before = self.observed.statuses
+        return {
+            key: dated(status, before.get(key, {}), self.now)
+            for key, status in sorted(self._each())
+        }
 
     def _each(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the statuses, not dated yet; those of routes and policies are kept."""
         for gateway in self.gateways.values():
             yield f"{Kind.GATEWAY}/{gateway.key}", self._gateway(gateway).plain()
         for route in self.routes.values():
-            yield f"{Kind.ROUTE}/{route.key}", self._route(route).plain()
+            key, policies = f"{Kind.ROUTE}/{route.key}", self.attachments.deciding[route.key]
+            said = self._programmed(route.gateway, Kind.ROUTE, route.key)
+            own = self.attachments.by_route.get(route.key, ())
+            depends = (route, policies, own, said)
+            yield key, self.cache.once((key, *depends), partial(_route, *depends))
         for policy in self.attachments.policies.values():
-            yield f"{Kind.POLICY}/{policy.key}", self._policy(policy).plain()
-
-    def _ladder(self, manifest: Manifest, problems: tuple[Problem, ...]) -> Ladder:
-        before = self.observed.statuses.get(f"{manifest.kind}/{manifest.key}", {})
-        return Ladder(manifest=manifest, problems=problems, before=before, now=self.now)
+            key, gateways = f"{Kind.POLICY}/{policy.key}", self.attachments.ancestors[policy.key]
+            said = self._policy_programmed(policy, gateways)
+            wrong = self.attachments.problems[policy.key]
+            yield (
+                key,
+                self.cache.once(
+                    (key, policy, gateways, wrong, said),
+                    partial(_policy, policy, gateways, wrong, said),
+                ),
+            )
 
     def _programmed(self, gateway: str | None, kind: Kind, key: str) -> Said:
         bundle = self.bundles.get(gateway or "")
@@ -64,7 +81,7 @@ class Statuses:
         return programmed(f"{kind}/{key}", history, self.observed.proxies.get(gateway or "", ()))
 
     def _gateway(self, gateway: ResolvedGateway) -> Model:
-        ladder = self._ladder(gateway.manifest, gateway.problems)
+        ladder = Ladder(manifest=gateway.manifest, problems=gateway.problems)
         ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the gateway can be served")
         ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
         ladder.say(Condition.PROGRAMMED, self._programmed(gateway.key, Kind.GATEWAY, gateway.key))
@@ -83,45 +100,34 @@ class Statuses:
             attached_routes=len(bundle.config.routes) if bundle else 0,
         )
 
-    def _route(self, route: ResolvedRoute) -> Model:
-        policies = self.attachments.of_route(route)
-        ladder = self._ladder(route.manifest, route.problems)
-        ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the route has its URL")
-        ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
-        ladder.say(Condition.POLICY_ATTACHED, _attached(policies))
-        ladder.say(Condition.PROGRAMMED, self._programmed(route.gateway, Kind.ROUTE, route.key))
-        self._route_ready(ladder, route, policies)
-        oauth2 = isinstance(route.authentication.auth, OAuth2Auth)
-        place = route.place
-        return RouteStatus(
-            observed_generation=route.manifest.meta.generation,
-            conditions=ladder.conditions(),
-            last_error=last_error(route.problems),
-            url=place.url if place else None,
-            upstream_callback_url=(
-                f"{place.issuer}/account/callback" if place and oauth2 else None
-            ),
-            bound_gateway=_gateway_reference(route.gateway) if route.gateway else None,
-            attached_policies=self._policies_of(route, policies),
-        )
+    def _policy_programmed(self, policy: JudgedPolicy, gateways: tuple[str, ...]) -> Said:
+        """Return the worst of what the policy's gateways report."""
+        said = [self._programmed(gateway, Kind.POLICY, policy.key) for gateway in gateways]
+        nothing = Said("False", Reason.NOT_RENDERED, "there is nothing that a proxy could be given")
+        order = ("False", "Unknown", "True")
+        return min(said, key=lambda item: order.index(item.status), default=nothing)
 
-    def _route_ready(
-        self, ladder: Ladder, route: ResolvedRoute, policies: tuple[JudgedPolicy, ...]
-    ) -> None:
-        ladder.ready(_STEPS, "the route serves")
-        ready = ladder.said[Condition.READY]
-        if route.route is not None and route.route.spec.suspend and ready.status != "False":
-            said = Said("False", Reason.SUSPENDED, "spec.suspend is true: every call is refused")
-            ladder.say(Condition.READY, said)
-        elif ready.status != "False" and any(policy.closes for policy in policies):
-            attached = ladder.said[Condition.POLICY_ATTACHED]
-            ladder.say(Condition.READY, Said("False", attached.reason, attached.message))
 
-    def _policies_of(
-        self, route: ResolvedRoute, policies: tuple[JudgedPolicy, ...]
-    ) -> tuple[AttachedPolicy, ...]:
-        own = self.attachments.by_route.get(route.key, ())
-        return tuple(
+def _route(
+    route: ResolvedRoute, policies: tuple[JudgedPolicy, ...], own: tuple[str, ...], reached: Said
+) -> dict[str, Any]:
+    """Return a route's status; `own` are the keys of policies attached to it, not its gateway."""
+    ladder = Ladder(manifest=route.manifest, problems=route.problems)
+    ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the route has its URL")
+    ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
+    ladder.say(Condition.POLICY_ATTACHED, _attached(policies))
+    ladder.say(Condition.PROGRAMMED, reached)
+    _route_ready(ladder, route, policies)
+    oauth2 = isinstance(route.authentication.auth, OAuth2Auth)
+    place = route.place
+    return RouteStatus(
+        observed_generation=route.manifest.meta.generation,
+        conditions=ladder.conditions(),
+        last_error=last_error(route.problems),
+        url=place.url if place else None,
+        upstream_callback_url=f"{place.issuer}/account/callback" if place and oauth2 else None,
+        bound_gateway=_gateway_reference(route.gateway) if route.gateway else None,
+        attached_policies=tuple(
             AttachedPolicy(
                 namespace=policy.manifest.meta.namespace,
                 name=policy.manifest.meta.name,
@@ -129,37 +135,44 @@ class Statuses:
                 mode=policy.mode.value,
             )
             for policy in policies[:64]
-        )
+        ),
+    ).plain()
 
-    def _policy(self, policy: JudgedPolicy) -> Model:
-        problems = self.attachments.problems[policy.key]
-        ladder = self._ladder(policy.manifest, problems)
-        ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the policy is attached")
-        ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every target exists")
-        gateways = self.attachments.ancestors[policy.key]
-        ladder.say(Condition.PROGRAMMED, self._policy_programmed(policy, gateways))
-        ladder.ready(_STEPS, "the policy decides")
-        conditions = ladder.conditions()
-        return PolicyStatus(
-            observed_generation=policy.manifest.meta.generation,
-            conditions=conditions,
-            last_error=last_error(problems),
-            ancestors=tuple(
-                Ancestor(
-                    ancestor_ref=_gateway_reference(gateway),
-                    controller_name=CONTROLLER,
-                    conditions=tuple(c for c in conditions if c.type in _SHOWN_BY_GATEWAY),
-                )
-                for gateway in gateways[:16]
-            ),
-        )
 
-    def _policy_programmed(self, policy: JudgedPolicy, gateways: tuple[str, ...]) -> Said:
-        """Return the worst of what the policy's gateways report."""
-        said = [self._programmed(gateway, Kind.POLICY, policy.key) for gateway in gateways]
-        nothing = Said("False", Reason.NOT_RENDERED, "there is nothing that a proxy could be given")
-        order = ("False", "Unknown", "True")
-        return min(said, key=lambda item: order.index(item.status), default=nothing)
+def _route_ready(ladder: Ladder, route: ResolvedRoute, policies: tuple[JudgedPolicy, ...]) -> None:
+    ladder.ready(_STEPS, "the route serves")
+    if ladder.said[Condition.READY].status == "False":
+        return
+    if any(policy.closes for policy in policies):
+        attached = ladder.said[Condition.POLICY_ATTACHED]
+        ladder.say(Condition.READY, Said("False", attached.reason, attached.message))
+    elif route.route is not None and route.route.spec.suspend:
+        said = Said("False", Reason.SUSPENDED, "spec.suspend is true: every call is refused")
+        ladder.say(Condition.READY, said)
+
+
+def _policy(
+    policy: JudgedPolicy, gateways: tuple[str, ...], problems: tuple[Problem, ...], reached: Said
+) -> dict[str, Any]:
+    ladder = Ladder(manifest=policy.manifest, problems=problems)
+    ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the policy is attached")
+    ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every target exists")
+    ladder.say(Condition.PROGRAMMED, reached)
+    ladder.ready(_STEPS, "the policy decides")
+    conditions = ladder.conditions()
+    return PolicyStatus(
+        observed_generation=policy.manifest.meta.generation,
+        conditions=conditions,
+        last_error=last_error(problems),
+        ancestors=tuple(
+            Ancestor(
+                ancestor_ref=_gateway_reference(gateway),
+                controller_name=CONTROLLER,
+                conditions=tuple(c for c in conditions if c.type in _SHOWN_BY_GATEWAY),
+            )
+            for gateway in gateways[:16]
+        ),
+    ).plain()
 
 
 def _attached(policies: tuple[JudgedPolicy, ...]) -> Said:
