@@ -137,6 +137,8 @@ def _fields(
 def command(*, route_url: str, form: Mapping[str, str] | None, output: str) -> None:
     r"""Log in at ROUTE_URL as an MCP client would and print the access token.
 
+    Fields given by --form go to whatever page on the way asks for them.
+
     \b
     curl -H "Authorization: Bearer $(ostiary login URL)" ...
     ostiary login URL --form username=alice --form password=... --form approve=yes

@@ -12,7 +12,7 @@ from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.oauth.resource import canonical
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
 from ostiary_proxy.outbound.http import Fetched, HttpClient
-from ostiary_proxy.outbound.relying_party import Metadata
+from ostiary_proxy.outbound.relying_party import Metadata, is_secure
 
 __all__ = ["NotProtected", "Protected", "ask_route", "register"]
 
@@ -35,11 +35,13 @@ class Protected:
 
 async def ask_route(url: str, http: HttpClient) -> Protected:
     """Return what the route at `url` demands: 401, then its metadata; raises NotProtected."""
+    _check_secure(url, http)
     answer = await _get(url, http, accept="application/json, text/event-stream")
     if answer.status != 401:
         raise NotProtected(f"{url} answers {answer.status} where 401 and a challenge were expected")
     challenge = dict(_PARAMETER.findall(answer.headers.get("www-authenticate", "")))
     place = challenge.get("resource_metadata", _well_known(url))
+    _check_secure(place, http)
     members = _object(await _get(place, http, accept="application/json"), place)
     resource, servers = members.get("resource"), members.get("authorization_servers")
     if not isinstance(resource, str) or canonical(resource) != canonical(url):
@@ -75,6 +77,11 @@ async def register(metadata: Metadata, redirect_uri: str, http: HttpClient) -> s
     if not isinstance(client_id, str) or not client_id:
         raise NotProtected(f"{metadata.registration_endpoint} gave no client_id")
     return client_id
+
+
+def _check_secure(url: str, http: HttpClient) -> None:
+    if not is_secure(url, allow_loopback=http.allow_loopback):
+        raise NotProtected(f"{url[:200]} is not https, and a login needs that")
 
 
 async def _get(url: str, http: HttpClient, *, accept: str) -> Fetched:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway_parts import Gateway, dev, free_port, gateway_yaml, policy_yaml, post, route_yaml
+from gateway_parts import (
+    Gateway,
+    dev,
+    free_port,
+    gateway_yaml,
+    policy_yaml,
+    post,
+    route_yaml,
+    until,
+)
 from real_parts import everything_server, oidc_provider
 
 RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
@@ -111,6 +120,20 @@ def test_it_says_where_the_way_ended(gateway: Gateway, form: dict[str, str], sai
     assert said in ended.stderr
 
 
+def test_a_person_who_is_added_while_it_runs_can_log_in(gateway: Gateway) -> None:
+    file = gateway.folder / "gateway.yaml"
+    before = file.read_text()
+    dora = "        - {username: dora, password: secret, name: Dora}\n"
+    file.write_text(before.replace("      users:\n", f"      users:\n{dora}"))
+    users = gateway.state / "users.json"
+    until(lambda: "dora" in users.read_text())
+
+    ended = login(gateway.url(), **{**FORM, "username": "dora"})
+
+    file.write_text(before)
+    assert claims_of(ended.stdout.strip())["sub"] == "dora", ended.stderr
+
+
 def test_it_says_that_the_address_is_no_protected_route(gateway: Gateway) -> None:
     unknown = login(f"{gateway.issuer}/nowhere", **FORM)
     nobody = login(f"http://127.0.0.1:{free_port()}/mcp", **FORM)
@@ -118,6 +141,13 @@ def test_it_says_that_the_address_is_no_protected_route(gateway: Gateway) -> Non
     assert (unknown.returncode, nobody.returncode) == (1, 1)
     assert "where 401 and a challenge were expected" in unknown.stderr
     assert "does not answer" in nobody.stderr
+
+
+def test_it_sends_nothing_over_plain_http_to_another_machine() -> None:
+    ended = login("http://mcp.example.com/mcp", **FORM)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "http://mcp.example.com/mcp is not https" in ended.stderr
 
 
 def test_people_of_a_provider_that_we_did_not_write_come_in_with_their_groups(

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -33,6 +34,7 @@ def command(*, serve: bool, keep: bool) -> None:
         raise click.ClickException(
             'the demo needs its extra: pip install "ostiary[demo]"'
         ) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="ostiary-demo-"))
     worked = False
     try:

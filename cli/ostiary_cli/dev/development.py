@@ -145,7 +145,9 @@ class Development:
             faults = loaded.faults or findings(loaded, planned)[0]
             if faults:
                 self._tell_faults(faults)
-            elif self._write(loaded, planned.bundles[key]):
+                continue
+            self._write_users(_gateway(loaded))
+            if self._write(loaded, planned.bundles[key]):
                 served(await self._served(loaded, planned, planned.bundles[key]))
 
     async def wait(self) -> str:
@@ -218,15 +220,19 @@ class Development:
         return str(said["issuer"])
 
     def _write_users(self, gateway: MCPGateway) -> None:
+        """Tell the development identity provider who its people are; it follows the file."""
         dev = gateway.spec.identity_provider.dev
+        if dev is None:
+            return
         users = [
             {
                 "username": user.username,
                 "password": user.password.reveal(),
                 "email": user.email,
                 "groups": list(user.groups),
+                "name": user.name,
             }
-            for user in (dev.users if dev else ())
+            for user in dev.users
         ]
         _write_private(self._places.state / "users.json", json.dumps(users).encode())
 
