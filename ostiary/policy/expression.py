@@ -18,15 +18,21 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import DEFERRED, UNKNOWN, Facts, Kind
 from ostiary.policy.verdict import ClauseValue
 
-__all__ = ["MAX_NODES", "VARIABLES", "Expression", "ExpressionFaulty"]
+__all__ = ["MAX_NODES", "MAX_WORK", "VARIABLES", "Expression", "ExpressionFaulty"]
 
 MAX_NODES: Final = 10_000
 """How many values (members, items, texts, numbers) a condition looks at; more is unknown."""
+
+MAX_WORK: Final = 32_000_000
+"""How much a condition with all or exists may touch, in characters: turns times size; more is
+unknown. The evaluator's own budget counts turns alone, and lets each take a megabyte."""
 
 _STRING: Final = cel.Type.STRING
 _OBJECT: Final = cel.Type.Map(_STRING, cel.Type.DYN)
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _COSTLY: Final = re.compile(r"\b(map|filter)(?:\s|//[^\n]*\n)*\(")
+_LOOP: Final = re.compile(r"\b(?:all|exists|exists_one|existsOne)(?:\s|//[^\n]*\n)*\(")
+_MOST_TURNS: Final = 10_000
 _CONTAINER: Final = " (in container '')"
 _COMPLAINT: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
@@ -109,7 +115,15 @@ class Expression:
     `reads_now` are known at compile time; the first two exactly, the third may err towards true.
     """
 
-    __slots__ = ("_compiled", "_reads", "reads_arguments", "reads_item", "reads_now", "text")
+    __slots__ = (
+        "_compiled",
+        "_loops",
+        "_reads",
+        "reads_arguments",
+        "reads_item",
+        "reads_now",
+        "text",
+    )
 
     def __init__(self, text: str) -> None:
         """Compile `text`; raises ExpressionFaulty."""
@@ -124,6 +138,7 @@ class Expression:
         self.reads_item = not _ITEM.keys().isdisjoint(reads) and not _compiles(_WITHOUT_ITEM, text)
         self.reads_arguments = "args" in reads and not _compiles(_WITHOUT_ARGS, text)
         self.reads_now = "now" in reads
+        self._loops = _Loops(text)
 
     def evaluate(self, facts: Facts) -> ClauseValue:
         """Return true, false, unknown or deferred.
@@ -138,12 +153,49 @@ class Expression:
             return ClauseValue.DEFERRED
         try:
             data = {name: value for name, read in self._reads if (value := read(facts)) is not None}
+            self._loops.bound(data)
             result = self._compiled.eval(data=data)
         except (RuntimeError, _TooMuch):
             return ClauseValue.UNKNOWN
         if result.type() != cel.Type.BOOL:
             return ClauseValue.UNKNOWN
         return ClauseValue.TRUE if result.value() is True else ClauseValue.FALSE
+
+
+class _Loops:
+    """How often the loops of a condition may turn, at most, and what a turn may cost."""
+
+    __slots__ = ("count", "dear", "items")
+
+    def __init__(self, text: str) -> None:
+        self.count = len(_LOOP.findall(text))
+        self.items = text.count(",") + 1  # a list written in the condition has no more
+        self.dear = 16 if "+" in text else 1  # joining copies, comparing doesn't
+
+    def bound(self, data: Mapping[str, Any]) -> None:
+        """Raise _TooMuch where evaluating on `data` might take a notable part of a second."""
+        if not self.count:
+            return
+        nodes, characters = _size(data)
+        turns = min(_MOST_TURNS, max(nodes, self.items) ** min(self.count, 4))
+        if turns * (4 * nodes + characters) * self.dear > MAX_WORK:
+            raise _TooMuch
+
+
+def _size(value: Any) -> tuple[int, int]:
+    """Return how many values there are in `value`, itself included, and the length of its texts."""
+    if isinstance(value, str):
+        return 1, len(value)
+    nodes, characters = 1, 0
+    if isinstance(value, dict):
+        characters = sum(map(len, value))
+        value = value.values()
+    elif not isinstance(value, list):
+        return 1, 0
+    for item in value:
+        more_nodes, more_characters = _size(item)
+        nodes, characters = nodes + more_nodes, characters + more_characters
+    return nodes, characters
 
 
 def _compile(text: str) -> Any:
@@ -176,7 +228,7 @@ def _explain(error: str) -> str:
 
 
 class _TooMuch(Exception):  # noqa: N818 - a statement
-    """There are more values than a condition looks at."""
+    """There is more than a condition looks at."""
 
 
 def _plain_object(value: Mapping[str, Json]) -> dict[str, Any]:

@@ -105,6 +105,26 @@ def test_more_values_than_are_looked_at_are_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "args.list.all(a, !args.text.matches('(x|y)*z'))",
+        "args.list.all(a, a in args.list)",
+        "args.list.exists_one (a, args.list == args.list)",
+        "args.list.all // why\n (a, args.text + args.text != '')",
+    ],
+)
+def test_turns_that_would_each_take_long_are_unknown(text: str) -> None:
+    assert value(text, args={"list": list(range(5_000)), "text": "x" * 500_000}) is UNKNOWN
+    assert value(text, args={"list": [], "text": "x" * 50_000}) is not UNKNOWN
+
+
+def test_a_short_list_may_stand_beside_a_long_text() -> None:
+    condition = "args.paths.all(p, p.startsWith('acme/')) && !args.text.contains('secret')"
+    written = {"paths": [f"acme/{n}" for n in range(20)], "text": "x" * 1_000_000}
+    assert value(condition, args=written) is TRUE
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("tool ==", "line 1, column 8: Syntax error"),
