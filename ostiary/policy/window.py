@@ -13,8 +13,10 @@ from ostiary.policy.rule import When
 __all__ = ["Window", "compile_window"]
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_HOURS: Final = re.compile(
+    r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))", re.ASCII
+)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +112,13 @@ def _days(listed: tuple[str, ...] | None, path: str, faults: list[Fault]) -> fro
         return frozenset(range(7))
     found: set[int] = set()
     for index, text in enumerate(listed):
-        first, _, last = text.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
+        first, dash, last = text.partition("-")
+        last = last if dash else first
+        if first not in _DAYS or last not in _DAYS:
             message = f"{text[:20]!r} is not a day; write Mon, or a range such as Mon-Fri"
             faults.append(Fault(path=f"{path}[{index}]", message=message))
             continue
-        start, end = _DAYS.index(first), _DAYS.index(last or first)
+        start, end = _DAYS.index(first), _DAYS.index(last)
         found.update((start + step) % 7 for step in range((end - start) % 7 + 1))
     return frozenset(found)
 
