@@ -164,7 +164,19 @@ def _judge(item: Parsed) -> JudgedPolicy:
                 rules=spec.rules,
             )
         return _with_faults(item.manifest, faults)
-    return _with_faults(item.manifest, item.faults)
+    return _with_faults(item.manifest, (*item.faults, *_hidden_faults(item.manifest.spec)))
+
+
+def _hidden_faults(spec: Plain) -> Iterable[Fault]:
+    """Yield what compiling says of the rules that can be read in a policy that can't."""
+    listed = spec.get("rules") if isinstance(spec, dict) else None
+    for index, raw in enumerate(listed if isinstance(listed, list) else ()):
+        try:
+            rule = strictly(Rule, raw, "")
+        except Faulty:
+            continue  # said already
+        for fault in _compile_faults((rule,)):
+            yield replace(fault, path=fault.path.replace(f"{_RULES}0]", f"{_RULES}{index}]", 1))
 
 
 def _with_faults(manifest: Manifest, faults: tuple[Fault, ...]) -> JudgedPolicy:

@@ -24,15 +24,6 @@ from policy_parts import METHODS, Written, rules_of
 
 T, F, U, D = "true", "false", "unknown", "deferred"
 ITEMS = (Kind.TOOL, Kind.PROMPT, Kind.RESOURCE)
-CONDITIONS = {
-    "true": lambda _: T,
-    "false": lambda _: F,
-    "1 / 0 == 1": lambda _: U,
-    "args.x == 1": lambda facts: _on_arguments(facts),  # noqa: PLW0108 - defined below
-    "tool == 'ab'": lambda facts: _on_tool(facts),  # noqa: PLW0108 - defined below
-    "user.email == 'a@b'": lambda facts: _told(facts.caller.email, ["a@b"]),
-}
-"""Each text with what it means."""
 
 
 def _on_arguments(facts: Facts) -> str:
@@ -63,6 +54,17 @@ def _told(fact: str | None, patterns: Sequence[str]) -> str:
     if fact is None:
         return U
     return T if _one_of(patterns, fact) else F
+
+
+CONDITIONS = {
+    "true": lambda _: T,
+    "false": lambda _: F,
+    "1 / 0 == 1": lambda _: U,
+    "args.x == 1": _on_arguments,
+    "tool == 'ab'": _on_tool,
+    "user.email == 'a@b'": lambda facts: _told(facts.caller.email, ["a@b"]),
+}
+"""Each text with what it means."""
 
 
 def _all(values: Sequence[str]) -> str:
@@ -97,7 +99,7 @@ def _who(who: Who | None, facts: Facts) -> str:
         return T
     groups = facts.caller.groups
     if groups is None:
-        return U
+        return U if who.groups else F  # an empty list matches nothing, whatever is known
     return T if any(_one_of(who.groups, group) for group in groups) else F
 
 
