@@ -146,12 +146,15 @@ def _stood(rule: CompiledRule, facts: Facts) -> RuleTrace | None:
 
     Of an Allow `who` and `where` alone count; of a Deny everything, a deferred clause as false.
     """
-    values = {name: clause(facts) for name, clause in rule.foothold}
-    found = values.values()
-    if _FALSE in found:
-        return None
+    values: dict[str, ClauseValue] = {}
     doubt = _UNKNOWN if rule.effect is Effect.ALLOW else _DEFERRED
-    matched = doubt not in found
+    matched = True
+    for name, clause in rule.foothold:
+        value = values[name] = clause(facts)
+        if value is _FALSE:
+            return None
+        if value is doubt:
+            matched = False
     return RuleTrace(ref=rule.ref, effect=rule.effect.value, matched=matched, clauses=values)
 
 
