@@ -4,12 +4,12 @@ It is an OAuth server as services are, not as Ostiary would write one: PKCE is o
 with status 200, and a refresh token that is used twice ends the whole connection.
 """
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from ostiary.crypto.base64url import s256
 
 __all__ = ["Asked", "Connection", "Hub", "OAuthFault", "TokenPair"]
 
@@ -119,7 +119,7 @@ class Hub:
             raise OAuthFault("bad_verification_code")
         if form.get("redirect_uri") != code.asked.redirect_uri:
             raise OAuthFault("redirect_uri_mismatch")
-        if code.asked.challenge and code.asked.challenge != _s256(form.get("code_verifier", "")):
+        if code.asked.challenge and code.asked.challenge != s256(form.get("code_verifier", "")):
             raise OAuthFault("bad_verification_code")
         return self._pair(Connection(login=code.login, scopes=code.asked.scopes))
 
@@ -174,8 +174,3 @@ class Hub:
     def _forget_access(self, connection: Connection) -> None:
         for token in [key for key, held in self._access.items() if held[0] is connection]:
             del self._access[token]
-
-
-def _s256(verifier: str) -> str:
-    digest = hashlib.sha256(verifier.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -5,7 +5,6 @@ codes that work once. Nothing here is meant for people who do not sit at this ma
 """
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlencode
 
+from ostiary.crypto.base64url import base64url, s256
 from ostiary.crypto.jose import SigningRing
 from ostiary.crypto.seal import Entropy, SealBroken, SealRing
 from ostiary.crypto.secret import Secret
@@ -204,7 +204,7 @@ class Issuer:
         self._codes = {key: code for key, code in self._codes.items() if code.expires > now}
         if len(self._codes) >= _MAX_CODES:
             raise Declined("temporarily_unavailable", "too many logins at once")
-        code = base64.urlsafe_b64encode(self.entropy(32)).rstrip(b"=").decode()
+        code = base64url(self.entropy(32))
         self._codes[code] = _Code(asked=asked, login=login, expires=now + CODE_TTL)
         return redirect_back(asked.redirect_uri, asked.state, {"code": code, "iss": self.url})
 
@@ -223,7 +223,7 @@ class Issuer:
             raise TokenFault("invalid_grant", "the code is unknown, used or expired")
         if named.get("redirect_uri") != code.asked.redirect_uri:
             raise TokenFault("invalid_grant", "redirect_uri differs from the authorization request")
-        if _challenge(named.get("code_verifier", "")) != code.asked.challenge:
+        if s256(named.get("code_verifier", "")) != code.asked.challenge:
             raise TokenFault("invalid_grant", "code_verifier does not match")
         return self._tokens(code, now)
 
@@ -274,7 +274,7 @@ class Issuer:
     def _seal(self, use: str, value: Mapping[str, object]) -> str:
         plain = json.dumps(value).encode()
         sealed = self.seal.seal(plain, aad=self._aad(use), entropy=self.entropy)
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return base64url(sealed)
 
     def _unseal(self, use: str, text: str | None) -> dict[str, Any] | None:
         if not text:
@@ -288,11 +288,6 @@ class Issuer:
 
     def _aad(self, use: str) -> bytes:
         return f"ostiary dev {use}\0{self.url}".encode()
-
-
-def _challenge(verifier: str) -> str:
-    digest = hashlib.sha256(verifier.encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _basic(authorization: str) -> tuple[str, str]:

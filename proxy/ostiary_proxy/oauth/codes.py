@@ -1,11 +1,10 @@
 """Authorization codes: bound to all that was asked, redeemed once (rule 84)."""
 
-import base64
-import hashlib
 import hmac
 import re
 from typing import Final
 
+from ostiary.crypto.base64url import s256
 from ostiary_proxy.oauth.context import Context
 from ostiary_proxy.oauth.kept import Kept, KeptPerson, load, save
 
@@ -70,5 +69,4 @@ def proves(challenge: str, verifier: str) -> bool:
     """Say whether `verifier` is what the challenge was made of; S256 only."""
     if not _VERIFIER.fullmatch(verifier):
         return False
-    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    return hmac.compare_digest(made, challenge.encode())
+    return hmac.compare_digest(s256(verifier).encode(), challenge.encode())

@@ -1,10 +1,10 @@
 """What every step of the authorization server shares: configuration, keys, store, log, clock."""
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ostiary.config.document import Config
+from ostiary.crypto.base64url import base64url
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.seal import Entropy
 from ostiary_proxy.audit.record import AuditLog
@@ -27,7 +27,7 @@ class Context:
 
     def random(self) -> str:
         """Return 256 unpredictable bits as 43 characters that are safe in URLs and cookies."""
-        return base64.urlsafe_b64encode(self.entropy(32)).rstrip(b"=").decode()
+        return base64url(self.entropy(32))
 
     def hashed(self, label: str, value: str) -> str:
         """Return the keyed hash under which a secret `value` is stored."""

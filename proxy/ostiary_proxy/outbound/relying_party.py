@@ -6,13 +6,13 @@ caller's.
 """
 
 import base64
-import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
+from ostiary.crypto.base64url import base64url, s256
 from ostiary.crypto.seal import Entropy
 from ostiary.crypto.secret import Secret
 from ostiary_proxy.outbound.answer import token_answer
@@ -69,7 +69,7 @@ def depart(
 def _asked(
     provider: Provider, flight: Flight, extra: Sequence[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    challenge = _base64url(hashlib.sha256(flight.verifier.encode()).digest())
+    challenge = s256(flight.verifier)
     asked = [
         ("response_type", "code"),
         ("client_id", provider.client_id),
@@ -182,8 +182,4 @@ def _authenticated(provider: Provider) -> tuple[Mapping[str, str], list[tuple[st
 
 
 def _random(entropy: Entropy) -> str:
-    return _base64url(entropy(32))
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url(entropy(32))

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from ostiary.crypto.base64url import base64url
 from ostiary.crypto.seal import Entropy, SealBroken, SealRing
 from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
@@ -60,7 +61,7 @@ def seal_session(
     """Return the id for the client, visible ASCII (rule 31)."""
     plain = write_json([upstream, version, now])
     sealed = ring.seal(plain, aad=_bound(grant), entropy=entropy)
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return base64url(sealed)
 
 
 async def open_session(
@@ -84,7 +85,7 @@ def _unsealed(ring: SealRing, grant: Grant, value: str) -> Session | None:
     try:
         sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
         # One spelling only: another one of the same bytes must not pass for a session of its own.
-        if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != value:
+        if base64url(sealed) != value:
             return None
         plain = read_json(ring.open(sealed, aad=_bound(grant)))
     except (binascii.Error, ValueError, SealBroken, Faulty):
