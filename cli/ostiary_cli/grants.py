@@ -16,11 +16,11 @@ import click
 from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Faulty
 from ostiary.decode.strict_json import Json, read_json
-from ostiary_cli.headless import is_loopback
 from ostiary_cli.outward import outward
 from ostiary_cli.places import find_places
 from ostiary_proxy.audit.text import escape
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
+from ostiary_proxy.outbound.provider import is_loopback
 
 __all__ = ["command"]
 

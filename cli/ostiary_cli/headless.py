@@ -10,7 +10,6 @@ from email.message import Message
 from html.parser import HTMLParser
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 from typing import Any, Final, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
@@ -22,7 +21,9 @@ from urllib.request import (
     build_opener,
 )
 
-__all__ = ["Form", "Headless", "Page", "Stuck", "is_loopback"]
+from ostiary_proxy.outbound.provider import is_loopback
+
+__all__ = ["Form", "Headless", "Page", "Stuck"]
 
 _STEPS: Final = 30
 _LIMIT: Final = 1 << 20
@@ -140,18 +141,6 @@ class Headless:
             self.cookies.extract_cookies(answer, request)
             text = answer.read(_LIMIT).decode("utf-8", "replace")
             return _page(request.full_url, answer.status, answer.headers, text)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Say whether a host name or address literal stays on this machine."""
-    if host is None:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _page(url: str, status: int, headers: Message, text: str) -> Page:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from ostiary_cli.headless import is_loopback
 from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
+from ostiary_proxy.outbound.provider import is_loopback
 from ostiary_proxy.outbound.transport import PooledTransport
 
 __all__ = ["outward"]

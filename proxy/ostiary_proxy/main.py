@@ -9,31 +9,14 @@ import structlog
 import uvloop
 
 from ostiary import __version__
-from ostiary_proxy.edge.listener import Endpoint
+from ostiary_proxy.edge.endpoint import EndpointType
 from ostiary_proxy.process import Settings, run
 
 __all__ = ["main"]
 
 
-class _EndpointType(click.ParamType[Endpoint]):
-    """HOST:PORT on the command line."""
-
-    name = "host:port"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Endpoint:
-        """Read the text; a bad one is a usage error."""
-        if isinstance(value, Endpoint):
-            return value
-        try:
-            return Endpoint.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 _PATH = click.Path(path_type=Path)
-_ENDPOINT = _EndpointType()
+_ENDPOINT = EndpointType()
 
 
 @click.command(

@@ -23,8 +23,9 @@ from ostiary_proxy.audit.log import ChainedLog, LogSettings
 from ostiary_proxy.audit.quota import RefusalQuota
 from ostiary_proxy.audit.record import AuditLog, AuditUnavailable
 from ostiary_proxy.edge.admin import AdminEdge
+from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.edge.grants import GrantsDesk
-from ostiary_proxy.edge.listener import Endpoint, Listener
+from ostiary_proxy.edge.listener import Listener
 from ostiary_proxy.edge.public import PublicEdge
 from ostiary_proxy.edge.status import StatusEdge
 from ostiary_proxy.pipeline.live import Live
@@ -33,6 +34,7 @@ from ostiary_proxy.reload import Reloader, read_folder
 from ostiary_proxy.runtime import Process, Runtime
 from ostiary_proxy.store.port import StoreUnavailable
 from ostiary_proxy.store.sqlite import SqliteStore
+from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["Settings", "run"]
 
@@ -178,18 +180,13 @@ def _in_force(reloader: Reloader) -> Live:
 def _admin_token(path: Path) -> Secret:
     """Write a fresh token that only this user can read, and return it."""
     token = Secret(os.urandom(32).hex())
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token.reveal())
+    write_whole(path, token.reveal().encode(), private=True)
     return token
 
 
 def _say_ready(path: Path, addresses: dict[str, Endpoint]) -> None:
     said = {name: str(address) for name, address in addresses.items()}
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({**said, "pid": os.getpid()}))
-    draft.rename(path)
+    write_whole(path, json.dumps({**said, "pid": os.getpid()}).encode(), private=False)
 
 
 def _metrics(

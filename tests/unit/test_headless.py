@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ostiary_cli.headless import Form, Headless, Page, Stuck, is_loopback
+from ostiary_cli.headless import Form, Headless, Page, Stuck
+from ostiary_proxy.outbound.provider import is_loopback
 
 LOGIN = """<title>Log in</title><style>p {}</style>
 <form method="post" action="/login"><input type="hidden" name="csrf" value="a&amp;b">

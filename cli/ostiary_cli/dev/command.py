@@ -16,8 +16,9 @@ from ostiary_cli.dev.development import Development, DevelopmentFailed, Serving
 from ostiary_cli.dev.quick import Quick, refuse_command, write_quick
 from ostiary_cli.dev.table import describe
 from ostiary_cli.places import Places, find_places
-from ostiary_proxy.edge.listener import Endpoint
+from ostiary_proxy.edge.endpoint import Endpoint, EndpointType
 from ostiary_proxy.oauth.snippets import snippets
+from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["command"]
 
@@ -31,24 +32,11 @@ Examples:
 """
 
 
-class _ListenType(click.ParamType[Endpoint]):
-    name = "host:port"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Endpoint:
-        """Read HOST:PORT; a bad one is a usage error."""
-        try:
-            return value if isinstance(value, Endpoint) else Endpoint.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.group(invoke_without_command=True, epilog=_EPILOG)
 @click.option("-f", "--folder", type=_FOLDER, help="Folder of YAML, or one file.")
 @click.option("--to", "target", help="URL of an MCP server; needs no YAML.")
 @click.option("--save", type=_FOLDER, help="With --to: write the YAML here, for you to edit.")
-@click.option("--listen", type=_ListenType(), help="Where to listen; default: publicUrl's port.")
+@click.option("--listen", type=EndpointType(), help="Where to listen; default: publicUrl's port.")
 @click.option("--state", type=_FOLDER, help="Folder of store and audit log.")
 @click.option("--keys", type=_FOLDER, help="Folder of keys and checkpoints.")
 @click.option("--ready-file", type=_FOLDER, help="Written with URLs as JSON once it serves.")
@@ -176,6 +164,4 @@ def _show(serving: Serving, quick: Quick | None) -> None:
 def _say_ready(serving: Serving, path: Path | None) -> None:
     if path is None:
         return
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_text(json.dumps(serving.ready(), indent=2))
-    draft.rename(path)
+    write_whole(path, json.dumps(serving.ready(), indent=2).encode(), private=False)

@@ -36,6 +36,7 @@ from ostiary_cli.dev.children import Child
 from ostiary_cli.dev.ports import steady_port
 from ostiary_cli.manifests import Loaded, read_world
 from ostiary_cli.places import Places
+from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["Development", "DevelopmentFailed", "Serving"]
 
@@ -180,7 +181,7 @@ class Development:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not places.key_file.exists():
             document = KeyDocument.generate(os.urandom)
-            _write_private(places.key_file, write_json(document.reveal()))
+            write_whole(places.key_file, write_json(document.reveal()), private=True)
         self._rings = validate(KeyDocument, read_json(places.key_file.read_bytes())).rings()
         revision = places.state / "revision"
         if revision.exists():
@@ -203,7 +204,7 @@ class Development:
         """Start the development identity provider; return its issuer."""
         users, secret = self._places.state / "users.json", self._places.state / "client-secret"
         self._write_users(gateway)
-        _write_private(secret, self._secret.reveal().encode())
+        write_whole(secret, self._secret.reveal().encode(), private=True)
         child, said = await Child.start(
             "the development identity provider",
             [
@@ -234,7 +235,7 @@ class Development:
             }
             for user in dev.users
         ]
-        _write_private(self._places.state / "users.json", json.dumps(users).encode())
+        write_whole(self._places.state / "users.json", json.dumps(users).encode(), private=True)
 
     async def _start_proxy(self, listen: str) -> None:
         places = self._places
@@ -276,9 +277,7 @@ class Development:
         shards = pack(write_bundle(whole), bundle.revision)
         folder = self._places.bundle
         for index, shard in enumerate(shards):
-            draft = folder / f".draft-{index}"
-            _write_private(draft, shard)
-            draft.rename(folder / f"bundle-{index:03}")
+            write_whole(folder / f"bundle-{index:03}", shard, private=True)
         for path in sorted(folder.glob("bundle-*"))[len(shards) :]:
             path.unlink()
         (self._places.state / "revision").write_text(str(bundle.revision))
@@ -335,13 +334,3 @@ def _until_revision(
         if said["revision"] >= revision or time.monotonic() > deadline:
             return int(said["revision"]), tuple(said["faults"])
         time.sleep(0.02)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Write a file that only this user can read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    draft.rename(path)

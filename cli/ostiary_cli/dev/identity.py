@@ -39,7 +39,9 @@ from ostiary_cli.dev.issuer import (
     redirect_back,
 )
 from ostiary_cli.dev.people import People
-from ostiary_cli.headless import is_loopback
+from ostiary_proxy.edge.endpoint import Endpoint
+from ostiary_proxy.outbound.provider import is_loopback
+from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["COOKIE", "command", "identity_app", "parse_listen"]
 
@@ -224,16 +226,13 @@ def identity_app(issuer: Issuer, clock: Callable[[], float]) -> web.Application:
 
 def parse_listen(text: str) -> tuple[str, int]:
     """Return host and port of `HOST:PORT`; raises ValueError unless the host is loopback."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    if not is_loopback(host):
+    endpoint = Endpoint.parse(text)
+    if not is_loopback(endpoint.host):
         raise ValueError(
-            f"the development identity provider listens on loopback only, not on {host}; "
+            f"the development identity provider listens on loopback only, not on {endpoint.host}; "
             "anywhere else name a real identity provider (identityProvider.oidc)"
         )
-    return host, int(port)
+    return endpoint.host, endpoint.port
 
 
 def _see_other(location: str) -> web.Response:
@@ -267,13 +266,8 @@ def _read_kept(file: Path) -> _Kept | None:
     return _Kept(signing=Secret(kept["signing"]), seal=Secret(kept["seal"]), port=kept["port"])
 
 
-def _write_private(file: Path, value: object) -> None:
-    """Write JSON that only this user may read, whole or not at all."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        json.dump(value, opened)
-    draft.replace(file)
+def _write_json(file: Path, value: object) -> None:
+    write_whole(file, json.dumps(value).encode(), private=True)
 
 
 def _bind(host: str, port: int, last: int | None) -> socket.socket:
@@ -367,7 +361,7 @@ def command(
 
     def ready() -> None:
         if ready_file is not None:
-            _write_private(ready_file, {"issuer": issuer.url, "pid": os.getpid()})
+            _write_json(ready_file, {"issuer": issuer.url, "pid": os.getpid()})
 
     app = identity_app(issuer, time.time)  # noqa: TID251 - the edge has the clock
     asyncio.run(_serve(app, bound, ready))
@@ -378,7 +372,7 @@ def _keep(file: Path, kept: _Kept | None, port: int) -> _Kept:
         fresh = fresh_keys(os.urandom)
         kept = _Kept(signing=fresh["access"], seal=fresh["seal"], port=0)
     value = {"signing": kept.signing.reveal(), "seal": kept.seal.reveal(), "port": port}
-    _write_private(file, value)
+    _write_json(file, value)
     return kept
 
 

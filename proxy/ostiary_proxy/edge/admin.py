@@ -16,7 +16,7 @@ from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.edge.grants import GrantsDesk
-from ostiary_proxy.edge.listener import write_reply
+from ostiary_proxy.edge.listener import read_body, write_reply
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.reload import Loaded, Reloader
 from ostiary_proxy.wire import Reply
@@ -57,13 +57,13 @@ class AdminEdge:
             case ("GET", "/configz"):
                 return _json(200, self._config())
             case ("PUT", "/bundle"):
-                bundle = read_bundle(await _body(request, _MAX_BUNDLE))
+                bundle = read_bundle(await read_body(request, _MAX_BUNDLE))
                 loaded = await self.reloader.take(bundle)
                 return _json(200 if not loaded.faults else 409, _loaded(loaded))
             case ("GET", "/grants"):
                 return _json(200, await self.grants.list(dict(request.query)))
             case ("POST", "/grants/revoke"):
-                asked = read_json(await _body(request, _MAX_ASK))
+                asked = read_json(await read_body(request, _MAX_ASK))
                 members = asked if isinstance(asked, dict) else {}
                 selector = {k: v for k, v in members.items() if isinstance(v, str)}
                 return _json(200, {"revoked": await self.grants.revoke(selector)})
@@ -85,15 +85,6 @@ def _loaded(loaded: Loaded) -> dict[str, Json]:
         "digest": loaded.digest,
         "faults": list(loaded.faults),
     }
-
-
-async def _body(request: web.BaseRequest, limit: int) -> bytes:
-    data = bytearray()
-    async for chunk in request.content.iter_any():
-        data += chunk
-        if len(data) > limit:
-            raise Refused("TooLarge")
-    return bytes(data)
 
 
 def _json(status: int, value: object) -> web.Response:

@@ -7,43 +7,21 @@ refuse.
 
 import asyncio
 import functools
-import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Final, Self
+from typing import Final
 
 import structlog
 from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
+from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.refused import Refused
-from ostiary_proxy.wire import Incoming, Reply
+from ostiary_proxy.wire import Address, Incoming, Reply
 
-__all__ = ["Endpoint", "Handler", "Listener", "incoming_of", "write_reply"]
+__all__ = ["Handler", "Listener", "incoming_of", "read_body", "write_reply"]
 
 log = structlog.get_logger(__name__)
 _NAME: Final = (("server", "ostiary"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to listen: a host and a port; port 0 takes a free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `HOST:PORT` (`[::1]:8080` for IPv6); raises ValueError."""
-        found = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):(\d{1,5})", text)
-        if found is None or int(found[3]) > 65535:
-            raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
-        return cls(found[1] or found[2], int(found[3]))
-
-    def __str__(self) -> str:
-        """Return `HOST:PORT`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -141,7 +119,7 @@ class _Server(web.Server):
         )
 
 
-def incoming_of(request: web.BaseRequest, *, origin: str, source: str) -> Incoming:
+def incoming_of(request: web.BaseRequest, *, origin: str, source: Address) -> Incoming:
     """Return the request as values.
 
     `origin` is the configured one; `source` the caller's address.
@@ -159,13 +137,16 @@ def incoming_of(request: web.BaseRequest, *, origin: str, source: str) -> Incomi
             (name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip())
             for name, value in request.raw_headers
         ),
-        source=ip_address(source.partition("%")[0]),
-        read=functools.partial(_read, request),
+        source=source,
+        read=functools.partial(read_body, request),
     )
 
 
-async def _read(request: web.BaseRequest, limit: int) -> bytes:
-    """Return the body, never holding more than `limit` bytes and a chunk."""
+async def read_body(request: web.BaseRequest, limit: int) -> bytes:
+    """Return the body, never holding more than `limit` bytes and a chunk.
+
+    Raises Refused("TooLarge").
+    """
     if (request.content_length or 0) > limit:
         raise Refused("TooLarge", detail=f"{request.content_length} bytes, {limit} are taken")
     parts: list[bytes] = []

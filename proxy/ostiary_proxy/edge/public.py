@@ -54,7 +54,7 @@ def _incoming(request: web.BaseRequest, runtime: Runtime) -> Incoming:
         raise Refused("UnknownRoute", detail="the Host names no origin of this gateway")
     forwarded = ",".join(request.headers.getall("x-forwarded-for", ()))
     source = source_of(request.remote or "", forwarded, runtime.trusted_proxies)
-    return incoming_of(request, origin=origin, source=str(source))
+    return incoming_of(request, origin=origin, source=source)
 
 
 def _plain(refused: Refused) -> Answer:

@@ -11,7 +11,15 @@ from ostiary.decode.model import Model, validate
 from ostiary.decode.strict_json import read_json
 from ostiary_proxy.outbound.exchange import NamedBy
 
-__all__ = ["AuthStyle", "Flight", "FlowFailed", "Provider", "TokenAnswer", "is_secure"]
+__all__ = [
+    "AuthStyle",
+    "Flight",
+    "FlowFailed",
+    "Provider",
+    "TokenAnswer",
+    "is_loopback",
+    "is_secure",
+]
 
 AuthStyle = Literal["InHeader", "InParams"]
 
@@ -117,10 +125,13 @@ def is_secure(url: str, *, allow_loopback: bool) -> bool:
         return False
     if parts.scheme == "https":
         return True
-    return parts.scheme == "http" and allow_loopback and _is_loopback(parts.hostname)
+    return parts.scheme == "http" and allow_loopback and is_loopback(parts.hostname)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str | None) -> bool:
+    """Say whether a host name or address literal stays on this machine."""
+    if host is None:
+        return False
     try:
         return ip_address(host).is_loopback
     except ValueError:
