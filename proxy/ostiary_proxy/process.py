@@ -79,7 +79,7 @@ async def run(settings: Settings) -> int:
         log.error("can't start", error=str(error))
         return _UNUSABLE
     try:
-        return await _serve(settings, process)
+        return await _serve(settings, process, first)
     finally:
         await quota.close()
         await chained.close()
@@ -111,41 +111,20 @@ def _process(settings: Settings, rings: Rings, log_: AuditLog) -> Process:
     )
 
 
-async def _serve(settings: Settings, process: Process) -> int:
+async def _serve(settings: Settings, process: Process, first: Bundle) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    reloader = Reloader(_builder(process, lambda: _in_force(reloader)), _now, process.streams.wake)
-    await reloader.load(settings.bundle)
-    registry, count = _metrics(reloader, process.streams)
-    token = _admin_token(settings.admin_token)
-    public = Listener(PublicEdge(lambda: reloader.current, count), settings.listen)
-    status = Listener(
-        StatusEdge(
-            ready=lambda: None if reloader.current else "; ".join(reloader.faults),
-            registry=registry,
-            internal_jwks=process.rings.internal.jwks,
-        ),
-        settings.status,
+    reloader = Reloader(
+        lambda bundle: Runtime(bundle, process, lambda: _in_force(reloader)),
+        _now,
+        process.streams.wake,
     )
-    hosts: set[str] = set()  # filled once the port is known
-    admin = Listener(
-        AdminEdge(
-            reloader=reloader,
-            token=token,
-            hosts=hosts,
-            grants=GrantsDesk(current=lambda: reloader.current, changed=process.streams.wake),
-        ),
-        settings.admin,
-    )
+    await reloader.take(first)
+    listeners = _listeners(settings, process, reloader)
     watching: asyncio.Task[None] | None = None
     try:
-        addresses = {
-            "listen": await public.start(),
-            "status": await status.start(),
-            "admin": await admin.start(),
-        }
-        hosts |= {str(addresses["admin"]), f"localhost:{addresses['admin'].port}"}
+        addresses = {name: await listener.start() for name, listener in listeners.items()}
         watching = asyncio.create_task(reloader.watch(settings.bundle))
         if settings.ready_file is not None:
             _say_ready(settings.ready_file, addresses)
@@ -158,18 +137,36 @@ async def _serve(settings: Settings, process: Process) -> int:
     finally:
         if watching is not None:
             watching.cancel()
-        for listener in (public, status, admin):
+        for listener in listeners.values():
             await listener.stop(drain=_DRAIN)
         await process.streams.settle(_DRAIN)
         await reloader.close()
         await process.store.close()
 
 
-def _builder(process: Process, newest: Callable[[], Live]) -> Callable[[Bundle], Runtime]:
-    def build(bundle: Bundle) -> Runtime:
-        return Runtime.build(bundle, process, newest)
-
-    return build
+def _listeners(settings: Settings, process: Process, reloader: Reloader) -> dict[str, Listener]:
+    """Return the three ports by name, in the order in which they start and stop."""
+    registry, count = _metrics(reloader, process.streams)
+    return {
+        "listen": Listener(PublicEdge(lambda: reloader.current, count), settings.listen),
+        "status": Listener(
+            StatusEdge(
+                ready=lambda: None if reloader.current else "; ".join(reloader.faults),
+                registry=registry,
+                internal_jwks=process.rings.internal.jwks,
+            ),
+            settings.status,
+        ),
+        "admin": Listener(
+            AdminEdge(
+                reloader=reloader,
+                token=_admin_token(settings.admin_token),
+                host=settings.admin.host,
+                grants=GrantsDesk(current=lambda: reloader.current, changed=process.streams.wake),
+            ),
+            settings.admin,
+        ),
+    }
 
 
 def _in_force(reloader: Reloader) -> Live:

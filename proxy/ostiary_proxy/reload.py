@@ -81,39 +81,49 @@ class Reloader:
         return Loaded(revision=self._revision, digest=digest, faults=self.faults)
 
     async def take(self, bundle: Bundle) -> Loaded:
-        """Serve `bundle` from now on, unless it is older than or equal to what is served."""
+        """Serve `bundle` from now on, unless it is older than or equal to what is served.
+
+        Never raises: why it is not served stands in the answer's faults.
+        """
         async with self._lock:
-            old = self._current
             if bundle.revision < self._revision:
                 return self._fail(
                     f"revision {bundle.revision} is older than {self._revision}, which is served"
                 )
-            if old is None or bundle.digest != old.bundle.digest:
-                start = self._now()
-                self._current = self._build(bundle)
-                self._swapped()
-                if old is not None:
-                    self._retire(old)
-                log.info(
-                    "configuration loaded",
-                    revision=bundle.revision,
-                    digest=bundle.digest,
-                    seconds=round(self._now() - start, 3),
-                )
+            try:
+                current = self._swap(bundle)
+            except (ValueError, KeyError) as error:
+                return self._fail(f"the bundle can't be served: {error}")
             self._revision = bundle.revision
-            self.faults = self._current.faults if self._current else ()
+            self.faults = current.faults
             self.last_success = self._now()
             return self.loaded
+
+    def _swap(self, bundle: Bundle) -> Runtime:
+        """Return the runtime in force after `bundle` came: the same one where nothing changed."""
+        old = self._current
+        if old is not None and bundle.digest == old.bundle.digest:
+            return old
+        start = self._now()
+        self._current = current = self._build(bundle)
+        self._swapped()
+        if old is not None:
+            self._retire(old)
+        log.info(
+            "configuration loaded",
+            revision=bundle.revision,
+            digest=bundle.digest,
+            seconds=round(self._now() - start, 3),
+        )
+        return current
 
     async def load(self, folder: Path) -> Loaded:
         """Read the folder and serve what it holds; the last good bundle stays where that fails."""
         try:
             bundle = await asyncio.to_thread(read_folder, folder)
-            return await self.take(bundle)
         except Faulty as faulty:
             return self._fail(*(str(fault) for fault in faulty.faults))
-        except (ValueError, KeyError) as error:
-            return self._fail(f"the bundle can't be served: {error}")
+        return await self.take(bundle)
 
     async def watch(self, folder: Path) -> None:
         """Load the folder whenever something in it changes; ends by being cancelled.

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Self
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from ostiary.config.document import Bundle, Config
@@ -18,13 +17,14 @@ from ostiary.crypto.seal import Entropy
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.oauth.access import AccessAuthority
 from ostiary_proxy.oauth.context import Context as OAuthContext
+from ostiary_proxy.oauth.resource import origin_of
 from ostiary_proxy.oauth.server import AuthorizationServer
 from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.transport import PooledTransport, trust
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.handle import handle
-from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.routes import live_routes
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.store.port import Store
@@ -50,17 +50,6 @@ class Process:
     environ: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What a runtime is made of beside its Live."""
-
-    oauth: OAuthContext
-    faults: tuple[str, ...]
-    origins: Mapping[str, str]
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
-    transports: tuple[PooledTransport, ...]
-
-
 class Runtime:
     """A bundle being served.
 
@@ -68,26 +57,8 @@ class Runtime:
     origin; `faults` names what of the bundle is closed because it can't be served.
     """
 
-    def __init__(
-        self, bundle: Bundle, live: Live, authorization: AuthorizationServer, parts: _Parts
-    ) -> None:
-        self.bundle = bundle
-        self.live = live
-        self.oauth = parts.oauth
-        self.faults = parts.faults
-        self.origins = parts.origins
-        self.trusted_proxies = parts.trusted_proxies
-        self._authorization = authorization
-        self._transports = parts.transports
-        self._borrowers = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @classmethod
-    def build(cls, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> Self:
-        """Return a runtime on `bundle`.
-
-        Raises Faulty or ValueError where it can't be served at all.
+    def __init__(self, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> None:
+        """Raise ValueError where the bundle can't be served at all.
 
         `newest` returns the Live in force, for streams that outlive this runtime.
         """
@@ -97,50 +68,31 @@ class Runtime:
         )
         transport = PooledTransport(guard)
         platform = _platform_transport(bundle, guard) or transport
-        routes, faults = live_routes(config)
-        oauth = _oauth(config, process)
-        upstream = UpstreamContext(
-            config=config,
-            credentials=bundle.credentials,
-            rings=process.rings,
-            store=process.store,
-            log=process.log,
-            http=HttpClient(transport, allow_loopback=gateway.allow_loopback),
-            clock=process.clock,
-            entropy=process.entropy,
-            new_id=process.new_id,
-        )
-        live = Live(
-            gateway=gateway,
-            routes=routes,
-            origins=frozenset(route.route.issuer for route in routes.values()),
-            authority=AccessAuthority(oauth),
-            credentials=UpstreamCredentials(upstream),
-            store=process.store,
-            audit=process.log,
+        routes, self.faults = live_routes(config)
+        upstream = _upstream(bundle, process, transport)
+        self.bundle = bundle
+        self.oauth = _oauth(config, process)
+        self.live = _live(
+            self.oauth,
+            upstream,
+            process=process,
             transport=transport,
-            seal=process.rings.seal,
-            streams=process.streams,
-            clock=process.clock,
-            entropy=process.entropy,
-            new_id=process.new_id,
+            routes=routes,
             newest=newest,
         )
-        authorization = AuthorizationServer(
-            oauth,
+        self.origins = _origins(config)
+        self.trusted_proxies = tuple(ip_network(text) for text in gateway.trusted_proxies)
+        self._authorization = AuthorizationServer(
+            self.oauth,
             credentials=bundle.credentials,
             connecting=Connector(upstream),
             http=HttpClient(platform, allow_loopback=gateway.allow_loopback),
             patterns={route.route.key: route.policies.patterns() for route in routes.values()},
         )
-        parts = _Parts(
-            oauth=oauth,
-            faults=faults,
-            origins=_origins(config),
-            trusted_proxies=tuple(ip_network(text) for text in gateway.trusted_proxies),
-            transports=(transport, platform),
-        )
-        return cls(bundle, live, authorization, parts)
+        self._transports = (transport, platform)
+        self._borrowers = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def serve(self, request: Incoming) -> Answer:
         """Answer one request: MCP where a route is at its path, else OAuth and pages.
@@ -186,6 +138,48 @@ def _oauth(config: Config, process: Process) -> OAuthContext:
     )
 
 
+def _upstream(bundle: Bundle, process: Process, transport: PooledTransport) -> UpstreamContext:
+    allow_loopback = bundle.config.gateway.allow_loopback
+    return UpstreamContext(
+        config=bundle.config,
+        credentials=bundle.credentials,
+        rings=process.rings,
+        store=process.store,
+        log=process.log,
+        http=HttpClient(transport, allow_loopback=allow_loopback),
+        clock=process.clock,
+        entropy=process.entropy,
+        new_id=process.new_id,
+    )
+
+
+def _live(
+    oauth: OAuthContext,
+    upstream: UpstreamContext,
+    *,
+    process: Process,
+    transport: PooledTransport,
+    routes: Mapping[tuple[str, str], LiveRoute],
+    newest: Callable[[], Live],
+) -> Live:
+    return Live(
+        gateway=oauth.config.gateway,
+        routes=routes,
+        origins=frozenset(route.route.issuer for route in routes.values()),
+        authority=AccessAuthority(oauth),
+        credentials=UpstreamCredentials(upstream),
+        store=process.store,
+        audit=process.log,
+        transport=transport,
+        seal=process.rings.seal,
+        streams=process.streams,
+        clock=process.clock,
+        entropy=process.entropy,
+        new_id=process.new_id,
+        newest=newest,
+    )
+
+
 def _platform_transport(bundle: Bundle, guard: Guard) -> PooledTransport | None:
     """Return a transport of its own where the identity provider has its own CA."""
     provider = bundle.config.gateway.identity_provider
@@ -200,7 +194,7 @@ def _origins(config: Config) -> dict[str, str]:
     origins: dict[str, str] = {}
     for url in urls:
         parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        origin = origin_of(url).lower()
         origins[parts.netloc.lower()] = origin
         if parts.port is None:
             origins[f"{parts.netloc.lower()}:{443 if parts.scheme == 'https' else 80}"] = origin

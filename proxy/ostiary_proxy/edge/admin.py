@@ -5,7 +5,6 @@ Host must be the port's own, so that no web page can reach it through a browser.
 """
 
 import hmac
-from collections.abc import Set
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
+from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.edge.grants import GrantsDesk
 from ostiary_proxy.edge.listener import read_body, write_reply
 from ostiary_proxy.refused import Refused
@@ -29,16 +29,16 @@ _MAX_ASK = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminEdge:
-    """Answers `/revision`, `/configz`, `/bundle` (PUT) and `/grants`."""
+    """Answers `/revision`, `/configz`, `/bundle` (PUT) and `/grants`; `host` is listened on."""
 
     reloader: Reloader
     token: Secret
-    hosts: Set[str]
+    host: str
     grants: GrantsDesk
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if request.headers.get("host", "").lower() not in self.hosts:
+        if not self._is_meant(request):
             return _json(421, {"error": "this is the admin port; call it by its own address"})
         offered = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(offered.encode(), self.token.reveal().encode()):
@@ -49,6 +49,14 @@ class AdminEdge:
             return _json(400, {"error": [str(fault) for fault in faulty.faults]})
         except Refused as refused:
             return _json(refused.how.status, {"error": refused.message, "code": refused.code})
+
+    def _is_meant(self, request: web.BaseRequest) -> bool:
+        """Say whether the Host is this port's own address, or localhost with its port."""
+        if request.transport is None:
+            return False
+        port = request.transport.get_extra_info("sockname")[1]
+        ours = (str(Endpoint(self.host, port)), f"localhost:{port}")
+        return request.headers.get("host", "").lower() in ours
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         match (request.method, request.rel_url.raw_path):

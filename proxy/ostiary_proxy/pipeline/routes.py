@@ -4,13 +4,13 @@ Whatever doesn't compile closes its own routes.
 """
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from ostiary.config.document import Closed, Config, Policy, Route
 from ostiary.decode.fault import Faulty
 from ostiary.policy.check import compile_policy
 from ostiary.policy.compiled import CompiledPolicy, PolicySet
 from ostiary.policy.rule import Mode
+from ostiary_proxy.oauth.resource import path_of
 from ostiary_proxy.pipeline.live import LiveRoute
 
 __all__ = ["live_routes"]
@@ -35,8 +35,7 @@ def live_routes(config: Config) -> tuple[dict[tuple[str, str], LiveRoute], tuple
     for route in config.routes:
         closed = _close(route, broken)
         attached = [compiled[key] for key in route.policies if key in compiled]
-        parts = urlsplit(route.url)
-        routes[route.issuer, parts.path or "/"] = LiveRoute.of(
+        routes[route.issuer, path_of(route)] = LiveRoute.of(
             closed, PolicySet.of(attached, ceiling=ceiling)
         )
     return routes, tuple(faults.values())
