@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from cryptography.hazmat.primitives import serialization
@@ -18,6 +18,7 @@ from ostiary.decode.fault import Faulty
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 from ostiary_cli.audit_records import Shown, details, one_line, read_records
+from ostiary_cli.options import PATH, served
 from ostiary_cli.places import find_places
 from ostiary_proxy.audit.checkpoint import checkpoint_paths
 from ostiary_proxy.audit.segment import segment_paths
@@ -27,7 +28,6 @@ __all__ = ["command"]
 
 _POLL: Final = 0.25
 """Seconds between two looks at a log that is followed."""
-_PATH: Final = click.Path(path_type=Path)
 _PEM_END: Final = "-----END PUBLIC KEY-----"
 
 
@@ -53,17 +53,8 @@ def _where(
     )
 
 
-def _located(function: Any) -> Any:
-    """Add the options that say which log is meant."""
-    options = (
-        click.option("-f", "--from", "source", default=".", show_default=True, metavar="DIR|URL",
-                     help="What `ostiary dev` was started on: the folder, or the URL of --to."),
-        click.option("--state", type=_PATH, help="The --state folder given to `ostiary dev`."),
-        click.option("--log", type=_PATH, help="The folder of the log itself."),
-    )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
+_located = served(click.option("--log", type=PATH, help="The folder of the log itself."))
+"""Says which log is meant."""
 
 
 @click.group()
@@ -73,10 +64,10 @@ def command() -> None:
 
 @command.command("verify")
 @_located
-@click.option("--checkpoints", type=_PATH, help="The folder of the signed checkpoints.")
+@click.option("--checkpoints", type=PATH, help="The folder of the signed checkpoints.")
 @click.option(
     "--keys",
-    type=_PATH,
+    type=PATH,
     help="The --keys folder of `ostiary dev`, a key document, or a PEM file of public keys.",
 )
 @click.option(

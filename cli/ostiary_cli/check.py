@@ -14,6 +14,7 @@ from ostiary.translate.plan import Plan, plan
 from ostiary.translate.problem import Condition, Reason
 from ostiary.translate.world import Observed
 from ostiary_cli.manifests import Loaded, read_world
+from ostiary_cli.options import folder
 from ostiary_cli.render import SHOWN_PLATFORM
 
 __all__ = ["command", "findings"]
@@ -31,14 +32,7 @@ Examples:
   ostiary check -f manifests/ && git push
 """
 )
-@click.option(
-    "-f",
-    "--folder",
-    "place",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of YAML files, or one file.",
-)
+@folder
 def command(place: Path) -> None:
     """Say what is wrong with the YAML in a folder, and how to mend it.
 

@@ -21,6 +21,7 @@ from ostiary_cli.examine_provider import examine_account_provider, examine_provi
 from ostiary_cli.examine_upstream import examine_upstream
 from ostiary_cli.finding import Finding, Mark, good
 from ostiary_cli.manifests import read_world
+from ostiary_cli.options import folder
 from ostiary_cli.render import SHOWN_PLATFORM
 from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
@@ -32,8 +33,7 @@ _COLOURS: Mapping[Mark, str] = {Mark.GOOD: "green", Mark.BAD: "red", Mark.ODD: "
 
 
 @click.command()
-@click.option("-f", "--folder", "place", type=click.Path(path_type=Path), required=True,
-              help="Folder of YAML files, or one file.")  # fmt: skip
+@folder
 def command(place: Path) -> None:
     """Ask identity providers and MCP servers whether they are as the YAML says.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 import click
@@ -16,6 +16,7 @@ import click
 from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Faulty
 from ostiary.decode.strict_json import Json, read_json
+from ostiary_cli.options import PATH, served
 from ostiary_cli.outward import outward
 from ostiary_cli.places import find_places
 from ostiary_proxy.audit.text import escape
@@ -24,7 +25,6 @@ from ostiary_proxy.outbound.provider import is_loopback
 
 __all__ = ["command"]
 
-_PATH: Final = click.Path(path_type=Path)
 _LIMIT: Final = 16 * 1024 * 1024
 
 
@@ -36,18 +36,11 @@ class _Admin:
     token: Secret
 
 
-def _located(function: Any) -> Any:
-    """Add the options that say which proxy is meant."""
-    options = (
-        click.option("-f", "--from", "source", default=".", show_default=True, metavar="DIR|URL",
-                     help="What `ostiary dev` was started on: the folder, or the URL of --to."),
-        click.option("--state", type=_PATH, help="The --state folder given to `ostiary dev`."),
-        click.option("--admin-url", help="The proxy's admin URL; default: from its ready file."),
-        click.option("--token-file", type=_PATH, help="The file with the admin port's token."),
-    )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
+_located = served(
+    click.option("--admin-url", help="The proxy's admin URL; default: from its ready file."),
+    click.option("--token-file", type=PATH, help="The file with the admin port's token."),
+)
+"""Says which proxy is meant."""
 
 
 @click.group()

@@ -12,6 +12,7 @@ from ostiary.translate.plan import Plan, plan
 from ostiary.translate.render import PlannedBundle
 from ostiary.translate.world import DevIdentity, Observed, Platform
 from ostiary_cli.manifests import read_world
+from ostiary_cli.options import folder
 from ostiary_cli.yaml_text import write_documents
 
 __all__ = ["SHOWN_PLATFORM", "command", "documents_of"]
@@ -29,14 +30,7 @@ Examples:
   ostiary render -f manifests/ | less
 """
 )
-@click.option(
-    "-f",
-    "--folder",
-    "place",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of YAML files, or one file.",
-)
+@folder
 def command(place: Path) -> None:
     """Print what a cluster would get: each gateway's configuration, each object's status.
 
