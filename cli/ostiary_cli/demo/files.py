@@ -4,19 +4,17 @@
 """
 
 import asyncio
-import json
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
-import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel
 
+from ostiary_cli.demo.serving import serve
 from ostiary_cli.dev.identity import parse_listen
 
 __all__ = ["File", "command", "file_server"]
@@ -117,19 +115,7 @@ def command(*, listen: str, ready_file: Path | None) -> None:
     bound = socket.create_server((host, port))
     url = f"http://{host}:{bound.getsockname()[1]}/mcp"
     app = file_server().streamable_http_app(host=host)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))
-
-    async def serve() -> None:
-        task = asyncio.create_task(server.serve(sockets=[bound]))
-        while not (server.started or task.done()):  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        if ready_file is not None and server.started:
-            draft = ready_file.with_suffix(".draft")
-            draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-            draft.replace(ready_file)
-        await task
-
-    asyncio.run(serve())
+    asyncio.run(serve(app, bound, ready_file, url=url))
 
 
 if __name__ == "__main__":

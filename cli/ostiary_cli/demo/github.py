@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import socket
@@ -21,7 +20,6 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import click
 import jinja2
-import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
@@ -30,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from ostiary_cli.demo.hub import Asked, Connection, Hub, OAuthFault
+from ostiary_cli.demo.serving import serve
 from ostiary_cli.dev.identity import parse_listen
 
 __all__ = ["COOKIE", "command", "github_app", "new_hub"]
@@ -347,7 +346,8 @@ def command(
     )
     host, port = parse_listen(listen)
     bound = socket.create_server((host, port))
-    asyncio.run(_serve(github_app(hub), bound, ready_file))
+    url = "http://{}:{}".format(*bound.getsockname()[:2])
+    asyncio.run(serve(github_app(hub), bound, ready_file, url=url, mcpUrl=f"{url}/mcp"))
 
 
 def _recorder(file: Path | None) -> Callable[[str], None]:
@@ -360,20 +360,6 @@ def _recorder(file: Path | None) -> Callable[[str], None]:
             sink.write(f"{token}\n")
 
     return record
-
-
-async def _serve(app: App, bound: socket.socket, ready_file: Path | None) -> None:
-    url = "http://{}:{}".format(*bound.getsockname()[:2])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))
-    task = asyncio.create_task(server.serve(sockets=[bound]))
-    while not (server.started or task.done()):  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.02)
-    if ready_file is not None and server.started:
-        ready = {"url": url, "mcpUrl": f"{url}/mcp", "pid": os.getpid()}
-        draft = ready_file.with_suffix(".draft")
-        draft.write_text(json.dumps(ready))
-        draft.replace(ready_file)
-    await task
 
 
 if __name__ == "__main__":
