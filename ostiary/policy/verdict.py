@@ -18,7 +18,6 @@ class Reason(StrEnum):
     NO_POLICY = "NoPolicy"
     CEILING = "CeilingNotMet"
     NO_FOOTHOLD = "NoFoothold"
-    CLOSED = "RouteClosed"
 
 
 class ClauseValue(StrEnum):

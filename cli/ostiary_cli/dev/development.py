@@ -132,7 +132,8 @@ class Development:
         self._write(loaded, bundle)
         listen = f"{self._listen[0] if self._listen else '127.0.0.1'}:{port}"
         await self._start_proxy(listen)
-        return await self._served(loaded, planned, bundle)
+        found = tuple(itertools.chain(*findings(loaded, planned)))
+        return await self._served(bundle, found)
 
     async def follow(self, served: Callable[[Serving], None]) -> None:
         """Render again whenever a file changes.
@@ -143,13 +144,13 @@ class Development:
         async for _ in awatch(self._place, debounce=60, step=20, recursive=True):
             loaded = self._read()
             planned = self._plan(loaded, key)
-            faults = loaded.faults or findings(loaded, planned)[0]
-            if faults:
-                self._tell_faults(faults)
+            faults, warnings = findings(loaded, planned)
+            if loaded.faults or faults:
+                self._tell_faults(loaded.faults or faults)
                 continue
             self._write_users(_gateway(loaded))
             if self._write(loaded, planned.bundles[key]):
-                served(await self._served(loaded, planned, planned.bundles[key]))
+                served(await self._served(planned.bundles[key], warnings))
 
     async def wait(self) -> str:
         """Return the name of the first child that ends by itself."""
@@ -292,7 +293,7 @@ class Development:
         gateway = config.gateway.model_copy(update={"identity_provider": provider})
         return config.model_copy(update={"gateway": gateway})
 
-    async def _served(self, loaded: Loaded, planned: Plan, bundle: PlannedBundle) -> Serving:
+    async def _served(self, bundle: PlannedBundle, found: tuple[Fault, ...]) -> Serving:
         """Return what is served once the proxy has taken the revision, or why it has not."""
         admin = f"http://{self._proxy['admin']}"
         said = await asyncio.to_thread(
@@ -303,7 +304,7 @@ class Development:
             admin_url=admin,
             pid=os.getpid(),
             bundle=bundle,
-            findings=tuple(str(fault) for fault in itertools.chain(*findings(loaded, planned))),
+            findings=tuple(str(fault) for fault in found),
             revision=said[0],
             faults=said[1],
         )

@@ -97,8 +97,6 @@ def refusal_of(judge: Judge, subject: Subject, verdict: Verdict, now: float) -> 
     """
     if verdict.reason is Reason.NO_POLICY:
         return Refused("NoPolicy", message=verdict.message, detail=verdict.reason)
-    if verdict.reason is Reason.CLOSED:
-        return Refused("RouteClosed", message=verdict.message, detail=verdict.reason)
     if verdict.message:
         return Refused("Denied", message=verdict.message, detail=verdict.reason)
     if judge.hides(subject, now):
