@@ -78,6 +78,42 @@ def test_a_fault_is_shown_with_its_line_and_the_last_good_configuration_goes_on(
     assert "result" in still
 
 
+def test_a_gateway_that_goes_away_leaves_the_last_good_configuration(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    with dev(tmp_path, files) as gateway:
+        issued = gateway.log_in()
+        for name in ("route.yaml", "policy.yaml", "gateway.yaml"):
+            (gateway.folder / name).rename(gateway.folder / f".{name}")
+        (gateway.folder / "other.yaml").write_text(gateway_yaml().replace("name: gw", "name: b"))
+        until(lambda: "the MCPGateway default/gw has gone" in gateway.log.read_text())
+        still = call(gateway, issued, path="a.txt")
+
+    assert "result" in still
+
+
+def test_a_gateway_that_can_not_be_read_is_shown_with_its_line(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    folder = tmp_path / "yaml"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text.replace("publicUrl", "publicUri"))
+    places = ["--state", str(tmp_path / "state"), "--keys", str(tmp_path / "keys")]
+    ended = subprocess.run(
+        [sys.executable, "-m", "ostiary_cli.main", "dev", "-f", str(folder), *places],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert "gateway.yaml:" in ended.stderr
+    assert "spec.publicUrl: required field is missing" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_restart_logs_nobody_out(tmp_path: Path, files: dict[str, str]) -> None:
     with dev(tmp_path, files) as gateway:
         issued = gateway.log_in()

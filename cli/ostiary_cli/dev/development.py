@@ -22,7 +22,7 @@ from ostiary.config.document import Config
 from ostiary.config.keys import KeyDocument
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.secret import Secret
-from ostiary.decode.fault import Fault
+from ostiary.decode.fault import Fault, Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
@@ -34,7 +34,7 @@ from ostiary.translate.world import DevIdentity, History, Observed, Platform
 from ostiary_cli.check import findings
 from ostiary_cli.dev.children import Child
 from ostiary_cli.dev.ports import steady_port
-from ostiary_cli.manifests import Loaded, read_world
+from ostiary_cli.manifests import Loaded, object_key, read_world
 from ostiary_cli.places import Places
 from ostiary_proxy.whole_file import write_whole
 
@@ -148,9 +148,13 @@ class Development:
             if loaded.faults or faults:
                 self._tell_faults(loaded.faults or faults)
                 continue
+            bundle = planned.bundles.get(key)
+            if bundle is None:
+                self._tell_faults((Fault(path="", message=f"the MCPGateway {key} has gone"),))
+                continue
             self._write_users(_gateway(loaded))
-            if self._write(loaded, planned.bundles[key]):
-                served(await self._served(planned.bundles[key], warnings))
+            if self._write(loaded, bundle):
+                served(await self._served(bundle, warnings))
 
     async def wait(self) -> str:
         """Return the name of the first child that ends by itself."""
@@ -311,13 +315,24 @@ class Development:
 
 
 def _gateway(loaded: Loaded) -> MCPGateway:
-    """Return the gateway to run: the oldest default one, else the oldest."""
+    """Return the gateway to run: the oldest default one, else the oldest that can be read.
+
+    Raises DevelopmentFailed: there is none, or what is wrong with those there are.
+    """
+    gateways: list[MCPGateway] = []
+    faults: list[Fault] = []
     manifests = [m for m in loaded.world.manifests if m.kind is Kind.GATEWAY]
-    resources = [read_resource(m) for m in sorted(manifests, key=lambda m: m.age)]
-    gateways = [resource for resource in resources if isinstance(resource, MCPGateway)]
+    for manifest in sorted(manifests, key=lambda m: m.age):
+        try:
+            resource = read_resource(manifest)
+        except Faulty as faulty:
+            key = object_key(manifest.kind, manifest.meta.namespace, manifest.meta.name)
+            faults += loaded.documents[key].locate(faulty.faults)
+        else:
+            gateways += [resource] if isinstance(resource, MCPGateway) else []
     if not gateways:
         said = "there is no MCPGateway; `ostiary dev --to URL --save DIR` writes one to start from"
-        raise DevelopmentFailed(Fault(path="", message=said))
+        raise DevelopmentFailed(*(faults or [Fault(path="", message=said)]))
     return next((g for g in gateways if g.spec.default), gateways[0])
 
 
