@@ -18,7 +18,7 @@ from real_parts import running
 
 __all__ = [
     "Answer", "Gateway", "dev", "free_port", "gateway_yaml", "policy_yaml", "post", "route_yaml",
-    "until",
+    "three_files", "until",
 ]  # fmt: skip
 
 API = "ostiary.dev/v1alpha1"
@@ -195,6 +195,15 @@ spec:
   name: {name.title()}
   mcp: {mcp}
 """
+
+
+def three_files(upstream: str, rules: str) -> dict[str, str]:
+    """Return a gateway, the route `files` to `upstream`, and a policy of `rules` on it."""
+    return {
+        "gateway.yaml": gateway_yaml(),
+        "route.yaml": route_yaml(upstream),
+        "policy.yaml": policy_yaml(rules),
+    }
 
 
 def policy_yaml(rules: str, *, route: str = "files", name: str = "rules") -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
+from log_parts import Log
 from ostiary.config.document import Gateway, Policy, PolicyLevel, Route, Upstream
 from ostiary.crypto.seal import SealRing
 from ostiary.policy.check import compile_policy
 from ostiary.policy.compiled import PolicySet
 from ostiary.policy.rule import Rule
-from ostiary_proxy.audit.record import AuditUnavailable, Record
 from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.answer import Answer
@@ -141,26 +141,6 @@ class Doors:
     async def rejected(self, call: UpstreamCall) -> bool:
         self.rejections += 1
         return self.retry and self.rejections == 1
-
-
-@dataclass
-class Log:
-    """An audit log in a list; `broken` refuses everything."""
-
-    records: list[Record] = field(default_factory=list)
-    broken: bool = False
-
-    async def write(self, record: Record) -> None:
-        if self.broken:
-            raise AuditUnavailable("disk full")
-        self.records.append(record)
-
-    def words(self) -> list[tuple[str, Any]]:
-        """Return (kind, decision or outcome) of each record."""
-        return [
-            (record.kind.value, record.facts.get("decision") or record.facts.get("outcome"))
-            for record in self.records
-        ]
 
 
 def presented(token: str, *, route: str = "team/files", expires: float = 10_000.0) -> Presented:

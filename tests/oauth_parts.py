@@ -12,12 +12,12 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from log_parts import Clock, Log
 from ostiary.config.document import Config, Gateway, IdentityProvider, OAuth2Auth, Route
 from ostiary.config.keys import KeyDocument
 from ostiary.crypto.jose import SigningRing
 from ostiary.crypto.secret import Secret
 from ostiary.decode.json_text import write_json
-from ostiary_proxy.audit.record import AuditUnavailable, Record
 from ostiary_proxy.identity import Person
 from ostiary_proxy.oauth.access import AccessAuthority
 from ostiary_proxy.oauth.context import Context
@@ -28,7 +28,6 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.wire import Incoming, Reply
 
-NOW = 1_800_000_000.0
 HOME = "https://mcp.example"
 TOOLS = "https://tools.example"
 MANY = "https://many.example"
@@ -91,32 +90,6 @@ CONFIG = Config(
     ),
     routes=ROUTES,
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Log:
-    records: list[Record] = field(default_factory=list)
-    full: bool = False
-
-    async def write(self, record: Record) -> None:
-        if self.full:
-            raise AuditUnavailable
-        self.records.append(record)
-
-    @property
-    def events(self) -> list[object]:
-        return [record.facts["event"] for record in self.records]
-
-    def text(self) -> str:
-        return repr(self.records)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
+from log_parts import NOW, Clock, Log
 from ostiary.config.document import (
     Config,
     Gateway,
@@ -18,7 +19,6 @@ from ostiary.config.keys import KeyDocument
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.secret import Secret
 from ostiary.decode.json_text import write_json
-from ostiary_proxy.audit.record import AuditUnavailable, Record
 from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.outbound.http import HttpClient
@@ -28,7 +28,6 @@ from ostiary_proxy.upstream.calls import UpstreamCall
 from ostiary_proxy.upstream.connect import Connector
 from ostiary_proxy.upstream.context import Context
 
-NOW = 1_800_000_000.0
 ISSUER = "https://mcp.example"
 SERVICE = "https://github.example"
 RINGS = KeyDocument.generate(os.urandom).rings()
@@ -43,33 +42,6 @@ AUTH = OAuth2Auth(
     client_secret="github-secret",
     scopes=("repo",),
 )
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Log:
-    """Keeps records; `full` makes it refuse them."""
-
-    records: list[Record] = field(default_factory=list)
-    full: bool = False
-
-    async def write(self, record: Record) -> None:
-        if self.full:
-            raise AuditUnavailable
-        self.records.append(record)
-
-    @property
-    def events(self) -> list[object]:
-        return [record.facts["event"] for record in self.records]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gateway_parts import Gateway, dev, free_port, gateway_yaml, policy_yaml, route_yaml
+from gateway_parts import Gateway, dev, free_port, policy_yaml, route_yaml, three_files
 from ostiary.resources.manifest import read_manifest
 from ostiary.translate.parsed import Cache
 from ostiary.translate.plan import plan
@@ -71,11 +71,7 @@ def main() -> int:
         return 1
     _plan()
     with tempfile.TemporaryDirectory() as folder, _nginx(Path(folder)) as (upstream, proxied):
-        files = {
-            "gateway.yaml": gateway_yaml(),
-            "route.yaml": route_yaml(upstream),
-            "policy.yaml": policy_yaml("[{name: eng, effect: Allow, who: {groups: [eng]}}]"),
-        }
+        files = three_files(upstream, "[{name: eng, effect: Allow, who: {groups: [eng]}}]")
         with dev(Path(folder), files) as gateway:
             _calls(gateway, upstream, proxied)
             _start(gateway)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from gateway_parts import Gateway, ask, dev, gateway_yaml, policy_yaml, route_yaml
+from gateway_parts import Gateway, ask, dev, three_files
 from real_parts import chromium_path
 from sdk_parts import files_server
 
@@ -20,11 +20,7 @@ FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("browser")
     with files_server(folder) as upstream:
-        files = {
-            "gateway.yaml": gateway_yaml(),
-            "route.yaml": route_yaml(upstream),
-            "policy.yaml": policy_yaml("[{name: eng, effect: Allow, who: {groups: [eng]}}]"),
-        }
+        files = three_files(upstream, "[{name: eng, effect: Allow, who: {groups: [eng]}}]")
         with dev(folder, files) as running:
             yield running
 

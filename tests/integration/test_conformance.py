@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway_parts import Gateway, dev, free_port, gateway_yaml, policy_yaml, route_yaml
+from gateway_parts import (
+    Gateway,
+    dev,
+    free_port,
+    three_files,
+)
 from real_parts import conformance, everything_server
 
 RULES = """
@@ -21,11 +26,7 @@ RULES = """
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("conformance")
     with everything_server(folder, free_port()) as upstream:
-        files = {
-            "gateway.yaml": gateway_yaml(),
-            "route.yaml": route_yaml(upstream),
-            "policy.yaml": policy_yaml(RULES),
-        }
+        files = three_files(upstream, RULES)
         with dev(folder, files) as running:
             yield running
 

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, post, route_yaml, until
+from gateway_parts import (
+    Gateway,
+    dev,
+    gateway_yaml,
+    policy_yaml,
+    post,
+    three_files,
+    until,
+)
 from sdk_parts import files_server
 
 ALLOW = "[{name: eng, effect: Allow, who: {groups: [eng]}}]"
@@ -29,11 +37,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def files(upstream: str) -> dict[str, str]:
-    return {
-        "gateway.yaml": gateway_yaml(),
-        "route.yaml": route_yaml(upstream),
-        "policy.yaml": policy_yaml(ALLOW),
-    }
+    return three_files(upstream, ALLOW)
 
 
 def call(gateway: Gateway, issued: str, tool: str = "read_file", **arguments: str) -> dict:

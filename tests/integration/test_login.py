@@ -19,6 +19,7 @@ from gateway_parts import (
     policy_yaml,
     post,
     route_yaml,
+    three_files,
     until,
 )
 from real_parts import everything_server, oidc_provider
@@ -31,11 +32,7 @@ FORM = {"username": "alice", "password": "secret", "approve": "yes"}
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("login")
     with everything_server(folder, free_port()) as upstream:
-        files = {
-            "gateway.yaml": gateway_yaml(),
-            "route.yaml": route_yaml(upstream),
-            "policy.yaml": policy_yaml(RULES),
-        }
+        files = three_files(upstream, RULES)
         with dev(folder, files) as running:
             yield running
 
@@ -183,11 +180,32 @@ stringData: {{secret: "{op.client_secret}"}}
             headers = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "tools/list"}
             allowed = post(gateway.url(), alice.stdout.strip(), body, **headers).json()
             refused = post(gateway.url(), carol.stdout.strip(), body, **headers).json()
+            initialized = post(gateway.url(), alice.stdout.strip(), _INITIALIZE)
+            doctor = subprocess.run(
+                [sys.executable, "-m", "ostiary_cli.main", "doctor", "-f", str(gateway.folder)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
 
     assert len(allowed["result"]["tools"]) > 5
     assert refused["error"]["code"] == -31003
+    assert initialized.status == 200
+    assert b'"protocolVersion":"2025-06-18"' in initialized.body
+    assert "✓ route default/files" in doctor.stdout
 
 
+_INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 _META = {
     "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

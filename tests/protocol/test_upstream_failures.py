@@ -191,7 +191,7 @@ async def test_nothing_of_upstreams_headers_crosses():
 
 async def test_a_request_is_not_forwarded_where_its_decision_cannot_be_written():
     w = world()
-    w.log.broken = True
+    w.log.full = True
 
     answer = await w.modern("tools/call", {"name": "a"})
 
@@ -203,7 +203,7 @@ async def test_a_stream_is_cut_where_a_record_cannot_be_written():
     held = asyncio.get_running_loop().create_future()
     w = world(lambda _: sse_answer(held, evil, result({})))
     answer = await w.modern("tools/call", {"name": "a"})
-    w.log.broken = True
+    w.log.full = True
     held.set_result(None)
 
     assert await drained(answer) == b""
