@@ -1,13 +1,14 @@
 """The one entry: the whole World, every time, becomes bundles and statuses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ostiary.resources.manifest import Kind
 from ostiary.translate.attach import attach
 from ostiary.translate.conditions import timestamp
 from ostiary.translate.gateways import resolve_gateways
+from ostiary.translate.objects import PlannedObject
 from ostiary.translate.parsed import Cache, parse
 from ostiary.translate.problem import Problem
 from ostiary.translate.references import References
@@ -21,7 +22,9 @@ __all__ = ["Plan", "plan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be: bundles by gateway key, statuses and problems by `Kind/namespace/name`.
+    """What is to be: bundles and objects by gateway key, statuses and problems by object.
+
+    Objects have the key `Kind/namespace/name`.
 
     Nothing here holds a secret value but the passwords of development users, which are masked.
     """
@@ -29,6 +32,7 @@ class Plan:
     bundles: Mapping[str, PlannedBundle]
     statuses: Mapping[str, Mapping[str, Any]]
     problems: Mapping[str, tuple[Problem, ...]]
+    objects: Mapping[str, tuple[PlannedObject, ...]] = field(default_factory=dict)
 
     @property
     def history(self) -> dict[str, History]:

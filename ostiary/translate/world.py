@@ -8,8 +8,8 @@ from ostiary.resources.inputs import ReferenceGrantInput
 from ostiary.resources.manifest import Kind, Manifest
 
 __all__ = [
-    "DevIdentity", "History", "Observed", "Platform", "ProxyFault", "Reported", "SecretFacts",
-    "ServiceFacts", "World",
+    "Cluster", "DevIdentity", "History", "Observed", "Platform", "ProxyFault", "Reported",
+    "Rollout", "SecretFacts", "ServiceFacts", "World",
 ]  # fmt: skip
 
 
@@ -42,16 +42,31 @@ class DevIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The cluster that objects are planned for.
+
+    `image` is the proxy's unless a gateway names its own, `pull_secrets` are names of Secrets in a
+    gateway's namespace, `operator_url` is where a proxy asks which revision is current.
+    """
+
+    image: str
+    operator_url: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """Facts of where Ostiary runs.
 
     `dev_identity` is None where no development provider runs: gateways that ask for one are then
     not accepted. `public_urls` replaces a gateway's publicUrl (key `namespace/name`): `ostiary dev`
-    takes a free port.
+    takes a free port. `cluster` is None on one machine: no object is planned then.
     """
 
     dev_identity: DevIdentity | None = None
     public_urls: Mapping[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +97,31 @@ class ProxyFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """What one proxy says of itself."""
+    """What one proxy says of itself.
+
+    `would` counts, by policy key, the calls that Audit rules would have refused since it started;
+    `upstreams` says, by route key, how the last request to the server went: '' for well.
+    """
 
     proxy: str
     ready: bool
     revision: int
     faults: tuple[ProxyFault, ...] = ()
+    would: Mapping[str, int] = field(default_factory=dict)
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How a gateway's Deployment is doing; `message` says what holds it up, '' where nothing does.
+
+    A quota that refuses pods, an image that can't be pulled: whatever the cluster says of it.
+    """
+
+    replicas: int
+    updated: int
+    ready: int
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +139,13 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What came back: proxies and last renderings by gateway, last statuses by object.
+    """What came back: proxies, rollouts and last renderings by gateway, last statuses by object.
 
-    Keys of `proxies` and `history` are `namespace/name` of the gateway, of `statuses`
+    Keys of `proxies`, `rollouts` and `history` are `namespace/name` of the gateway, of `statuses`
     `Kind/namespace/name`.
     """
 
     proxies: Mapping[str, tuple[Reported, ...]] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
     history: Mapping[str, History] = field(default_factory=dict)
     statuses: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
