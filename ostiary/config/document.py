@@ -29,6 +29,7 @@ __all__ = [
     "Policy",
     "PolicyLevel",
     "Route",
+    "Storage",
     "Tokens",
     "Upstream",
     "UpstreamAuth",
@@ -71,11 +72,23 @@ class Tokens(Model):
     internal_ttl: float = 60
 
 
+class Storage(Model):
+    """Where grants, accounts and limits are kept.
+
+    `url` is set where the type is Redis, unless its Secret could not be found.
+    """
+
+    type: Literal["SQLite", "Redis"] = "SQLite"
+    url: CredentialName | None = None
+    ca_bundle: CredentialName | None = None
+
+
 class Audit(Model):
     """How the audit log is written."""
 
     arguments: Literal["Redacted", "Full", "Digest"] = "Redacted"
     durability: Literal["Process", "Disk"] = "Process"
+    sinks: tuple[Literal["Stdout"], ...] = ()
 
 
 class UpstreamsRule(Model):
@@ -99,6 +112,7 @@ class Gateway(Model):
     public_url: str
     identity_provider: IdentityProvider | None = None
     tokens: Tokens = Tokens()
+    storage: Storage = Storage()
     audit: Audit = Audit()
     ceiling: Literal["None", "Required"] = "None"
     upstreams: UpstreamsRule = UpstreamsRule()

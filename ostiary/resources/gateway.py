@@ -12,6 +12,7 @@ from ostiary.resources.meta import (
     Cidr,
     DnsLabel,
     ObjectMeta,
+    ObjectName,
     SecretKeyRef,
     exactly_one,
     rules,
@@ -26,6 +27,9 @@ _LOOPBACK_RULE = (
     r"self.publicUrl.matches('^http://(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1\\])"
     r"(:[0-9]+)?$')"
 )
+
+_ONE_REPLICA = "SQLite holds one replica: set proxy.replicas to 1, or storage.type to Redis"
+_NO_DISK = "with Redis no disk outlives a pod: set audit.sinks to [Stdout] and collect its lines"
 
 
 class Claims(Model):
@@ -183,12 +187,62 @@ class Proxy(Model):
     replicas: int = Field(default=1, ge=1, le=100, description="How many proxies run.")
 
 
+class VolumeClaim(Model):
+    """The volume that holds the store and the audit log."""
+
+    size: str = Field(
+        default="1Gi",
+        min_length=1,
+        max_length=16,
+        pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
+        description="How large the volume is, such as 1Gi.",
+    )
+    storage_class_name: ObjectName | None = Field(
+        default=None, description="Class of the volume; absent: the cluster's default one."
+    )
+
+
 class Storage(Model):
     """Where grants, accounts and limits are kept."""
 
-    type: Literal["SQLite"] = Field(
-        default="SQLite", description="SQLite: one file, one replica of the proxy."
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.urlSecretRef) == (self.type == 'Redis')",
+                "set urlSecretRef if and only if type is Redis",
+            ),
+            ("!has(self.caBundleRef) || self.type == 'Redis'", "caBundleRef is for type Redis"),
+            ("!has(self.volumeClaim) || self.type == 'SQLite'", "volumeClaim is for type SQLite"),
+        )
     )
+
+    type: Literal["SQLite", "Redis"] = Field(
+        default="SQLite",
+        description="SQLite: one file, one replica of the proxy. "
+        "Redis: a Redis or Valkey server that all replicas share.",
+    )
+    volume_claim: VolumeClaim | None = Field(
+        default=None, description="The volume of type SQLite; absent: 1Gi of the default class."
+    )
+    url_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="The server of type Redis: rediss://user:password@host:port/number, or redis:.",
+    )
+    ca_bundle_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="PEM certificates that vouch for the server, instead of the public ones.",
+    )
+
+    @model_validator(mode="after")
+    def _iff(self) -> Self:
+        redis = self.type == "Redis"
+        if (self.url_secret_ref is not None) != redis:
+            raise ValueError("set urlSecretRef if and only if type is Redis")
+        if self.ca_bundle_ref is not None and not redis:
+            raise ValueError("caBundleRef is for type Redis")
+        if self.volume_claim is not None and redis:
+            raise ValueError("volumeClaim is for type SQLite")
+        return self
 
 
 class Keys(Model):
@@ -235,6 +289,11 @@ class Audit(Model):
         default="Process",
         description="When a record counts as written: handed to the kernel, or on disk.",
     )
+    sinks: Annotated[tuple[Literal["Stdout"], ...], Field(max_length=1)] = Field(
+        default=(),
+        description="Where records and checkpoints are written too. Stdout: the pod's own log.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
 
 
 class Authorization(Model):
@@ -279,8 +338,9 @@ class MCPGatewaySpec(Model):
             ),
             (
                 "self.storage.type != 'SQLite' || self.proxy.replicas == 1",
-                "SQLite holds one replica: set proxy.replicas to 1",
+                _ONE_REPLICA,
             ),
+            ("self.storage.type != 'Redis' || 'Stdout' in self.audit.sinks", _NO_DISK),
         )
     )
 
@@ -339,8 +399,10 @@ class MCPGatewaySpec(Model):
     def _consistent(self) -> Self:
         if self.identity_provider.dev is not None and not self.loopback:
             raise ValueError("identityProvider.dev is for a publicUrl on loopback only")
-        if self.proxy.replicas != 1:
-            raise ValueError("SQLite holds one replica: set proxy.replicas to 1")
+        if self.storage.type == "SQLite" and self.proxy.replicas != 1:
+            raise ValueError(_ONE_REPLICA)
+        if self.storage.type == "Redis" and "Stdout" not in self.audit.sinks:
+            raise ValueError(_NO_DISK)
         names = [listener.name for listener in self.listeners]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"the listener {twice[0]} stands twice")

@@ -11,8 +11,10 @@ from ostiary.resources.gateway import (
     MCPGateway,
     NamespacesFrom,
     OidcProvider,
+    Storage,
 )
 from ostiary.resources.manifest import Manifest
+from ostiary.resources.meta import SecretKeyRef
 from ostiary.translate.parsed import Parsed
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References, SecretKey
@@ -97,6 +99,7 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         return ResolvedGateway(manifest=manifest, gateway=None, is_default=asked, problems=problems)
     looked = _Looked(references, manifest.meta.namespace)
     provider = _provider(gateway.spec.identity_provider, platform, looked)
+    storage = _storage(gateway.spec.storage, looked)
     keys = None
     if gateway.spec.keys is not None:
         found = references.secret(
@@ -109,7 +112,7 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         manifest=manifest,
         gateway=gateway,
         is_default=gateway.spec.default,
-        config=_config(gateway, provider, platform),
+        config=_config(gateway, provider, storage, platform),
         credentials=frozenset(looked.credentials),
         keys=keys,
         dev_users=dev.users if dev is not None else (),
@@ -118,7 +121,10 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
 
 
 def _config(
-    gateway: MCPGateway, provider: document.IdentityProvider | None, platform: Platform
+    gateway: MCPGateway,
+    provider: document.IdentityProvider | None,
+    storage: document.Storage,
+    platform: Platform,
 ) -> document.Gateway:
     spec, meta = gateway.spec, gateway.metadata
     return document.Gateway(
@@ -131,7 +137,12 @@ def _config(
             refresh_ttl=spec.tokens.refresh_ttl.seconds,
             internal_ttl=spec.tokens.internal_ttl.seconds,
         ),
-        audit=document.Audit(arguments=spec.audit.arguments, durability=spec.audit.durability),
+        storage=storage,
+        audit=document.Audit(
+            arguments=spec.audit.arguments,
+            durability=spec.audit.durability,
+            sinks=spec.audit.sinks,
+        ),
         ceiling=spec.authorization.ceiling,
         upstreams=document.UpstreamsRule(allow=spec.upstreams.allow, deny=spec.upstreams.deny),
         redirect_uris=spec.clients.redirect_uris,
@@ -165,8 +176,34 @@ def _provider(
 
 def _oidc(oidc: OidcProvider, looked: _Looked) -> document.IdentityProvider | None:
     refs = {"clientSecretRef": oidc.client_secret_ref, "caBundleRef": oidc.ca_bundle_ref}
+    found = _credentials(refs, "spec.identityProvider.oidc", looked)
+    if found is None:
+        return None
+    return document.IdentityProvider(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=found.get("clientSecretRef"),
+        scopes=oidc.scopes,
+        groups_claim=oidc.claims.groups,
+        ca_bundle=found.get("caBundleRef"),
+    )
+
+
+def _storage(storage: Storage, looked: _Looked) -> document.Storage:
+    """Return the storage; one without its URL, which no proxy takes, where a reference fails."""
+    refs = {"urlSecretRef": storage.url_secret_ref, "caBundleRef": storage.ca_bundle_ref}
+    found = _credentials(refs, "spec.storage", looked) or {}
+    return document.Storage(
+        type=storage.type, url=found.get("urlSecretRef"), ca_bundle=found.get("caBundleRef")
+    )
+
+
+def _credentials(
+    refs: Mapping[str, SecretKeyRef | None], path: str, looked: _Looked
+) -> dict[str, str] | None:
+    """Return the names of the credentials that `refs` name, or None where one of them fails."""
     found = {
-        name: looked.references.secret(ref, looked.namespace, f"spec.identityProvider.oidc.{name}")
+        name: looked.references.secret(ref, looked.namespace, f"{path}.{name}")
         for name, ref in refs.items()
         if ref is not None
     }
@@ -176,12 +213,4 @@ def _oidc(oidc: OidcProvider, looked: _Looked) -> document.IdentityProvider | No
         return None
     keys = {name: item for name, item in found.items() if isinstance(item, SecretKey)}
     looked.credentials.update(keys.values())
-    secret, bundle = keys.get("clientSecretRef"), keys.get("caBundleRef")
-    return document.IdentityProvider(
-        issuer=oidc.issuer,
-        client_id=oidc.client_id,
-        client_secret=secret.credential if secret else None,
-        scopes=oidc.scopes,
-        groups_claim=oidc.claims.groups,
-        ca_bundle=bundle.credential if bundle else None,
-    )
+    return {name: key.credential for name, key in keys.items()}
