@@ -1,0 +1,106 @@
+"""What a gateway's objects in the cluster are called, and the labels by which they are known.
+
+One place for everybody: translation plans by these names, the operator writes and watches by them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary.config.document import SCHEMA
+
+__all__ = [
+    "ADMIN_PORT", "DEV_CLIENT", "DIGEST", "GATEWAY_UID", "MANAGED_BY", "MAX_GATEWAY_NAME",
+    "OPERATOR_NAME", "PROXY", "RESTART", "SHARDS", "Names", "is_paused", "labels", "selector",
+    "server_name",
+]  # fmt: skip
+
+PROXY: Final = "ostiary-proxy"
+MANAGED_BY: Final = "ostiary-operator"
+"""Value of app.kubernetes.io/managed-by on all that is ours, and the manager of its fields."""
+GATEWAY_UID: Final = "ostiary.dev/gateway-uid"
+DIGEST: Final = "ostiary.dev/digest"
+"""Annotation of an object: the digest of what was applied last."""
+RESTART: Final = "ostiary.dev/restart"
+"""Annotation of pods: the digest of what a proxy reads only when it starts."""
+_RECONCILE: Final = "ostiary.dev/reconcile"
+OPERATOR_NAME: Final = "operator.ostiary.internal"
+"""Name in the operator's client certificate."""
+ADMIN_PORT: Final = 8443
+DEV_CLIENT: Final = "ostiary-dev"
+"""Our client id at the development identity provider."""
+SHARDS: Final = 8
+"""Secrets that a bundle may fill: all are mounted from the start, so a new route restarts none."""
+MAX_GATEWAY_NAME: Final = 40
+"""Bytes of a gateway's name, so that the longest name made of it is a DNS label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of the objects of one gateway; they live in its namespace."""
+
+    gateway: str
+
+    @property
+    def main(self) -> str:
+        """Return the name of the Deployment, the public Service and the PodDisruptionBudget."""
+        return f"ostiary-{self.gateway}"
+
+    @property
+    def internal(self) -> str:
+        """Return the name of the Service of the status port."""
+        return f"{self.main}-internal"
+
+    @property
+    def state(self) -> str:
+        """Return the name of the PersistentVolumeClaim."""
+        return f"{self.main}-state"
+
+    @property
+    def keys(self) -> str:
+        """Return the name of the Secret of generated keys."""
+        return f"{self.main}-keys"
+
+    @property
+    def admin(self) -> str:
+        """Return the name of the Secret with the admin port's certificate."""
+        return f"{self.main}-admin"
+
+    @property
+    def admin_ca(self) -> str:
+        """Return the name of the Secret with the gateway's own CA, which no pod mounts."""
+        return f"{self.main}-admin-ca"
+
+    @property
+    def dev_identity(self) -> str:
+        """Return the name of the development identity provider's Secret."""
+        return f"{self.main}-dev-identity"
+
+    def bundle(self, shard: int, schema: int = SCHEMA) -> str:
+        """Return the name of the Secret of a shard; each schema of the bundle has its own."""
+        return f"{self.main}-bundle-v{schema}-{shard:02}"
+
+
+def labels(gateway: str, uid: str) -> dict[str, str]:
+    """Return the labels of every object of a gateway."""
+    return {
+        **selector(gateway),
+        "app.kubernetes.io/managed-by": MANAGED_BY,
+        "ostiary.dev/gateway": gateway,
+        GATEWAY_UID: uid,
+    }
+
+
+def selector(gateway: str) -> dict[str, str]:
+    """Return the labels that select a gateway's pods; a Deployment can't change its selector."""
+    return {"app.kubernetes.io/name": PROXY, "app.kubernetes.io/instance": gateway}
+
+
+def server_name(uid: str) -> str:
+    """Return the name in the certificate of a gateway's proxies, whose addresses change."""
+    return f"{uid}.proxy.ostiary.internal"
+
+
+def is_paused(annotations: Mapping[str, str]) -> bool:
+    """Say whether somebody asked for a gateway's objects to be left alone."""
+    return annotations.get(_RECONCILE) == "disabled"
