@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ostiary.config import document
+from ostiary.resources.fleet import Storage
 from ostiary.resources.gateway import (
     DevUser,
     IdentityProvider,
@@ -11,7 +12,6 @@ from ostiary.resources.gateway import (
     MCPGateway,
     NamespacesFrom,
     OidcProvider,
-    Storage,
 )
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.meta import SecretKeyRef
