@@ -3,12 +3,12 @@
 A clause is true, false, unknown (a fact is missing) or deferred (known when an item is called).
 """
 
-import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 from ostiary.decode.fault import Fault
+from ostiary.policy.ambiguous import is_ambiguous_uri
 from ostiary.policy.facts import UNKNOWN, Facts, Kind
 from ostiary.policy.globs import Names
 from ostiary.policy.rule import Effect, Match, RouteSelector, Where
@@ -25,12 +25,6 @@ _TRUE: Final = ClauseValue.TRUE
 _FALSE: Final = ClauseValue.FALSE
 _UNKNOWN: Final = ClauseValue.UNKNOWN
 _ITEMS: Final = frozenset({Kind.TOOL, Kind.PROMPT, Kind.RESOURCE})
-_DOTS: Final = r"(?:^|[/\\:?#])\.{1,2}(?:[/\\?#;]|$)"
-_CONFUSING: Final = re.compile(
-    _DOTS + r"|%(?:25)*(?:2e|2f|5c)|[\\\x00-\x20\x7f]|%(?:25)*[01][0-9a-f]", re.IGNORECASE
-)
-"""What one parser of URIs resolves and another does not: dot segments, encoded dots and
-separators, backslashes, spaces and control characters (some parsers drop tabs)."""
 
 
 def all_of(parts: tuple[Clause, ...]) -> Clause:
@@ -95,7 +89,7 @@ def _by_kind(kinds: Mapping[Kind, Names]) -> Clause:
         names = kinds.get(subject.kind)
         if names is None or names.empty:
             return _FALSE
-        if subject.kind is Kind.RESOURCE and _CONFUSING.search(subject.name):
+        if subject.kind is Kind.RESOURCE and is_ambiguous_uri(subject.name):
             return _UNKNOWN
         return _TRUE if names.match(subject.name) else _FALSE
 

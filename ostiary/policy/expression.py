@@ -2,8 +2,9 @@
 
 The evaluator returns most run-time errors as truthy values of type ERROR, and raises others (a used
 up budget); whatever is not a BOOL is unknown here. A fact that is missing stays out of the
-activation, so that reading it is an error too. What lets a short text take much time or memory is
-left out of the language: `map` and `filter` (quadratic), string building, `cel.bind`.
+activation, so that reading it is an error too. The evaluator ends a text at its first NUL: facts
+that hold one are unknown. What lets a short text take much time or memory is left out of the
+language: `map` and `filter` (quadratic), string building, `cel.bind`.
 """
 
 import re
@@ -15,6 +16,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.ambiguous import is_ambiguous_path, is_ambiguous_uri
 from ostiary.policy.facts import DEFERRED, UNKNOWN, Facts, Kind
 from ostiary.policy.verdict import ClauseValue
 
@@ -32,21 +34,28 @@ _OBJECT: Final = cel.Type.Map(_STRING, cel.Type.DYN)
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _COSTLY: Final = re.compile(r"\b(map|filter)(?:\s|//[^\n]*\n)*\(")
 _LOOP: Final = re.compile(r"\b(?:all|exists|exists_one|existsOne)(?:\s|//[^\n]*\n)*\(")
+_LOOKING: Final = re.compile(r"\bpath(?:\s|//[^\n]*\n)*\(")
 _MOST_TURNS: Final = 10_000
 _CONTAINER: Final = " (in container '')"
 _COMPLAINT: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
 def _named(kind: Kind) -> Callable[[Facts], str | None]:
-    return lambda facts: facts.subject.name if facts.subject.kind is kind else None
+    return lambda facts: _item(facts) if facts.subject.kind is kind else None
 
 
 def _item(facts: Facts) -> str | None:
-    return None if facts.subject.kind is Kind.HOUSEKEEPING else facts.subject.name
+    """Return the name of what is asked for; a URI that parsers may read otherwise is unknown."""
+    subject = facts.subject
+    if subject.kind is Kind.HOUSEKEEPING:
+        return None
+    if subject.kind is Kind.RESOURCE and is_ambiguous_uri(subject.name):
+        return None
+    return _uncut(subject.name)
 
 
 def _groups(facts: Facts) -> list[str] | None:
-    return None if facts.caller.groups is None else sorted(facts.caller.groups)
+    return None if facts.caller.groups is None else sorted(map(_uncut, facts.caller.groups))
 
 
 def _moment(seconds: float | None) -> datetime | None:
@@ -76,8 +85,8 @@ _ITEM: Final[Mapping[str, tuple[Any, Callable[[Facts], Any]]]] = {
 _REST: Final[Mapping[str, tuple[Any, Callable[[Facts], Any]]]] = {
     "method": (_STRING, lambda facts: facts.subject.method),
     "user.iss": (_STRING, lambda facts: facts.caller.issuer),
-    "user.sub": (_STRING, lambda facts: facts.caller.subject),
-    "user.email": (_STRING, lambda facts: facts.caller.email),
+    "user.sub": (_STRING, lambda facts: _uncut(facts.caller.subject)),
+    "user.email": (_STRING, lambda facts: _uncut(facts.caller.email or "") or None),
     "user.groups": (cel.Type.List(_STRING), _groups),
     "user.claims": (_OBJECT, lambda facts: _plain_object(facts.caller.claims)),
     "client.id": (_STRING, lambda facts: facts.caller.client_id),
@@ -94,9 +103,23 @@ VARIABLES: Final = {**_ITEM, **_REST}
 """What a condition may read: name to CEL type and how it is had from the facts (None: unknown)."""
 
 
+def _path(text: str) -> str:
+    """Return a path that every program reads alike; raising makes the condition unknown."""
+    if is_ambiguous_path(text):
+        raise ValueError("programs may read this path in two ways")
+    return text
+
+
+_FUNCTIONS: Final = (
+    cel.FunctionDecl("path", [cel.Overload("path_string", _STRING, [_STRING], False, _path)]),
+)
+
+
 def _environment(variables: Mapping[str, tuple[Any, object]]) -> Any:
     types = {name: kind for name, (kind, _) in variables.items()}
-    return cel.NewEnv(variables=types, extensions=[ext_optional.ExtOptional()])
+    return cel.NewEnv(
+        variables=types, extensions=[ext_optional.ExtOptional()], functions=_FUNCTIONS
+    )
 
 
 _WHOLE: Final = _environment(VARIABLES)
@@ -155,7 +178,7 @@ class Expression:
             data = {name: value for name, read in self._reads if (value := read(facts)) is not None}
             self._loops.bound(data)
             result = self._compiled.eval(data=data)
-        except (RuntimeError, _TooMuch):
+        except (RuntimeError, _Unreadable):
             return ClauseValue.UNKNOWN
         if result.type() != cel.Type.BOOL:
             return ClauseValue.UNKNOWN
@@ -170,16 +193,17 @@ class _Loops:
     def __init__(self, text: str) -> None:
         self.count = len(_LOOP.findall(text))
         self.items = text.count(",") + 1  # a list written in the condition has no more
-        self.dear = 16 if "+" in text else 1  # joining copies, comparing doesn't
+        # joining copies and path() looks at each character; comparing doesn't
+        self.dear = 16 if "+" in text or _LOOKING.search(text) else 1
 
     def bound(self, data: Mapping[str, Any]) -> None:
-        """Raise _TooMuch where evaluating on `data` might take a notable part of a second."""
+        """Raise _Unreadable where evaluating on `data` might take a notable part of a second."""
         if not self.count:
             return
         nodes, characters = _size(data)
         turns = min(_MOST_TURNS, max(nodes, self.items) ** min(self.count, 4))
         if turns * (4 * nodes + characters) * self.dear > MAX_WORK:
-            raise _TooMuch
+            raise _Unreadable
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -227,24 +251,32 @@ def _explain(error: str) -> str:
     )
 
 
-class _TooMuch(Exception):  # noqa: N818 - a statement
-    """There is more than a condition looks at."""
+class _Unreadable(Exception):  # noqa: N818 - a statement
+    """There is more than a condition looks at, or a text that the evaluator would cut off."""
 
 
 def _plain_object(value: Mapping[str, Json]) -> dict[str, Any]:
     left = [MAX_NODES]
-    return {key: _plain(item, left) for key, item in value.items()}
+    return {_uncut(key): _plain(item, left) for key, item in value.items()}
 
 
 def _plain(value: Json, left: list[int]) -> Any:
     """Return JSON as the evaluator takes it: it would read a subclass of float as an integer."""
     left[0] -= 1
     if left[0] < 0:
-        raise _TooMuch
+        raise _Unreadable
+    if isinstance(value, str):
+        return _uncut(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, dict):
-        return {key: _plain(item, left) for key, item in value.items()}
+        return {_uncut(key): _plain(item, left) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, left) for item in value]
     return value
+
+
+def _uncut(text: str) -> str:
+    if "\0" in text:
+        raise _Unreadable
+    return text
