@@ -1,14 +1,19 @@
 """MCPPolicy: rules attached to routes or gateways of its own namespace."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.decode.model import Model
-from ostiary.policy.rule import Mode, Rule
+from ostiary.policy.rule import Match, Mode, Rule
 from ostiary.resources.meta import DnsLabel, ObjectMeta, rules
 
 __all__ = ["MCPPolicy", "MCPPolicySpec", "TargetRef"]
+
+
+_NARROWED: Final = (f"has(r.match.{name})" for name in Match.model_fields if name != "routes")
+_NARROWS: Final = f"has(r.match) && ({' || '.join(_NARROWED)})"
+"""What narrows an Allow by itself; routes alone don't say what is asked there."""
 
 
 class TargetRef(Model):
@@ -31,8 +36,8 @@ class MCPPolicySpec(Model):
                 "all targetRefs must be of one kind",
             ),
             (
-                "self.rules.all(r, r.effect != 'Allow' || has(r.match) || has(r.who))",
-                "an Allow needs match or who; for everybody write who: {everyone: true}",
+                f"self.rules.all(r, r.effect != 'Allow' || has(r.who) || {_NARROWS})",
+                "an Allow needs who, or a match beyond routes; for all write who: {everyone: true}",
             ),
         )
     )

@@ -3,9 +3,13 @@
 import re
 
 import pytest
+from cel_expr_python import cel
 from click.testing import CliRunner
 
+from ostiary.decode.fault import Faulty
 from ostiary.decode.yaml_documents import read_documents
+from ostiary.policy.check import check
+from ostiary.policy.rule import Rule
 from ostiary.resources.crd import crds
 from ostiary.resources.manifest import Kind
 from ostiary_cli.generate import command, generated
@@ -91,6 +95,41 @@ def test_a_rule_stands_with_a_message_and_names_only_fields_that_exist(kind):
             for name in re.findall(r"(?<![\w.])self\.(\w+)", rule["rule"]):
                 known = {*node.get("properties", {}), "metadata", "matches", "all"}
                 assert name in known, (path, rule["rule"])
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        {},
+        {"condition": "true"},
+        {"who": {"everyone": True}},
+        {"match": {"routes": {"names": ["files"]}}},
+        {"match": {"routes": {"names": ["files"]}, "methods": ["tools/*"]}},
+        *({"match": {kind: ["*"]}} for kind in ("methods", "tools", "prompts", "resources")),
+        {"match": {"server": ["roots"]}},
+    ],
+)
+def test_the_cluster_and_the_check_agree_on_an_allow_that_says_too_little(clauses):
+    rule = {"name": "a", "effect": "Allow", **clauses}
+    targets = [{"group": "ostiary.dev", "kind": "MCPRoute", "name": "files"}]
+    spec = {"targetRefs": targets, "rules": [rule]}
+    written = schema_of("MCPPolicy")["properties"]["spec"]["x-kubernetes-validations"]
+    environment = cel.NewEnv(variables={"self": cel.Type.DYN})
+
+    taken = all(
+        environment.compile(one["rule"]).eval(data={"self": spec}).value() is True
+        for one in written
+    )
+
+    assert taken is _checks(rule)
+
+
+def _checks(rule):
+    try:
+        check([Rule.model_validate(rule)])
+    except Faulty:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("kind", Kind)
