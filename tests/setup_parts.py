@@ -1,7 +1,8 @@
 """Installs the parts that the tests run and that Ostiary did not write, once, into `.cache/parts`.
 
 Node.js, npm and chromium come from apt-get where this is root; elsewhere the one command to run is
-printed. `make test` calls this; it says what it does while it does it.
+printed. Go builds the code of GitOps tools. `make test` calls this; it says what it does while it
+does it.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "parts"
 PINS = ROOT / "tests" / "parts"
+READERS = ROOT / "tests" / "tools" / "readers"
 PROGRAMS = {"node": "nodejs", "npm": "npm", "chromium": "chromium"}
 """Program → Debian package."""
 
@@ -28,7 +30,7 @@ class PartMissing(Exception):  # noqa: N818 - a statement
 def main() -> int:
     """Install what is missing; return 1 where something stays missing and CI must not go on."""
     missing = []
-    for install in (install_programs, install_node_parts, install_sdk_servers):
+    for install in (install_programs, install_node_parts, install_sdk_servers, build_readers):
         try:
             install()
         except PartMissing as problem:
@@ -88,6 +90,27 @@ def install_sdk_servers() -> None:
          pinned, "-d", str(download)])  # fmt: skip
     with tarfile.open(download / f"{release}.tar.gz") as archive:
         archive.extractall(CACHE, filter="data")
+
+
+def build_readers() -> None:
+    """Build the code of Argo CD's and Flux's health checks into one program."""
+    program = readers_program()
+    if program.exists():
+        say("the readers of GitOps tools are here")
+        return
+    if not shutil.which("go"):
+        raise PartMissing("the readers of GitOps tools need Go 1.26 or newer")
+    say("building the readers of GitOps tools with go (two minutes)")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    run(["go", "build", "-trimpath", "-mod=readonly", "-o", str(program), "."], cwd=READERS)
+
+
+def readers_program() -> Path:
+    """Return where the readers stand, or will; another place where their sources differ."""
+    whole = hashlib.sha256()
+    for path in sorted(READERS.iterdir()):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes())
+    return CACHE / "readers" / whole.hexdigest()[:16] / "readers"
 
 
 def pip() -> list[str]:

@@ -7,18 +7,36 @@ from typing import Final
 import click
 
 from ostiary.resources.crd import crds
+from ostiary.resources.manifest import Kind
+from ostiary.resources.meta import GROUP
 from ostiary_cli.yaml_text import write_documents
 
 __all__ = ["command", "generated"]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _HEAD: Final = "# Generated from ostiary.resources by `make generate`.\n"
+_ARGOCD: Final = Path("manifests/gitops/argocd")
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file, its path relative to the repository, and its text."""
     for name, definition in crds().items():
         yield Path("crds") / name, _HEAD + write_documents([definition])
+    yield _ARGOCD / "argocd-cm.yaml", _argocd_settings()
+
+
+def _argocd_settings() -> str:
+    """Return the settings of Argo CD that hold our health check."""
+    script = (_ROOT / _ARGOCD / "health.lua").read_text(encoding="utf-8")
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+        "data": {f"resource.customizations.health.{GROUP}_{kind}": script for kind in Kind},
+    }
+    head = "# Generated from health.lua by `make generate`; apply it with:\n"
+    apply = "# kubectl patch -n argocd configmap argocd-cm --patch-file argocd-cm.yaml\n"
+    return head + apply + write_documents([settings])
 
 
 @click.command()

@@ -171,8 +171,12 @@ def test_tools_of_the_gateway_api_find_the_policy_kind():
     }
 
 
+def definitions():
+    return [(path, text) for path, text in generated() if path.parent.name == "crds"]
+
+
 def test_each_definition_fits_into_the_annotation_of_kubectl_apply():
-    sizes = {str(path): len(text.encode()) for path, text in generated()}
+    sizes = {path: len(text.encode()) for path, text in definitions()}
 
     assert len(sizes) == 3
     assert max(sizes.values()) < 200_000
@@ -185,6 +189,6 @@ def test_the_committed_files_are_current():
 
 
 def test_our_own_reader_takes_what_is_generated():
-    for path, text in generated():
+    for path, text in definitions():
         (document,) = read_documents(text.encode(), str(path))
         assert document.value == crds()[path.name]
