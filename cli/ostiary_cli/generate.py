@@ -9,12 +9,18 @@ import click
 from ostiary.resources.crd import crds
 from ostiary.resources.manifest import Kind
 from ostiary.resources.meta import GROUP
+from ostiary_cli.installation import Installation
+from ostiary_cli.permissions import explained
 from ostiary_cli.yaml_text import write_documents
 
 __all__ = ["command", "generated"]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _HEAD: Final = "# Generated from ostiary.resources by `make generate`.\n"
+_INSTALLATIONS: Final = {
+    "install.yaml": Installation(),
+    "install-namespace.yaml": Installation(namespace="ostiary", confined=True),
+}
 _ARGOCD: Final = Path("manifests/gitops/argocd")
 
 
@@ -23,6 +29,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, definition in crds().items():
         yield Path("crds") / name, _HEAD + write_documents([definition])
     yield _ARGOCD / "argocd-cm.yaml", _argocd_settings()
+    yield Path("docs/reference/permissions.md"), explained()
+    for name, installation in _INSTALLATIONS.items():
+        yield Path("manifests") / name, _HEAD + write_documents(installation.objects())
 
 
 def _argocd_settings() -> str:
@@ -50,7 +59,7 @@ def command(*, only_check: bool) -> None:
             continue
         old.append(str(path))
         if not only_check:
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
             click.echo(f"wrote {path}")
     if only_check and old:
