@@ -22,6 +22,7 @@ Plain: TypeAlias = bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 MAX_SIZE: Final = 8 * 1024 * 1024
 """Bytes of one file at most."""
 _MAX_DEPTH: Final = 64
+_TOO_DEEP: Final = f"nested deeper than {_MAX_DEPTH} levels"
 _MAX_VALUES: Final = 400_000
 _MAX_FAULTS: Final = 100
 _WORDS: Final = re.compile(r"(?i:yes|no|on|off|y|n)")
@@ -165,7 +166,7 @@ class _Reader:
             self._fault(event, path, f"the tag {event.tag[:60]!r} is not read; remove it")
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise _TooMuch(_at(event, path[:120], f"nested deeper than {_MAX_DEPTH} levels"))
+            raise _TooMuch(_at(event, path[:120], _TOO_DEEP))
         value: Plain = (
             self._mapping(events, path)
             if isinstance(event, yaml.MappingStartEvent)
@@ -291,9 +292,11 @@ def _faulty(file: str, message: str, line: int = 1, column: int = 1) -> Faulty:
 def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
     mark = error.problem_mark or error.context_mark
     said = ": ".join(part for part in (error.context, error.problem) if part)
+    # The parser has a limit of its own, which it may meet while it looks ahead of us.
+    too_deep = "maximum nesting depth" in said
     return Fault(
         path="",
-        message=f"not YAML: {said}",
+        message=_TOO_DEEP if too_deep else f"not YAML: {said}",
         file=file,
         line=mark.line + 1 if mark else 1,
         column=mark.column + 1 if mark else 1,
