@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,10 +65,8 @@ def list_command(
     ostiary grants list --user mara@example.com -o json
     """  # noqa: D301 - click reads the backspace
     filters = {"user": user, "client": client, "route": route}
-    query = urlencode({name: value for name, value in filters.items() if value})
-    admin = _admin(source, state, admin_url, token_file)
-    found = _ask(admin, "GET", f"/grants?{query}" if query else "/grants")
-    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    chosen = {name: value for name, value in filters.items() if value}
+    rows = [*_pages(_admin(source, state, admin_url, token_file), chosen)]
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
@@ -102,10 +100,26 @@ def revoke_command(
     answer = _ask(_admin(source, state, admin_url, token_file), "POST", "/grants/revoke", selector)
     revoked = answer.get("revoked") if isinstance(answer, dict) else None
     if not isinstance(revoked, int):
-        raise click.ClickException("the proxy's answer can't be read; is it of this version?")
+        raise _misread()
     click.echo(f"revoked {revoked} grant{'' if revoked == 1 else 's'}")
     if revoked == 0:
         raise click.exceptions.Exit(1)
+
+
+def _pages(admin: _Admin, filters: Mapping[str, str]) -> Iterator[dict[str, Json]]:
+    """Iterate over grants until the proxy names no next page."""
+    after: Json = ""
+    while isinstance(after, str):
+        query = urlencode({**filters, **({"after": after} if after else {})})
+        page = _ask(admin, "GET", f"/grants?{query}" if query else "/grants")
+        if not isinstance(page, dict) or not isinstance(grants := page.get("grants"), list):
+            raise _misread()
+        yield from (row for row in grants if isinstance(row, dict))
+        after = page.get("next")
+
+
+def _misread() -> click.ClickException:
+    return click.ClickException("the proxy's answer can't be read; is it of this version?")
 
 
 def _admin(

@@ -9,6 +9,7 @@ import pytest
 from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.store.port import Conflict, Row, Store, StoreUnavailable, Take
 from ostiary_proxy.store.sqlite import SqliteStore
+from ostiary_proxy.store.walk import walk
 
 
 class Clock:
@@ -105,7 +106,19 @@ async def test_a_scan_is_by_prefix_in_order_and_bounded(store: Store) -> None:
     ]  # fmt: skip
     assert [row.key for row in await store.scan("t", "u:", limit=2)] == ["u:", "u:a"]
     assert await store.scan("t", "u:", limit=0) == []
+    assert [row.key for row in await store.scan("t", "u:", limit=2, after="u:a")] == ["u:b", "u:é"]
+    assert [row.key for row in await store.scan("t", "u:", limit=1, after="a")] == ["u:"]
+    assert await store.scan("t", "u:", limit=9, after="u:\U0010ffff") == []
     assert len(await store.scan("t", "", limit=99)) == 8
+
+
+async def test_a_walk_meets_every_row_in_order_however_many(store: Store) -> None:
+    keys = [f"u:{number:04}" for number in range(1203)]
+    for key in (*keys, "t:1", "v:1"):
+        await store.put("t", key, b"", expires=None)
+
+    assert [row.key async for row in walk(store, "t", "u:")] == keys
+    assert [row.key async for row in walk(store, "t", "u:", after="u:1199")] == keys[1200:]
 
 
 async def test_wildcards_in_a_prefix_stand_for_themselves(store: Store) -> None:

@@ -85,9 +85,9 @@ class BothStores(RuleBasedStateMachine):
     def delete(self, table: str, key: str) -> None:
         self.both(lambda store: store.delete(table, key))
 
-    @rule(table=TABLES, prefix=PREFIXES, limit=st.integers(0, 4))
-    def scan(self, table: str, prefix: str, limit: int) -> None:
-        self.both(lambda store: store.scan(table, prefix, limit=limit))
+    @rule(table=TABLES, prefix=PREFIXES, limit=st.integers(0, 4), after=st.just("") | KEYS)
+    def scan(self, table: str, prefix: str, limit: int, after: str) -> None:
+        self.both(lambda store: store.scan(table, prefix, limit=limit, after=after))
 
     @rule(takes=st.lists(TAKES, max_size=4))
     def charge(self, takes: list[Take]) -> None:

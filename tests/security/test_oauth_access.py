@@ -151,7 +151,7 @@ async def test_a_revocation_holds_everywhere_within_half_a_second() -> None:
     _, tokens = await world.logged_in()
     route = world.config.routes[0]
     await world.authority.present(tokens["access_token"], route, world.clock())
-    await revoke_grant(world.context, (await listed(world.context))[0].gid, reason="test")
+    await revoke_grant(world.context, (await anext(listed(world.context))).gid, reason="test")
     world.clock.now += 0.5
     assert (await refusal(world, tokens["access_token"], route))[0] == "InvalidToken"
 
@@ -167,7 +167,7 @@ async def test_a_cut_off_holds_although_no_grant_was_marked(whose: str) -> None:
     route = world.config.routes[0]
     assert (await refusal(world, tokens["access_token"], route))[0] == "InvalidToken"
     assert (await world.refresh(client, tokens["refresh_token"]))[1]["error"] == "invalid_grant"
-    assert [row.revoked for row in await listed(world.context)] == [None]
+    assert [row.revoked async for row in listed(world.context)] == [None]
 
 
 async def test_a_clock_that_steps_back_asks_the_store_again() -> None:
@@ -175,7 +175,7 @@ async def test_a_clock_that_steps_back_asks_the_store_again() -> None:
     _, tokens = await world.logged_in()
     route = world.config.routes[0]
     await world.authority.present(tokens["access_token"], route, world.clock())
-    await revoke_grant(world.context, (await listed(world.context))[0].gid, reason="test")
+    await revoke_grant(world.context, (await anext(listed(world.context))).gid, reason="test")
     assert (
         await refusal_at(world, tokens["access_token"], route, world.clock() - 1)
     ) == "InvalidToken"

@@ -194,7 +194,7 @@ async def test_a_grant_of_somebody_else_is_not_revoked_from_ones_page() -> None:
     await world.logged_in()
     from ostiary_proxy.oauth.grants import listed
 
-    gid = (await listed(world.context))[0].gid
+    gid = (await anext(listed(world.context))).gid
     browser = Browser(world, "ben")
     await world.logged_in(person="ben")
     page = await browser.to_page(f"{TOOLS}/account")
@@ -202,7 +202,7 @@ async def test_a_grant_of_somebody_else_is_not_revoked_from_ones_page() -> None:
     proof = form_of(page)[1]["proof"]
     reply = await browser.post(f"{TOOLS}/account/revoke", {"proof": proof, "grant": gid})
     assert reply.status == 403
-    assert [row.revoked for row in await listed(world.context)] == [None, None]
+    assert [row.revoked async for row in listed(world.context)] == [None, None]
 
 
 async def test_a_closed_route_is_not_consented_to() -> None:

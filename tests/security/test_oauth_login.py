@@ -123,7 +123,7 @@ async def test_an_unverified_email_is_no_email(verified: object) -> None:
     world = World()
     world.idp.claims = {"email_verified": verified}
     await world.logged_in()
-    person = (await listed(world.context))[0].person
+    person = (await anext(listed(world.context))).person
     assert (person.email, person.claims) == (None, {"groups": ["engineering"]})
 
 
@@ -131,7 +131,7 @@ async def test_groups_that_the_provider_does_not_send_are_unknown_and_not_none()
     world = World()
     world.idp.claims = {"groups": None}
     await world.logged_in()
-    assert (await listed(world.context))[0].grant().person.groups is None
+    assert (await anext(listed(world.context))).grant().person.groups is None
 
 
 async def test_userinfo_fills_in_what_the_id_token_leaves_out() -> None:
@@ -144,7 +144,7 @@ async def test_userinfo_fills_in_what_the_id_token_leaves_out() -> None:
         "email_verified": True,
     }
     await world.logged_in()
-    person = (await listed(world.context))[0].person
+    person = (await anext(listed(world.context))).person
     assert (person.email, person.groups) == ("anna@example.com", ("on-call",))
 
 
@@ -153,7 +153,7 @@ async def test_userinfo_verifies_no_email_of_the_id_token() -> None:
     world.idp.claims = {"groups": None, "email": "boss@example.com", "email_verified": None}
     world.idp.userinfo = {"sub": "anna", "email": "anna@example.com", "email_verified": True}
     await world.logged_in()
-    assert (await listed(world.context))[0].person.email is None
+    assert (await anext(listed(world.context))).person.email is None
 
 
 async def test_userinfo_of_somebody_else_logs_nobody_in() -> None:
@@ -178,7 +178,7 @@ async def test_groups_are_a_list_or_words(claim: object, groups: tuple[str, ...]
     world = World()
     world.idp.claims = {"groups": claim}
     await world.logged_in()
-    assert (await listed(world.context))[0].person.groups == groups
+    assert (await anext(listed(world.context))).person.groups == groups
 
 
 async def test_the_same_subject_at_two_providers_is_two_people() -> None:
@@ -186,7 +186,7 @@ async def test_the_same_subject_at_two_providers_is_two_people() -> None:
     await world.logged_in()
     other = "https://other.example"
     assert await revoke_person(world.context, other, "anna", reason="test") == 0
-    assert [row.revoked for row in await listed(world.context)] == [None]
+    assert [row.revoked async for row in listed(world.context)] == [None]
 
 
 @pytest.mark.parametrize("query", ["", "?state=x&code=y", "?code=y", "?state=a&state=b&code=c"])

@@ -90,7 +90,7 @@ async def test_a_revocation_stops_refresh_even_during_the_grace(how: str) -> Non
     world = World()
     client, first = await world.logged_in()
     _, second = await world.refresh(client, first["refresh_token"])
-    gid = (await listed(world.context))[0].gid
+    gid = (await anext(listed(world.context))).gid
     if how == "grant":
         assert await revoke_grant(world.context, gid, reason="test")
         assert not await revoke_grant(world.context, gid, reason="again")
@@ -129,7 +129,7 @@ async def test_what_was_approved_before_a_cut_off_gets_no_code_after_it() -> Non
 async def test_a_made_up_token_kills_nothing(made: str) -> None:
     world = World()
     client, first = await world.logged_in()
-    gid = (await listed(world.context))[0].gid
+    gid = (await anext(listed(world.context))).gid
     for forged in (made, f"{gid}.{'0' * 64}.{'0' * 32}", first["refresh_token"][:-1]):
         assert (await world.refresh(client, forged))[0] == 400
     assert (await world.refresh(client, first["refresh_token"]))[0] == 200
@@ -161,7 +161,7 @@ async def test_a_client_revokes_its_own_tokens_only(kind: str) -> None:
     for who, alive in ((other, True), (client, False), (client, False)):
         fields = {"client_id": who, "token": tokens[kind]}
         assert (await world.form(f"{TOOLS}/revoke", fields)).status == 200
-        assert [row.revoked is None for row in await listed(world.context)] == [alive]
+        assert [row.revoked is None async for row in listed(world.context)] == [alive]
 
 
 async def test_without_an_audit_log_nothing_is_issued() -> None:

@@ -30,7 +30,7 @@ class Admin(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, str | None, Any]] = []
-        self.answer: tuple[int, Any] = (200, [])
+        self.answers: list[tuple[int, Any]] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         said = json.loads(body) if body else None
         token = self.headers["authorization"]
         self.server.asked.append((self.command, self.path, token, said))
-        status, answer = self.server.answer
+        status, answer = self.server.answers.pop(0)
         raw = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(raw)))
@@ -77,7 +77,7 @@ def run(state: Path, *arguments: str) -> Result:
 
 
 def test_list_prints_a_line_a_grant(admin: Admin, tmp_path: Path) -> None:
-    admin.answer = (200, [GRANT])
+    admin.answers = [(200, {"grants": [GRANT]})]
 
     result = run(tmp_path, "list", "--user", "mara@example.com", "--route", "default/git")
 
@@ -90,10 +90,23 @@ def test_list_prints_a_line_a_grant(admin: Admin, tmp_path: Path) -> None:
 
 
 def test_list_prints_json_for_scripts(admin: Admin, tmp_path: Path) -> None:
-    admin.answer = (200, [GRANT])
+    admin.answers = [(200, {"grants": [GRANT]})]
 
     assert json.loads(run(tmp_path, "list", "-o", "json").stdout) == [GRANT]
     assert admin.asked[0][1] == "/grants"
+
+
+def test_list_asks_until_there_is_no_next_page(admin: Admin, tmp_path: Path) -> None:
+    other = {**GRANT, "gid": "p1.g2"}
+    admin.answers = [(200, {"grants": [GRANT], "next": "p1.g1"}), (200, {"grants": [other]})]
+
+    result = run(tmp_path, "list", "--client", "c", "-o", "json")
+
+    assert json.loads(result.stdout) == [GRANT, other]
+    assert [path for _, path, _, _ in admin.asked] == [
+        "/grants?client=c",
+        "/grants?client=c&after=p1.g1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +120,7 @@ def test_list_prints_json_for_scripts(admin: Admin, tmp_path: Path) -> None:
 def test_revoke_asks_for_one_thing(
     admin: Admin, tmp_path: Path, arguments: list[str], selector: dict[str, str]
 ) -> None:
-    admin.answer = (200, {"revoked": 2})
+    admin.answers = [(200, {"revoked": 2})]
 
     result = run(tmp_path, "revoke", *arguments)
 
@@ -116,7 +129,7 @@ def test_revoke_asks_for_one_thing(
 
 
 def test_revoking_nothing_is_told_by_the_exit_code(admin: Admin, tmp_path: Path) -> None:
-    admin.answer = (200, {"revoked": 0})
+    admin.answers = [(200, {"revoked": 0})]
 
     assert run(tmp_path, "revoke", "gone").exit_code == 1
 
@@ -130,7 +143,7 @@ def test_revoke_never_guesses_what_is_meant(
 
 
 def test_a_refusal_of_the_proxy_is_passed_on(admin: Admin, tmp_path: Path) -> None:
-    admin.answer = (401, {"error": "send the token"})
+    admin.answers = [(401, {"error": "send the token"})]
 
     result = run(tmp_path, "list")
 

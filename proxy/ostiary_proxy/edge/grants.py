@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.oauth.context import Context
@@ -17,7 +18,8 @@ from ostiary_proxy.runtime import Runtime
 
 __all__ = ["GrantsDesk"]
 
-_REASON = "admin"
+_REASON: Final = "admin"
+_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +29,19 @@ class GrantsDesk:
     current: Callable[[], Runtime | None]
     changed: Callable[[], None]
 
-    async def list(self, asked: Mapping[str, str]) -> list[Json]:
-        """Return the living grants that match `user` (e-mail or subject), `client` and `route`."""
-        rows = await listed(self._context())
-        return [_shown(row) for row in rows if row.revoked is None and _matches(row, asked)]
+    async def list(self, asked: Mapping[str, str]) -> Json:
+        """Return a page of living grants that match `user` (e-mail or subject), `client`, `route`.
+
+        `next` is where the following page begins: to be asked for as `after`.
+        """
+        page: list[Json] = []
+        async for row in listed(self._context(), after=asked.get("after", "")):
+            if row.revoked is not None or not _matches(row, asked):
+                continue
+            page.append(_shown(row))
+            if len(page) == _PAGE:
+                return {"grants": page, "next": row.gid}
+        return {"grants": page}
 
     async def revoke(self, asked: Mapping[str, str]) -> int:
         """Revoke by `gid`, or everything of a `user` or `client`; return how many grants ended.
@@ -39,14 +50,21 @@ class GrantsDesk:
         on.
         """
         context = self._context()
-        rows = [row for row in await listed(context) if row.revoked is None]
         if gid := asked.get("gid"):
             ended = int(await revoke_grant(context, gid, reason=_REASON))
         elif user := asked.get("user"):
-            people = {(r.person.issuer, r.person.subject) for r in rows if _is_user(r, user)}
+            people = {
+                (row.person.issuer, row.person.subject)
+                async for row in listed(context)
+                if row.revoked is None and _is_user(row, user)
+            }
             ended = sum([await revoke_person(context, *who, reason=_REASON) for who in people])
         elif client := asked.get("client"):
-            clients = {(r.issuer, r.client_id) for r in rows if r.client_id == client}
+            clients = {
+                (row.issuer, row.client_id)
+                async for row in listed(context)
+                if row.revoked is None and row.client_id == client
+            }
             ended = sum([await revoke_client(context, *which, reason=_REASON) for which in clients])
         else:
             raise Refused("InvalidParams", message="name one of gid, user or client")

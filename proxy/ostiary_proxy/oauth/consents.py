@@ -12,12 +12,12 @@ from ostiary_proxy.oauth.context import Context
 from ostiary_proxy.oauth.kept import Kept, save
 from ostiary_proxy.oauth.person import person_key, person_keys
 from ostiary_proxy.oauth.redirects import Kind, kind_of, portless
+from ostiary_proxy.store.walk import walk
 
 __all__ = ["Subject", "forget", "remember", "remembered", "upstream_scopes"]
 
 TABLE: Final = "consent"
 _LIFE: Final = 90 * 86400.0
-_MANY: Final = 10_000
 
 
 class ConsentRow(Kept):
@@ -84,7 +84,7 @@ async def remember(context: Context, person: Person, subject: Subject) -> None:
 async def forget(context: Context, person: Person, issuer: str, client_id: str) -> None:
     """Forget every consent of `person` for a client at one of our issuers."""
     for prefix in person_keys(context, person.issuer, person.subject):
-        for row in await context.store.scan(TABLE, f"{prefix}.", limit=_MANY):
+        async for row in walk(context.store, TABLE, f"{prefix}."):
             consent = ConsentRow.of_row(row)
             if (consent.issuer, consent.client_id) == (issuer, client_id):
                 await context.store.delete(TABLE, row.key)

@@ -16,6 +16,7 @@ from ostiary_proxy.oauth.person import person_key, person_keys
 from ostiary_proxy.oauth.refresh import Family
 from ostiary_proxy.oauth.trail import note
 from ostiary_proxy.store.port import Conflict
+from ostiary_proxy.store.walk import walk
 
 __all__ = [
     "GrantRow",
@@ -34,7 +35,6 @@ TABLE: Final = "grant"
 _CUTS: Final = "not-before"
 _KEPT: Final = 86400.0
 """Seconds for which a revoked grant is still listed, longer than any access token lives."""
-_MANY: Final = 10_000
 
 
 class GrantRow(Kept):
@@ -122,16 +122,17 @@ async def cut_off(context: Context, person: Person, issuer: str, client_id: str)
 
 async def of_person(context: Context, issuer: str, subject: str) -> Sequence[GrantRow]:
     """Return the grants of a person, revoked ones included; `issuer` is the identity provider's."""
-    found: list[GrantRow] = []
-    for key in person_keys(context, issuer, subject):
-        rows = await context.store.scan(TABLE, f"{key}.", limit=_MANY)
-        found += [GrantRow.of_row(row) for row in rows]
-    return found
+    return [
+        GrantRow.of_row(row)
+        for key in person_keys(context, issuer, subject)
+        async for row in walk(context.store, TABLE, f"{key}.")
+    ]
 
 
-async def listed(context: Context, *, limit: int = _MANY) -> Sequence[GrantRow]:
-    """Return up to `limit` grants of everybody, revoked ones included."""
-    return [GrantRow.of_row(row) for row in await context.store.scan(TABLE, "", limit=limit)]
+async def listed(context: Context, *, after: str = "") -> AsyncIterator[GrantRow]:
+    """Iterate by gid over the grants of everybody that come after `after`, revoked ones too."""
+    async for row in walk(context.store, TABLE, after=after):
+        yield GrantRow.of_row(row)
 
 
 async def revoke_grant(context: Context, gid: str, *, reason: str) -> bool:
@@ -174,15 +175,10 @@ async def revoke_client(context: Context, issuer: str, client_id: str, *, reason
     facts = {"reason": reason, "issuer": issuer, "client_id": client_id}
     await _cut(context, f"client {issuer} {client_id}", facts, None)
     died = 0
-    async for row in _of_client(context, issuer, client_id):
-        died += await revoke_grant(context, row.gid, reason=reason)
-    return died
-
-
-async def _of_client(context: Context, issuer: str, client_id: str) -> AsyncIterator[GrantRow]:
-    for row in await listed(context):
+    async for row in listed(context):
         if (row.issuer, row.client_id) == (issuer, client_id):
-            yield row
+            died += await revoke_grant(context, row.gid, reason=reason)
+    return died
 
 
 async def _cut(context: Context, key: str, facts: dict[str, str], person: Person | None) -> None:

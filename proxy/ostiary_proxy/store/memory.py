@@ -49,9 +49,10 @@ class MemoryStore:
     async def delete(self, table: str, key: str) -> bool:
         return await self.take(table, key) is not None
 
-    async def scan(self, table: str, prefix: str, *, limit: int) -> Sequence[Row]:
+    async def scan(self, table: str, prefix: str, *, limit: int, after: str = "") -> Sequence[Row]:
         self._check()
-        keys = sorted(key for key in self._rows.get(table, {}) if key.startswith(prefix))
+        there = self._rows.get(table, {})
+        keys = sorted(key for key in there if key.startswith(prefix) and key > after)
         rows = (self._live(table, key) for key in keys)
         return [row for row in rows if row is not None][: max(0, limit)]
 

@@ -73,8 +73,11 @@ class Store(Protocol):
     async def delete(self, table: str, key: str) -> bool:
         """Delete the row; say whether it was there."""
 
-    async def scan(self, table: str, prefix: str, *, limit: int) -> Sequence[Row]:
-        """Return up to `limit` rows whose keys start with `prefix`, by key."""
+    async def scan(self, table: str, prefix: str, *, limit: int, after: str = "") -> Sequence[Row]:
+        """Return up to `limit` rows whose keys start with `prefix` and come after `after`, by key.
+
+        Keys are in the order of their code points.
+        """
 
     async def charge(self, takes: Sequence[Take], now: float) -> tuple[int, float] | None:
         """Take one unit from every bucket, or from none.

@@ -99,9 +99,9 @@ class SqliteStore:
     async def delete(self, table: str, key: str) -> bool:
         return await self.take(table, key) is not None
 
-    async def scan(self, table: str, prefix: str, *, limit: int) -> Sequence[Row]:
+    async def scan(self, table: str, prefix: str, *, limit: int, after: str = "") -> Sequence[Row]:
         return await self._reader.run(
-            lambda db: _scan(db, table, prefix, limit=max(0, limit), now=self._clock())
+            lambda db: _scan(db, table, prefix, after, limit=max(0, limit), now=self._clock())
         )
 
     async def charge(self, takes: Sequence[Take], now: float) -> tuple[int, float] | None:
@@ -188,18 +188,19 @@ def _live(db: sqlite3.Connection, table: str, key: str, now: float) -> Row | Non
 
 
 def _scan(
-    db: sqlite3.Connection, table: str, prefix: str, *, limit: int, now: float
+    db: sqlite3.Connection, table: str, prefix: str, after: str, *, limit: int, now: float
 ) -> Sequence[Row]:
+    lower = ">" if after >= prefix else ">="  # one bound, so that a page begins by a search
     found = db.execute(
-        "SELECT key, value, version, expires FROM rows"
-        " WHERE tab = ? AND key >= ? AND (? IS NULL OR key < ?)"
+        "SELECT key, value, version, expires FROM rows"  # noqa: S608 - an operator of ours
+        f" WHERE tab = ? AND key {lower} ? AND (? IS NULL OR key < ?)"
         " AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?",
-        (table, prefix, end := _after(prefix), end, now, limit),
+        (table, max(prefix, after), end := _beyond(prefix), end, now, limit),
     )
     return [Row(key=k, value=v, version=n, expires=e) for k, v, n, e in found]
 
 
-def _after(prefix: str) -> str | None:
+def _beyond(prefix: str) -> str | None:
     """Return the first string beyond all that start with `prefix`, None where there is no end."""
     bare = prefix.rstrip(chr(_LAST))
     if not bare:
