@@ -78,14 +78,19 @@ class Gateway:
         headers = {"Authorization": f"Bearer {issued}"}
         return ask(f"{self.ready['adminUrl']}{path}", data=data, headers=headers)
 
+    def lines(self) -> list[str]:
+        """Return the audit log's lines."""
+        paths = sorted((self.state / "audit").rglob("*.jsonl"))
+        return [line for path in paths for line in path.read_text().splitlines()]
+
     def records(self) -> list[dict[str, Any]]:
         """Return the audit log's records."""
-        lines = [
-            line
-            for path in sorted((self.state / "audit").rglob("*.jsonl"))
-            for line in path.read_text().splitlines()
-        ]
-        return [json.loads(line)["body"] for line in lines]
+        return [json.loads(line)["body"] for line in self.lines()]
+
+    def ostiary(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on this gateway."""
+        command = [sys.executable, "-m", "ostiary_cli.main", *arguments, "--state", str(self.state)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def change(self, name: str, text: str) -> None:
         """Write a file of the folder anew and wait until the proxy serves what it says."""

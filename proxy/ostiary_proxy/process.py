@@ -79,7 +79,7 @@ async def run(settings: Settings) -> int:
         log.error("can't start", error=str(error))
         return _UNUSABLE
     try:
-        return await _serve(settings, process, first)
+        return await _serve(settings, process, first, chained)
     finally:
         await quota.close()
         await chained.close()
@@ -111,14 +111,18 @@ def _process(settings: Settings, rings: Rings, log_: AuditLog) -> Process:
     )
 
 
-async def _serve(settings: Settings, process: Process, first: Bundle) -> int:
+async def _serve(settings: Settings, process: Process, first: Bundle, chained: ChainedLog) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def swapped(bundle: Bundle) -> None:
+        audit = bundle.config.gateway.audit
+        chained.keep(arguments=audit.arguments, durability=audit.durability)
+        process.streams.wake()
+
     reloader = Reloader(
-        lambda bundle: Runtime(bundle, process, lambda: _in_force(reloader)),
-        _now,
-        process.streams.wake,
+        lambda bundle: Runtime(bundle, process, lambda: _in_force(reloader)), _now, swapped
     )
     await reloader.take(first)
     listeners = _listeners(settings, process, reloader)

@@ -48,13 +48,13 @@ def read_folder(folder: Path) -> Bundle:
 
 
 class Reloader:
-    """Holds the runtime in force and replaces it."""
+    """Holds the runtime in force and replaces it; `swapped` is told each bundle that took over."""
 
     def __init__(
         self,
         build: Callable[[Bundle], Runtime],
         now: Callable[[], float],
-        swapped: Callable[[], None],
+        swapped: Callable[[Bundle], None],
     ) -> None:
         self._build = build
         self._now = now
@@ -106,7 +106,7 @@ class Reloader:
             return old
         start = self._now()
         self._current = current = self._build(bundle)
-        self._swapped()
+        self._swapped(bundle)
         if old is not None:
             self._retire(old)
         log.info(

@@ -70,6 +70,22 @@ def test_a_policy_that_is_edited_is_obeyed_by_the_next_call(
     assert denied["error"]["code"] == -32602
 
 
+def test_how_arguments_are_recorded_is_obeyed_by_the_next_record(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    with dev(tmp_path, files) as gateway:
+        issued = gateway.log_in()
+        call(gateway, issued, path="a.txt", password="hidden")
+        full = files["gateway.yaml"] + "  audit: {arguments: Full, durability: Disk}\n"
+        gateway.change("gateway.yaml", full)
+        call(gateway, issued, path="a.txt", password="shown")
+        verified = gateway.ostiary("audit", "verify", "--keys", str(gateway.keys))
+        written = "".join(gateway.lines())
+
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert ("hidden" in written, "shown" in written) == (False, True)
+
+
 def test_a_fault_is_shown_with_its_line_and_the_last_good_configuration_goes_on(
     tmp_path: Path, files: dict[str, str]
 ) -> None:

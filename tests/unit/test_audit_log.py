@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,52 @@ async def test_a_sync_that_fails_refuses_all_who_wait_and_takes_their_records_ba
         await log.write(decision("after", facts={"decision": "deny"}))
 
     assert [line.body["id"] for line in place.lines()[1:-1]] == ["before", "after"]
+    assert place.verify().exit_code == 0
+
+
+async def test_a_running_log_takes_another_way_of_writing(place: Place) -> None:
+    async with place.open(arguments="Digest", durability="Process") as log:
+        await log.write(decision("d1", arguments={"q": "x"}))
+        log.keep(arguments="Full", durability="Disk")
+        log.keep(arguments="Full", durability="Disk")
+        await log.write(decision("d2", arguments={"q": "x"}))
+        log.keep(arguments="Redacted", durability="Process")
+        await log.write(decision("d3", arguments={"password": "x"}))
+
+    lines = place.lines()
+    written = {x.body["id"]: x.value("arguments") for x in lines if x.body["kind"] == "decision"}
+    assert [*written["d1"]] == ["bytes", "digest"]
+    assert (written["d2"], written["d3"]) == ({"q": "x"}, {"password": "[secret]"})
+    assert [facts for facts in place.facts() if facts.get("event") == "settings"] == [
+        {"kind": "system", "event": "settings", "arguments": "Full", "durability": "Disk"},
+        {"kind": "system", "event": "settings", "arguments": "Redacted", "durability": "Process"},
+    ]
+    assert place.verify().exit_code == 0
+
+
+async def test_a_failed_sync_takes_back_nothing_that_was_promised_without_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slow_and_bad(_: int) -> None:
+        go_on.wait(10)
+        raise OSError(errno.EIO, "I/O error")
+
+    async with place.open(durability="Disk") as log:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", slow_and_bad)
+            waiting = asyncio.create_task(log.write(decision("on disk or not at all")))
+            await asyncio.sleep(0)
+            log.keep(arguments="Redacted", durability="Process")
+            await log.write(decision("promised"))
+            go_on.set()
+            with pytest.raises(AuditUnavailable):
+                await waiting
+        await log.write(decision("after"))
+
+    ids = [line.body["id"] for line in place.lines() if line.body["kind"] == "decision"]
+    assert ids[-2:] == ["promised", "after"]
     assert place.verify().exit_code == 0
 
 

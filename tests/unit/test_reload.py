@@ -44,7 +44,7 @@ def swaps() -> list[int]:
 
 @pytest.fixture
 def reloader(swaps: list[int]) -> Reloader:
-    return Reloader(Served, lambda: 1000.0, lambda: swaps.append(1))  # type: ignore[arg-type]  # stands for a Runtime
+    return Reloader(Served, lambda: 1000.0, lambda _: swaps.append(1))  # type: ignore[arg-type]  # stands for a Runtime
 
 
 async def test_a_new_revision_is_served_and_the_old_one_let_go(

@@ -28,6 +28,11 @@ class GroupSync:
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Say whether somebody waits."""
+        return self._task is not None
+
     async def wait(self) -> None:
         """Return once everything appended before this call is on disk; raises OSError."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -8,7 +8,7 @@ the death of the process. With Disk the writer also waits for an fdatasync share
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,6 +26,7 @@ __all__ = ["ChainedLog", "Clock", "LogSettings"]
 
 Clock = Callable[[], float]
 """Returns the time now in epoch seconds."""
+Durability = Literal["Process", "Disk"]
 
 _CHECKPOINT_RECORDS: Final = 1000
 _MOST_OPEN: Final = 10_000
@@ -46,7 +47,7 @@ class LogSettings:
     checkpoints: Path
     gateway: str
     arguments: Mode = "Redacted"
-    durability: Literal["Process", "Disk"] = "Process"
+    durability: Durability = "Process"
     segment_bytes: int = 16 * 1024 * 1024
     checkpoint_seconds: float = 10.0
 
@@ -67,10 +68,11 @@ class ChainedLog:
         )
         self._checkpoints = CheckpointFolder(settings.checkpoints, rings.audit)
         self._segments: Segments | None = None
+        # `_safe` is the last record that somebody relies on: as durability asks, on disk or not.
         self._head = self._safe = self._anchor = START
         self._safe_size = self._segment = 0
         self._open: dict[str, None] = {}
-        self._sync = GroupSync(self) if settings.durability == "Disk" else None
+        self._sync = GroupSync(self)
         self._due = asyncio.Event()
         self._anchoring = asyncio.Lock()
         self._anchor_failed = False
@@ -109,11 +111,21 @@ class ChainedLog:
         """Return the newest record, to be noted down elsewhere as an anchor."""
         return self._head
 
+    def keep(self, *, arguments: Mode, durability: Durability) -> None:
+        """Write what comes from now on in another way, and note that in the log."""
+        changed = replace(self._settings, arguments=arguments, durability=durability)
+        if changed == self._settings:
+            return
+        self._settings = changed
+        self._scribe = replace(self._scribe, mode=arguments)
+        with contextlib.suppress(OSError):  # the next record that can't be written is refused
+            self._append(self._system("settings", arguments=arguments, durability=durability))
+
     async def write(self, record: Record) -> None:
         """Write `record`; raises AuditUnavailable, and TypeError where it can't be JSON."""
         try:
             self._append(record)
-            if self._sync is not None:
+            if self._on_disk:
                 await self._sync.wait()
         except OSError as error:
             self._forget(record)
@@ -125,7 +137,7 @@ class ChainedLog:
         A checkpoint that can't be kept stops no request: it is recorded once, and tried again.
         """
         async with self._anchoring:
-            head = self._head if self._sync is None else self._safe
+            head = self._safe
             if head.sequence <= self._anchor.sequence:
                 return
             statement = Checkpoint(
@@ -157,8 +169,7 @@ class ChainedLog:
         except OSError as error:
             raise _unavailable(self._settings, error) from error
         finally:
-            if self._sync is not None:
-                await self._sync.drain()
+            await self._sync.drain()
             self._release()
 
     # What GroupSync asks of the log.
@@ -173,7 +184,7 @@ class ChainedLog:
         size = files.size
 
         def on_disk() -> None:
-            if self._segment != segment:
+            if self._segment != segment or head.sequence < self._safe.sequence:
                 return
             self._safe, self._safe_size = head, size
             if files.size >= self._settings.segment_bytes:
@@ -185,11 +196,15 @@ class ChainedLog:
         return on_disk
 
     def undo(self) -> None:
-        """Forget the records that are not on disk; each of their writers is told."""
+        """Forget the records that nobody may rely on; each of their writers is told."""
         self._files.cut(self._safe_size)
         self._head = self._safe
 
     # The chain.
+
+    @property
+    def _on_disk(self) -> bool:
+        return self._settings.durability == "Disk"
 
     @property
     def _files(self) -> Segments:
@@ -208,9 +223,12 @@ class ChainedLog:
         behind = head.sequence - self._anchor.sequence
         if behind >= _CHECKPOINT_RECORDS and not self._anchor_failed:
             self._due.set()
-        if self._sync is None and files.size >= self._settings.segment_bytes:
+        if self._on_disk:
+            return
+        if files.size >= self._settings.segment_bytes and not self._sync.busy:
             with contextlib.suppress(OSError):  # no room for another file: this one grows on
                 self._rotate()
+        self._safe, self._safe_size = self._head, files.size
 
     def _remember(self, record: Record) -> None:
         if record.kind is Kind.DECISION and record.facts.get("decision") != "deny":
