@@ -8,6 +8,7 @@ import pytest
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    CREDENTIAL,
     ScriptedExchange,
     body,
     drained,
@@ -23,6 +24,22 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.outbound.exchange import OutboundFailed
+
+REFUSED = {
+    "another version": lambda: json_answer(initialized("2025-03-26"), mcp_session_id="up-1"),
+    "another version in a stream": lambda: sse_answer(
+        initialized("2025-03-26"), mcp_session_id="up-1"
+    ),
+    "an error": lambda: json_answer(
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "no"}},
+        mcp_session_id="up-1",
+    ),
+    "garbage": lambda: json_answer(b"hello", mcp_session_id="up-1"),
+    "a page": lambda: ScriptedExchange(
+        200, {"content-type": "text/html", "mcp-session-id": "up-1"}, [b"<html>"]
+    ),
+}
 
 
 def told(method, **params):
@@ -117,6 +134,48 @@ async def test_a_notification_is_202_with_nothing_in_it():
 
     assert (answer.status, answer.body) == (202, b"")
     assert w.log.words()[-2:] == [("decision", "allow"), ("outcome", "ok")]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_session_that_no_client_got_is_ended_upstream(name):
+    answers = [REFUSED[name](), ScriptedExchange(200, {}, [])]
+    w = world(lambda _: answers.pop(0))
+
+    opened = await w.send(initialize("2025-11-25"))
+    await w.live.streams.settle(5)
+
+    assert header(opened, "mcp-session-id") is None
+    ended = w.upstream.sent[1]
+    assert (ended.method, sent_header(ended, "mcp-session-id"), ended.body) == (
+        "DELETE", "up-1", b"",
+    )  # fmt: skip
+    assert sent_header(ended, "authorization") == f"Bearer {CREDENTIAL}"
+    own = [record for record in w.log.records if record.id == "d2"]
+    assert [(one.kind, one.facts.get("during"), one.facts.get("outcome")) for one in own] == [
+        ("decision", "d1", None),
+        ("outcome", None, "ok"),
+    ]
+
+
+@pytest.mark.parametrize("failure", [OutboundFailed("timeout"), ScriptedExchange(401, {}, [])])
+async def test_a_session_that_upstream_keeps_to_itself_is_recorded_and_holds_up_nobody(failure):
+    answers = [REFUSED["garbage"](), failure]
+    w = world(lambda _: answers.pop(0))
+
+    opened = await w.send(initialize("2025-11-25"))
+    await w.live.streams.settle(5)
+
+    assert body(opened)["error"]["code"] == -31012
+    assert (w.log.records[-1].id, w.log.words()[-1]) == ("d2", ("outcome", "error"))
+
+
+async def test_an_initialize_that_opened_a_session_ends_none():
+    w = world()
+
+    await w.session()
+    await w.live.streams.settle(5)
+
+    assert [sent.method for sent in w.upstream.sent] == ["POST"]
 
 
 async def test_an_unknown_notification_is_refused_without_a_body():

@@ -24,7 +24,7 @@ from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
-__all__ = ["EVENT_STREAM", "answer_of", "stream_of"]
+__all__ = ["EVENT_STREAM", "answer_of", "finish", "session_id", "stream_of"]
 
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _MAX_ERROR: Final = 1024 * 1024
@@ -107,7 +107,7 @@ async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Header
     """Return the header that opens the client's session, whether or not upstream keeps one."""
     known = decoded.known
     live = known.routed.received.live
-    upstream = next((v for k, v in exchange.headers.items() if k.lower() == "mcp-session-id"), None)
+    upstream = session_id(exchange)
     if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
         raise Refused("UpstreamInvalid", detail="a session id that is not visible ASCII")
     value = seal_session(
@@ -115,6 +115,11 @@ async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Header
         entropy=live.entropy,
     )  # fmt: skip
     return (("mcp-session-id", value),)
+
+
+def session_id(exchange: Exchange) -> str | None:
+    """Return the id under which upstream keeps a session."""
+    return next((v for k, v in exchange.headers.items() if k.lower() == "mcp-session-id"), None)
 
 
 async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answer:

@@ -16,6 +16,7 @@ from ostiary_proxy.pipeline.answered import (
     EVENT_STREAM,
     answer_of,
     finish,
+    session_id,
     stream_of,
 )
 from ostiary_proxy.pipeline.asked import Asked
@@ -25,6 +26,7 @@ from ostiary_proxy.pipeline.decoded import Decoded, decode, session_of
 from ostiary_proxy.pipeline.forward import media_type, send
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known, know
+from ostiary_proxy.pipeline.let_go import let_go
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.origin import check_origin, cors, preflight
 from ostiary_proxy.pipeline.permitted import Permitted, permit
@@ -126,8 +128,20 @@ async def _post(known: Known) -> Answer:
 
 
 async def _forward(cleared: Cleared) -> Answer:
-    live = cleared.screened.consented.permitted.decoded.known.routed.received.live
-    return await answer_of(cleared, await send(live, cleared.call, cleared.request))
+    decoded = cleared.screened.consented.permitted.decoded
+    live = decoded.known.routed.received.live
+    exchange = await send(live, cleared.call, cleared.request)
+    if decoded.subject.method != "initialize" or (upstream := session_id(exchange)) is None:
+        return await answer_of(cleared, exchange)
+    kept = False
+    try:
+        answer = await answer_of(cleared, exchange)
+        kept = any(name == "mcp-session-id" for name, _ in answer.headers)
+        return answer
+    finally:
+        if not kept:
+            verdict = cleared.screened.consented.permitted.verdict
+            live.streams.adopt(let_go(decoded.known, verdict, upstream))
 
 
 async def _modern(cleared: Cleared) -> Answer:
