@@ -4,10 +4,10 @@ PYTEST := .venv/bin/pytest
 FAST := tests/unit tests/policy tests/translation tests/properties tests/protocol tests/security
 ARGS ?=
 
-.PHONY: help setup demo unit test check generate bench
+.PHONY: help setup demo unit test check generate bench cluster-up cluster-down
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## create .venv with everything that development needs
 
@@ -26,7 +26,7 @@ unit: setup ## the fast tests: no Node, no browser, no network
 
 test: setup ## every test but benches and e2e; installs the real parts it needs
 	$(PY) tests/setup_parts.py
-	$(PYTEST) -n 2 --dist loadfile --ignore tests/bench tests $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --ignore tests/bench --ignore tests/e2e tests $(ARGS)
 
 check: setup ## format, lint, types, layers, generated files
 	.venv/bin/ruff format --check .
@@ -40,3 +40,10 @@ generate: setup ## write the generated files anew
 
 bench: setup ## measure; prints medians of interleaved runs
 	$(PY) tests/bench/run.py $(ARGS)
+
+cluster-up: setup ## start a real Kubernetes cluster on this machine (Linux, root, Go); builds it once
+	PYTHONPATH=tests $(PY) -m e2e.prepare
+	PYTHONPATH=tests $(PY) -m e2e.cluster up
+
+cluster-down: ## end it
+	PYTHONPATH=tests $(PY) -m e2e.cluster down

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,8 +30,13 @@ class PartMissing(Exception):  # noqa: N818 - a statement
 
 def main() -> int:
     """Install what is missing; return 1 where something stays missing and CI must not go on."""
+    return install_all(install_programs, install_node_parts, install_sdk_servers, build_readers)
+
+
+def install_all(*steps: Callable[[], object]) -> int:
+    """Install one after the other; return 1 where CI must not go on."""
     missing = []
-    for install in (install_programs, install_node_parts, install_sdk_servers, build_readers):
+    for install in steps:
         try:
             install()
         except PartMissing as problem:
@@ -43,11 +49,11 @@ def main() -> int:
     return 0
 
 
-def install_programs() -> None:
-    """Install Node.js, npm and chromium."""
-    packages = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+def install_programs(programs: Mapping[str, str] = PROGRAMS) -> None:
+    """Install programs (Node.js, npm and chromium) from Debian's packages."""
+    packages = [package for program, package in programs.items() if not shutil.which(program)]
     if not packages:
-        say("Node.js, npm and chromium are here")
+        say(f"{', '.join(programs.values())} are here")
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
