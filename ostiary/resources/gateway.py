@@ -8,8 +8,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from ostiary.crypto.secret import Secret
 from ostiary.decode.model import Duration, Model
 from ostiary.resources.address import check_origin, check_provider_url, is_loopback, split_url
-from ostiary.resources.fleet import Keys, Proxy, Storage
+from ostiary.resources.fleet import Keys, Proxy
 from ostiary.resources.meta import Cidr, DnsLabel, ObjectMeta, SecretKeyRef, exactly_one, rules
+from ostiary.resources.storage import Storage
 
 __all__ = [
     "DevProvider", "DevUser", "Listener", "MCPGateway", "MCPGatewaySpec", "NamespacesFrom",

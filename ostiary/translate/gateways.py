@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ostiary.config import document
-from ostiary.resources.fleet import Storage
 from ostiary.resources.gateway import (
     DevUser,
     IdentityProvider,
@@ -15,6 +14,7 @@ from ostiary.resources.gateway import (
 )
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.meta import SecretKeyRef
+from ostiary.resources.storage import Storage
 from ostiary.translate.parsed import Parsed
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References, SecretKey

@@ -1,0 +1,68 @@
+"""Where a gateway keeps its state: a file on a volume, or a server that all replicas share."""
+
+from typing import Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ostiary.decode.model import Model
+from ostiary.resources.meta import ObjectName, SecretKeyRef, rules
+
+__all__ = ["Storage", "VolumeClaim"]
+
+
+class VolumeClaim(Model):
+    """The volume that holds the store and the audit log."""
+
+    size: str = Field(
+        default="1Gi",
+        min_length=1,
+        max_length=16,
+        pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
+        description="How large the volume is, such as 1Gi.",
+    )
+    storage_class_name: ObjectName | None = Field(
+        default=None, description="Class of the volume; absent: the cluster's default one."
+    )
+
+
+class Storage(Model):
+    """Where grants, accounts and limits are kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.urlSecretRef) == (self.type == 'Redis')",
+                "set urlSecretRef if and only if type is Redis",
+            ),
+            ("!has(self.caBundleRef) || self.type == 'Redis'", "caBundleRef is for type Redis"),
+            ("!has(self.volumeClaim) || self.type == 'SQLite'", "volumeClaim is for type SQLite"),
+        )
+    )
+
+    type: Literal["SQLite", "Redis"] = Field(
+        default="SQLite",
+        description="SQLite: one file, one replica of the proxy. "
+        "Redis: a Redis or Valkey server that all replicas share.",
+    )
+    volume_claim: VolumeClaim | None = Field(
+        default=None, description="The volume of type SQLite; absent: 1Gi of the default class."
+    )
+    url_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="The server of type Redis: rediss://user:password@host:port/number, or redis:.",
+    )
+    ca_bundle_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="PEM certificates that vouch for the server, instead of the public ones.",
+    )
+
+    @model_validator(mode="after")
+    def _iff(self) -> Self:
+        redis = self.type == "Redis"
+        if (self.url_secret_ref is not None) != redis:
+            raise ValueError("set urlSecretRef if and only if type is Redis")
+        if self.ca_bundle_ref is not None and not redis:
+            raise ValueError("caBundleRef is for type Redis")
+        if self.volume_claim is not None and redis:
+            raise ValueError("volumeClaim is for type SQLite")
+        return self
