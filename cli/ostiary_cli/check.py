@@ -12,12 +12,16 @@ import click
 from ostiary.decode.fault import Fault
 from ostiary.translate.plan import Plan, plan
 from ostiary.translate.problem import Condition, Reason
-from ostiary.translate.world import Observed
+from ostiary.translate.world import DevIdentity, Observed, Platform
 from ostiary_cli.manifests import Loaded, read_world
 from ostiary_cli.options import folder
-from ostiary_cli.render import SHOWN_PLATFORM
 
-__all__ = ["command", "findings"]
+__all__ = ["SHOWN_PLATFORM", "command", "findings"]
+
+SHOWN_PLATFORM: Final = Platform(
+    dev_identity=DevIdentity(issuer="http://127.0.0.1", client_id="ostiary-dev")
+)
+"""Stands for the development identity provider, whose port is known only while it runs."""
 
 _WARNINGS: Final = frozenset(
     {Reason.SECRET_NOT_FOUND, Reason.BACKEND_NOT_FOUND, Reason.NO_POLICY, Reason.DEFAULT_CONFLICT}

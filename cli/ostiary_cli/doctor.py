@@ -16,13 +16,12 @@ from ostiary.crypto.secret import Secret
 from ostiary.translate.plan import plan
 from ostiary.translate.render import fill
 from ostiary.translate.world import Observed
-from ostiary_cli.check import findings
+from ostiary_cli.check import SHOWN_PLATFORM, findings
 from ostiary_cli.examine_provider import examine_account_provider, examine_provider
 from ostiary_cli.examine_upstream import examine_upstream
 from ostiary_cli.finding import Finding, Mark, good
 from ostiary_cli.manifests import read_world
 from ostiary_cli.options import folder
-from ostiary_cli.render import SHOWN_PLATFORM
 from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.transport import PooledTransport, trust

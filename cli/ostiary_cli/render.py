@@ -8,19 +8,23 @@ from typing import Any
 
 import click
 
+from ostiary import __version__
 from ostiary.translate.plan import Plan, plan
 from ostiary.translate.render import PlannedBundle
-from ostiary.translate.world import DevIdentity, Observed, Platform
+from ostiary.translate.world import Cluster, Observed, Platform
 from ostiary_cli.manifests import read_world
 from ostiary_cli.options import folder
 from ostiary_cli.yaml_text import write_documents
 
-__all__ = ["SHOWN_PLATFORM", "command", "documents_of"]
+__all__ = ["command", "documents_of"]
 
-SHOWN_PLATFORM = Platform(
-    dev_identity=DevIdentity(issuer="http://127.0.0.1", client_id="ostiary-dev")
+_PLATFORM = Platform(
+    cluster=Cluster(
+        image=f"ostiary-proxy:{__version__}",
+        operator_url="http://ostiary-operator.ostiary-system.svc:8082",
+    )
 )
-"""Stands for the development identity provider, whose port is known only while it runs."""
+"""Stands for a cluster: its operator knows where it runs itself, and where its images come from."""
 
 
 @click.command(
@@ -32,11 +36,13 @@ Examples:
 )
 @folder
 def command(place: Path) -> None:
-    """Print what a cluster would get: each gateway's configuration, each object's status.
+    """Print what a cluster would get.
 
-    Secret values are not printed, and `${NAME}` in Secrets need not be set.
+    That is each gateway's configuration, the objects that its proxies run as, and the status of
+    each object. Secret values are not printed, and `${NAME}` in Secrets need not be set; Secrets
+    that the operator makes (bundle, keys, certificates) are left out.
     """
-    loaded = read_world(place, _Anything(os.environ), platform=SHOWN_PLATFORM)
+    loaded = read_world(place, _Anything(os.environ), platform=_PLATFORM)
     if loaded.faults:
         for fault in loaded.faults:
             click.echo(str(fault), err=True)
@@ -53,9 +59,11 @@ class _Anything(dict[str, str]):
 
 
 def documents_of(planned: Plan) -> Iterator[dict[str, Any]]:
-    """Yield each bundle, then each status, as plain values."""
+    """Yield each bundle, then each object as it is applied, then each status, as plain values."""
     for bundle in planned.bundles.values():
         yield _bundle(bundle)
+    for objects in planned.objects.values():
+        yield from (dict(planned_object.body) for planned_object in objects)
     for key, status in planned.statuses.items():
         kind, namespace, name = key.split("/")
         yield {"kind": kind, "namespace": namespace, "name": name, "status": status}

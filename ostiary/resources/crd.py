@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pydantic
 
-from ostiary.resources.gateway import MCPGatewaySpec
+from ostiary.resources.gateway import MAX_GATEWAY_NAME, NAME_TOO_LONG, MCPGatewaySpec
 from ostiary.resources.manifest import Kind
 from ostiary.resources.meta import GROUP, VERSION, rules
 from ostiary.resources.policy import MCPPolicySpec
@@ -15,12 +15,11 @@ from ostiary.resources.status import GatewayStatus, PolicyStatus, RouteStatus
 
 __all__ = ["crd", "crds"]
 
-_NAME_RULE: Final = rules(
-    (
-        "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
-        "metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes",
-    )
+_DNS_LABEL: Final = (
+    "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+    "metadata.name must be a DNS label: at most 63 lower-case letters, digits and dashes",
 )
+_SHORT_NAME: Final = (f"size(self.metadata.name) <= {MAX_GATEWAY_NAME}", NAME_TOO_LONG)
 _DROPPED: Final = frozenset({"title", "additionalProperties", "discriminator"})
 
 
@@ -36,6 +35,7 @@ class _Described:
     status: type[pydantic.BaseModel]
     columns: tuple[tuple[str, str, str, int], ...]
     labels: Mapping[str, str]
+    names: tuple[tuple[str, str], ...] = (_DNS_LABEL,)
 
 
 def _condition(field: str) -> str:
@@ -60,9 +60,12 @@ _KINDS: Final[Mapping[Kind, _Described]] = {
             ("URL", "string", ".spec.publicUrl", 0),
             ("Routes", "integer", ".status.attachedRoutes", 0),
             _AGE,
+            ("Replicas", "integer", ".status.replicas.ready", 1),
             ("Callback", "string", ".status.callbackURL", 1),
+            ("Image", "string", ".status.image", 1),
         ),
         labels={},
+        names=(_DNS_LABEL, _SHORT_NAME),
     ),
     Kind.ROUTE: _Described(
         singular="mcproute",
@@ -91,7 +94,9 @@ _KINDS: Final[Mapping[Kind, _Described]] = {
             *_READY,
             ("Mode", "string", ".spec.mode", 0),
             ("Targets", "string", ".spec.targetRefs[*].name", 0),
+            ("Routes", "integer", ".status.governedRoutes", 0),
             _AGE,
+            ("Would-Deny", "integer", ".status.wouldDeny.calls", 1),
         ),
         labels={"gateway.networking.k8s.io/policy": "Inherited"},
     ),
@@ -152,7 +157,7 @@ def _root(described: _Described) -> dict[str, Any]:
         "description": described.description,
         "type": "object",
         "required": ["spec"],
-        **_NAME_RULE,
+        **rules(*described.names),
         "properties": {
             "apiVersion": {"type": "string", "description": "API version of the object."},
             "kind": {"type": "string", "description": "Kind of the object."},

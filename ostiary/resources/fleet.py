@@ -1,9 +1,11 @@
 """What an MCPGateway says of the fleet itself: its proxies and their keys."""
 
-from pydantic import Field
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
 
 from ostiary.decode.model import Model
-from ostiary.resources.meta import SecretKeyRef
+from ostiary.resources.meta import SecretKeyRef, SecretRef
 
 __all__ = ["Keys", "Proxy"]
 
@@ -11,7 +13,31 @@ __all__ = ["Keys", "Proxy"]
 class Proxy(Model):
     """The proxy's Deployment."""
 
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[!-~]+$")] | None = Field(
+        default=None, description="Image of the proxies; absent: the one the operator came with."
+    )
+    image_pull_secrets: Annotated[tuple[SecretRef, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="Secrets with which the image is pulled.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    )
     replicas: int = Field(default=1, ge=1, le=100, description="How many proxies run.")
+    pod_template: dict[str, Any] = Field(
+        default={},
+        description="A PodTemplateSpec laid over the proxies' own: scheduling, resources, volumes, "
+        "more containers. What a proxy relies on can't be changed.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = [ref.name for ref in self.image_pull_secrets]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the Secret {twice[0]} stands twice in imagePullSecrets")
+        return self
 
 
 class Keys(Model):

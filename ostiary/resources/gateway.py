@@ -1,7 +1,7 @@
 """MCPGateway: one proxy fleet, its identity provider and what its operators decide."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -13,10 +13,16 @@ from ostiary.resources.meta import Cidr, DnsLabel, ObjectMeta, SecretKeyRef, exa
 from ostiary.resources.storage import Storage
 
 __all__ = [
-    "DevProvider", "DevUser", "Listener", "MCPGateway", "MCPGatewaySpec", "NamespacesFrom",
-    "OidcProvider",
+    "MAX_GATEWAY_NAME", "NAME_TOO_LONG", "DevProvider", "DevUser", "Listener", "MCPGateway",
+    "MCPGatewaySpec", "NamespacesFrom", "OidcProvider",
 ]  # fmt: skip
 
+MAX_GATEWAY_NAME: Final = 40
+"""Characters of a gateway's name at most, so that each name made of it is a DNS label."""
+NAME_TOO_LONG: Final = (
+    f"the name of a gateway has at most {MAX_GATEWAY_NAME} characters: "
+    "its objects are named after it"
+)
 _LOOPBACK_RULE = (
     r"self.publicUrl.matches('^http://(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1\\])"
     r"(:[0-9]+)?$')"

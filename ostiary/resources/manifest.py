@@ -16,7 +16,12 @@ from ostiary.decode.fault import Fault, Faulty
 from ostiary.decode.json_text import canonical_json, write_json
 from ostiary.decode.model import faults_of, validate
 from ostiary.decode.yaml_documents import Plain
-from ostiary.resources.gateway import MCPGateway, MCPGatewaySpec
+from ostiary.resources.gateway import (
+    MAX_GATEWAY_NAME,
+    NAME_TOO_LONG,
+    MCPGateway,
+    MCPGatewaySpec,
+)
 from ostiary.resources.inputs import INPUTS
 from ostiary.resources.meta import GROUP, VERSION, ObjectMeta
 from ostiary.resources.policy import MCPPolicy, MCPPolicySpec
@@ -101,6 +106,8 @@ def read_resource(manifest: Manifest) -> Resource:
     """Return the manifest as a resource; raises Faulty with every fault of its spec."""
     if manifest.spec is None:
         raise Faulty([Fault(path="spec", message="required field is missing")])
+    if manifest.kind is Kind.GATEWAY and len(manifest.meta.name) > MAX_GATEWAY_NAME:
+        raise Faulty([Fault(path="metadata.name", message=NAME_TOO_LONG)])
     spec = strictly(_SPECS[manifest.kind], manifest.spec, "spec")
     if isinstance(spec, MCPGatewaySpec):
         return MCPGateway(metadata=manifest.meta, spec=spec)

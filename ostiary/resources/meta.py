@@ -54,6 +54,7 @@ class ObjectMeta(pydantic.BaseModel):
     resource_version: Annotated[str, Field(max_length=128)] = ""
     creation_timestamp: Annotated[str, Field(max_length=40)] = ""
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
 
 
 class SecretKeyRef(Model):

@@ -8,7 +8,7 @@ from ostiary.decode.model import Model
 
 __all__ = [
     "Ancestor", "AttachedPolicy", "ConditionStatus", "GatewayStatus", "LastError",
-    "ObjectReference", "PolicyStatus", "RouteStatus", "Truth",
+    "ObjectReference", "PolicyStatus", "Replicas", "RouteStatus", "Truth", "WouldDeny",
 ]  # fmt: skip
 
 Truth = Literal["True", "False", "Unknown"]
@@ -70,6 +70,13 @@ class _Status(Model):
     )
 
 
+class Replicas(Model):
+    """How many proxies a gateway has."""
+
+    desired: int = Field(ge=0, description="How many there are to be.")
+    ready: int = Field(ge=0, description="How many of them are ready.")
+
+
 class GatewayStatus(_Status):
     """Status of an MCPGateway."""
 
@@ -79,7 +86,18 @@ class GatewayStatus(_Status):
         alias="callbackURL",
         description="Redirect URI to register at the identity provider.",
     )
+    issuer: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Issuer of the identity provider that logs people in.",
+    )
     attached_routes: int = Field(default=0, ge=0, description="How many routes are served.")
+    replicas: Replicas | None = Field(
+        default=None, description="Its proxies; absent before the Deployment is there."
+    )
+    image: str | None = Field(
+        default=None, max_length=512, description="Image of its proxies: their version."
+    )
 
 
 class AttachedPolicy(Model):
@@ -119,9 +137,29 @@ class Ancestor(Model):
     conditions: Conditions = Field(default=(), description="What holds for the policy there.")
 
 
+class WouldDeny(Model):
+    """What Audit rules would have refused; exact numbers are metrics."""
+
+    calls: int = Field(
+        ge=0, description="Calls since the proxies started, give or take a tenth of them."
+    )
+    last_changed: str = Field(
+        max_length=40,
+        description="When the number changed here, at most once a minute.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
 class PolicyStatus(_Status):
     """Status of an MCPPolicy."""
 
+    governed_routes: int = Field(
+        default=0, ge=0, description="How many routes it decides on, directly or at a gateway."
+    )
+
     ancestors: Annotated[tuple[Ancestor, ...], Field(max_length=16)] = Field(
         default=(), description="Gateways whose routes it decides on, the first 16."
+    )
+    would_deny: WouldDeny | None = Field(
+        default=None, description="What its Audit rules would have refused; absent: nothing yet."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.manifest import Manifest
@@ -11,9 +11,11 @@ from ostiary.resources.status import ConditionStatus, LastError, Truth
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.world import History, Reported
 
-__all__ = ["Ladder", "Said", "dated", "last_error", "programmed", "timestamp"]
+__all__ = ["WAITING", "Ladder", "Said", "dated", "last_error", "programmed", "timestamp"]
 
-_MESSAGE = 1024
+WAITING: Final = frozenset({Reason.PENDING, Reason.NOT_REPORTED, Reason.ROLLING_OUT})
+"""Reasons that end by themselves."""
+_MESSAGE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ class Ladder:
                 break
         else:
             self.say(Condition.READY, Said("True", Reason.READY, text))
-        accepted, reached = self.said[Condition.ACCEPTED], self.said.get(Condition.PROGRAMMED)
+        accepted = self.said[Condition.ACCEPTED]
+        later = (self.said.get(item) for item in (Condition.AVAILABLE, Condition.PROGRAMMED))
+        waiting = next((said for said in later if said and said.reason in WAITING), None)
         if accepted.status == "False":
             # Trying again can't help: somebody has to change the object or its neighbours.
             self.say(Condition.STALLED, Said("True", accepted.reason, accepted.message))
-        elif reached is not None and reached.reason in (Reason.PENDING, Reason.NOT_REPORTED):
-            self.say(Condition.RECONCILING, Said("True", reached.reason, reached.message))
+        elif waiting is not None:
+            self.say(Condition.RECONCILING, Said("True", waiting.reason, waiting.message))
 
     def conditions(self) -> tuple[ConditionStatus, ...]:
         """Return the conditions; `dated` says since when each holds."""

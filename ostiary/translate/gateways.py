@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from ostiary.config import document
 from ostiary.resources.gateway import (
     DevUser,
-    IdentityProvider,
     Listener,
     MCPGateway,
     NamespacesFrom,
@@ -14,8 +13,11 @@ from ostiary.resources.gateway import (
 )
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.meta import SecretKeyRef
+from ostiary.resources.pod_template import pod_template_faults
 from ostiary.resources.storage import Storage
+from ostiary.translate.names import DEV_CLIENT, Names, is_paused
 from ostiary.translate.parsed import Parsed
+from ostiary.translate.ports import PRODUCTION, Ports, development_ports, issuer_at
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References, SecretKey
 from ostiary.translate.world import Platform
@@ -25,13 +27,20 @@ __all__ = ["ResolvedGateway", "default_gateway", "resolve_gateways"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedGateway:
-    """A gateway with everything around it looked up; `config` is None where it can't be served."""
+    """A gateway with everything around it looked up; `config` is None where it can't be served.
+
+    `local` says that it runs on the machine of whoever wrote it, where loopback is theirs to name;
+    `generated` are credentials that the operator itself makes.
+    """
 
     manifest: Manifest
     gateway: MCPGateway | None
     is_default: bool
+    local: bool = False
     config: document.Gateway | None = None
     credentials: frozenset[SecretKey] = frozenset()
+    generated: frozenset[SecretKey] = frozenset()
+    ports: Ports = PRODUCTION
     keys: SecretKey | None = None
     dev_users: tuple[DevUser, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -40,6 +49,11 @@ class ResolvedGateway:
     def key(self) -> str:
         """Return `namespace/name`."""
         return self.manifest.key
+
+    @property
+    def paused(self) -> bool:
+        """Say whether its objects and proxies are to be left alone."""
+        return is_paused(self.manifest.meta.annotations)
 
     def admits(self, listener: Listener, namespace: str, labels: Mapping[str, str]) -> bool:
         """Say whether routes of a namespace may use a listener's hosts."""
@@ -58,6 +72,8 @@ class _Looked:
     references: References
     namespace: str
     credentials: set[SecretKey] = field(default_factory=set)
+    generated: set[SecretKey] = field(default_factory=set)
+    ports: Ports = PRODUCTION
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -98,7 +114,7 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         problems = of_faults(item.faults)
         return ResolvedGateway(manifest=manifest, gateway=None, is_default=asked, problems=problems)
     looked = _Looked(references, manifest.meta.namespace)
-    provider = _provider(gateway.spec.identity_provider, platform, looked)
+    provider = _provider(gateway, platform, looked)
     storage = _storage(gateway.spec.storage, looked)
     keys = None
     if gateway.spec.keys is not None:
@@ -107,13 +123,19 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         )
         keys = found if isinstance(found, SecretKey) else None
         looked.problems.extend([found] if isinstance(found, Problem) else [])
+    looked.problems += of_faults(
+        pod_template_faults(gateway.spec.proxy.pod_template, "spec.proxy.podTemplate")
+    )
     dev = gateway.spec.identity_provider.dev
     return ResolvedGateway(
         manifest=manifest,
         gateway=gateway,
         is_default=gateway.spec.default,
+        local=gateway.spec.loopback and platform.cluster is None,
         config=_config(gateway, provider, storage, platform),
         credentials=frozenset(looked.credentials),
+        generated=frozenset(looked.generated),
+        ports=looked.ports,
         keys=keys,
         dev_users=dev.users if dev is not None else (),
         problems=tuple(looked.problems),
@@ -152,25 +174,49 @@ def _config(
 
 
 def _provider(
-    provider: IdentityProvider, platform: Platform, looked: _Looked
+    gateway: MCPGateway, platform: Platform, looked: _Looked
 ) -> document.IdentityProvider | None:
     """Return the provider; None (nobody can log in) where a reference does not resolve."""
-    if provider.oidc is not None:
-        return _oidc(provider.oidc, looked)
+    oidc = gateway.spec.identity_provider.oidc
+    if oidc is not None:
+        return _oidc(oidc, looked)
+    if platform.cluster is not None:
+        return _beside_the_proxy(gateway, looked)
     if platform.dev_identity is None:
         said = "the development identity provider runs with `ostiary dev` only; use oidc here"
-        problem = Problem(
-            condition=Condition.ACCEPTED,
-            reason=Reason.DEVELOPMENT_ONLY,
-            message=said,
-            path="spec.identityProvider.dev",
-        )
-        looked.problems.append(problem)
+        looked.problems.append(_development_only(said))
         return None
     return document.IdentityProvider(
         issuer=platform.dev_identity.issuer,
         client_id=platform.dev_identity.client_id,
         development=True,
+    )
+
+
+def _beside_the_proxy(gateway: MCPGateway, looked: _Looked) -> document.IdentityProvider | None:
+    """Return the development identity provider in the proxy's own pod."""
+    try:
+        looked.ports = development_ports(gateway.spec.public_url)
+    except ValueError as error:
+        looked.problems.append(_development_only(str(error), "spec.publicUrl"))
+        return None
+    names = Names(gateway.metadata.name)
+    secret = SecretKey(looked.namespace, names.dev_identity, "client-secret")
+    looked.generated.add(secret)
+    return document.IdentityProvider(
+        issuer=f"http://{issuer_at(gateway.spec.public_url)}",
+        client_id=DEV_CLIENT,
+        client_secret=secret.credential,
+        development=True,
+    )
+
+
+def _development_only(message: str, path: str = "spec.identityProvider.dev") -> Problem:
+    return Problem(
+        condition=Condition.ACCEPTED,
+        reason=Reason.DEVELOPMENT_ONLY,
+        message=message,
+        path=path,
     )
 
 

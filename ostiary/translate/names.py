@@ -10,9 +10,8 @@ from typing import Final
 from ostiary.config.document import SCHEMA
 
 __all__ = [
-    "ADMIN_PORT", "DEV_CLIENT", "DIGEST", "GATEWAY_UID", "MANAGED_BY", "MAX_GATEWAY_NAME",
-    "OPERATOR_NAME", "PROXY", "RESTART", "SHARDS", "Names", "is_paused", "labels", "selector",
-    "server_name",
+    "DEV_CLIENT", "DIGEST", "GATEWAY_UID", "MANAGED_BY", "OPERATOR_NAME", "PROXY",
+    "RESTART", "SHARDS", "Names", "is_paused", "labels", "selector", "server_name",
 ]  # fmt: skip
 
 PROXY: Final = "ostiary-proxy"
@@ -26,13 +25,10 @@ RESTART: Final = "ostiary.dev/restart"
 _RECONCILE: Final = "ostiary.dev/reconcile"
 OPERATOR_NAME: Final = "operator.ostiary.internal"
 """Name in the operator's client certificate."""
-ADMIN_PORT: Final = 8443
 DEV_CLIENT: Final = "ostiary-dev"
 """Our client id at the development identity provider."""
 SHARDS: Final = 8
 """Secrets that a bundle may fill: all are mounted from the start, so a new route restarts none."""
-MAX_GATEWAY_NAME: Final = 40
-"""Bytes of a gateway's name, so that the longest name made of it is a DNS label."""
 
 
 @dataclass(frozen=True, slots=True)

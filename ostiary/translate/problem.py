@@ -14,7 +14,9 @@ class Condition(StrEnum):
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     POLICY_ATTACHED = "PolicyAttached"
+    AVAILABLE = "Available"
     PROGRAMMED = "Programmed"
+    UPSTREAM_REACHABLE = "UpstreamReachable"
     READY = "Ready"
     CONFLICTED = "Conflicted"
     RECONCILING = "Reconciling"
@@ -28,7 +30,9 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     RESOLVED = "ResolvedRefs"
     ATTACHED = "Attached"
+    AVAILABLE = "Available"
     PROGRAMMED = "Programmed"
+    REACHABLE = "Reachable"
     READY = "Ready"
 
     #: The spec can't be read; `lastError` names the field.
@@ -78,6 +82,15 @@ class Reason(StrEnum):
     NOT_RENDERED = "NotRendered"
     #: spec.suspend is true.
     SUSPENDED = "Suspended"
+
+    #: Proxies are being started or replaced.
+    ROLLING_OUT = "RollingOut"
+    #: The cluster refuses proxies or can't start them; the message is the cluster's.
+    ROLLOUT_BLOCKED = "RolloutBlocked"
+    #: The gateway's annotation ostiary.dev/reconcile says disabled.
+    PAUSED = "Paused"
+    #: The last requests to the MCP server failed; the message says how.
+    UPSTREAM_FAILED = "UpstreamFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

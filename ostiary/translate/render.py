@@ -1,17 +1,15 @@
 """Rendering: what was resolved becomes the configuration of each gateway, with a digest a part."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ostiary.config.document import Closed, Config, NoAuth, OAuth2Auth, Policy, PolicyLevel, Route
 from ostiary.crypto.secret import Secret
-from ostiary.decode.json_text import canonical_json
 from ostiary.resources.gateway import DevUser
 from ostiary.resources.manifest import Kind
 from ostiary.translate.attach import Attachments, JudgedPolicy
+from ostiary.translate.digest import digest_of
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.parsed import Cache, identity
 from ostiary.translate.problem import Reason
@@ -128,7 +126,7 @@ class Renderer:
             revision=now.revision,
             digest=now.digest,
             config=config,
-            credentials={ref.credential: ref for ref in sorted(refs)},
+            credentials={ref.credential: ref for ref in sorted(refs | gateway.generated)},
             client_ids={
                 route.key: route.authentication.client_id
                 for route in placed
@@ -142,7 +140,7 @@ class Renderer:
     def _gateway_digest(self, gateway: ResolvedGateway) -> str:
         assert gateway.config is not None
         versions = self._versions(gateway.credentials)
-        return _digest({"gateway": gateway.config.plain(), "versions": versions})
+        return digest_of({"gateway": gateway.config.plain(), "versions": versions})
 
     def _versions(self, refs: Iterable[SecretKey]) -> dict[str, str]:
         return {ref.credential: self.references.version(ref) for ref in refs}
@@ -198,7 +196,7 @@ def _render_route(
     if closed is not None:
         rendered = _close(rendered, closed)
     versions = {name: versions[name] for name in sorted(versions)} if closed is None else {}
-    digest = _digest({"route": rendered.plain(), "versions": versions})
+    digest = digest_of({"route": rendered.plain(), "versions": versions})
     return rendered.model_copy(update={"digest": digest})
 
 
@@ -214,7 +212,7 @@ def _render_policy(policy: JudgedPolicy, level: PolicyLevel) -> Policy:
     )
     plain = rendered.plain()
     del plain["generation"]  # a generation that changes no rule changes no behaviour
-    return rendered.model_copy(update={"digest": _digest(plain)})
+    return rendered.model_copy(update={"digest": digest_of(plain)})
 
 
 def _history(
@@ -227,7 +225,7 @@ def _history(
         **{f"{Kind.POLICY}/{policy.key}": policy.digest for policy in config.policies},
     }
     generations = {policy.key: policy.generation for policy in config.policies}
-    digest = _digest({"parts": parts, "generations": generations})
+    digest = digest_of({"parts": parts, "generations": generations})
     highest = max([last.revision if last else 0, *(item.revision for item in reported)])
     if last is not None and last.digest == digest and last.revision == highest:
         return last
@@ -238,7 +236,3 @@ def _history(
         for key, part in parts.items()
     }
     return History(revision=highest + 1, digest=digest, since=since)
-
-
-def _digest(value: Any) -> str:
-    return f"sha256:{hashlib.sha256(canonical_json(value)).hexdigest()}"

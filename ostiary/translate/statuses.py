@@ -1,30 +1,39 @@
 """The status of every object, worked out from what was resolved and what proxies report."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from ostiary.config.document import OAuth2Auth
-from ostiary.decode.model import Model
 from ostiary.resources.manifest import Kind
 from ostiary.resources.meta import GROUP
 from ostiary.resources.status import (
     Ancestor,
     AttachedPolicy,
-    GatewayStatus,
     ObjectReference,
     PolicyStatus,
     RouteStatus,
 )
 from ostiary.translate.attach import Attachments, JudgedPolicy
-from ostiary.translate.conditions import Ladder, Said, dated, last_error, programmed
+from ostiary.translate.conditions import (
+    WAITING,
+    Ladder,
+    Said,
+    dated,
+    last_error,
+    programmed,
+    timestamp,
+)
+from ostiary.translate.gateway_status import gateway_status
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.parsed import Cache
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.render import PlannedBundle
+from ostiary.translate.reports import reachable, would_deny
 from ostiary.translate.routes import ResolvedRoute
-from ostiary.translate.world import Observed
+from ostiary.translate.world import Cluster, Observed, Reported
 
 __all__ = ["CONTROLLER", "Statuses"]
 
@@ -42,63 +51,73 @@ class Statuses:
     attachments: Attachments
     bundles: Mapping[str, PlannedBundle]
     observed: Observed
-    now: str
+    cluster: Cluster | None
+    now: float
     cache: Cache
 
     def all(self) -> dict[str, dict[str, Any]]:
         """Return the status of every object by `Kind/namespace/name`, in that order."""
-        before = self.observed.statuses
-        return {
-            key: dated(status, before.get(key, {}), self.now)
-            for key, status in sorted(self._each())
-        }
+        before, now = self.observed.statuses, timestamp(self.now)
+        each = sorted((*self._gateways(), *self._routes(), *self._policies()))
+        return {key: dated(status, before.get(key, {}), now) for key, status in each}
 
-    def _each(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the statuses, not dated yet; those of routes and policies are kept."""
+    def _gateways(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the statuses of gateways, not dated yet."""
         for gateway in self.gateways.values():
-            yield f"{Kind.GATEWAY}/{gateway.key}", self._gateway(gateway).plain()
+            yield f"{Kind.GATEWAY}/{gateway.key}", self._gateway(gateway)
+
+    def _routes(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the statuses of routes, kept as long as nothing changes that they depend on."""
         for route in self.routes.values():
             key, policies = f"{Kind.ROUTE}/{route.key}", self.attachments.deciding[route.key]
             said = self._programmed(route.gateway, Kind.ROUTE, route.key)
+            upstream = reachable(route.key, self._reported(route.gateway))
             own = self.attachments.by_route.get(route.key, ())
-            depends = (route, policies, own, said)
+            depends = (route, policies, own, said, upstream)
             yield key, self.cache.once((key, *depends), partial(_route, *depends))
+
+    def _policies(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the statuses of policies, kept likewise but for what is counted."""
+        deciding = self.attachments.deciding.values()
+        governed = Counter(policy.key for policies in deciding for policy in policies)
         for policy in self.attachments.policies.values():
             key, gateways = f"{Kind.POLICY}/{policy.key}", self.attachments.ancestors[policy.key]
             said = self._policy_programmed(policy, gateways)
             wrong = self.attachments.problems[policy.key]
-            yield (
-                key,
-                self.cache.once(
-                    (key, policy, gateways, wrong, said),
-                    partial(_policy, policy, gateways, wrong, said),
-                ),
-            )
+            depends = (policy, gateways, wrong, said, governed[policy.key])
+            status = self.cache.once((key, *depends), partial(_policy, *depends))
+            yield key, {**status, **self._would_deny(key, policy, gateways)}
+
+    def _reported(self, gateway: str | None) -> tuple[Reported, ...]:
+        return self.observed.proxies.get(gateway or "", ())
 
     def _programmed(self, gateway: str | None, kind: Kind, key: str) -> Said:
         bundle = self.bundles.get(gateway or "")
         history = bundle.history if bundle is not None else None
-        return programmed(f"{kind}/{key}", history, self.observed.proxies.get(gateway or "", ()))
+        said = programmed(f"{kind}/{key}", history, self._reported(gateway))
+        if said.reason in WAITING and self.gateways[gateway or ""].paused:
+            return Said(
+                "Unknown", Reason.PAUSED, f"the gateway {gateway} is paused: {said.message}"
+            )
+        return said
 
-    def _gateway(self, gateway: ResolvedGateway) -> Model:
-        ladder = Ladder(manifest=gateway.manifest, problems=gateway.problems)
-        ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the gateway can be served")
-        ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
-        ladder.say(Condition.PROGRAMMED, self._programmed(gateway.key, Kind.GATEWAY, gateway.key))
-        ladder.ready(_STEPS, "the gateway serves")
-        conflict = next((p for p in gateway.problems if p.condition is Condition.CONFLICTED), None)
-        if conflict is not None:
-            said = Said("True", conflict.reason, conflict.message)
-            ladder.say(Condition.CONFLICTED, said)
+    def _gateway(self, gateway: ResolvedGateway) -> Mapping[str, Any]:
         bundle = self.bundles.get(gateway.key)
-        callback = f"{gateway.config.public_url}/login/callback" if gateway.config else None
-        return GatewayStatus(
-            observed_generation=gateway.manifest.meta.generation,
-            conditions=ladder.conditions(),
-            last_error=last_error(gateway.problems),
-            callback_url=callback,
-            attached_routes=len(bundle.config.routes) if bundle else 0,
+        return gateway_status(
+            gateway,
+            reached=self._programmed(gateway.key, Kind.GATEWAY, gateway.key),
+            routes=len(bundle.config.routes) if bundle else 0,
+            cluster=self.cluster,
+            rollout=self.observed.rollouts.get(gateway.key),
         )
+
+    def _would_deny(
+        self, key: str, policy: JudgedPolicy, gateways: tuple[str, ...]
+    ) -> dict[str, Any]:
+        proxies = [proxy for gateway in gateways for proxy in self._reported(gateway)]
+        calls = sum(proxy.would.get(policy.key, 0) for proxy in proxies)
+        shown = would_deny(self.observed.statuses.get(key, {}), calls, self.now)
+        return {} if shown is None else {"wouldDeny": shown}
 
     def _policy_programmed(self, policy: JudgedPolicy, gateways: tuple[str, ...]) -> Said:
         """Return the worst of what the policy's gateways report."""
@@ -109,14 +128,23 @@ class Statuses:
 
 
 def _route(
-    route: ResolvedRoute, policies: tuple[JudgedPolicy, ...], own: tuple[str, ...], reached: Said
+    route: ResolvedRoute,
+    policies: tuple[JudgedPolicy, ...],
+    own: tuple[str, ...],
+    reached: Said,
+    upstream: Said | None,
 ) -> dict[str, Any]:
-    """Return a route's status; `own` are the keys of policies attached to it, not its gateway."""
+    """Return a route's status; `own` are the keys of policies attached to it, not its gateway.
+
+    Ready does not follow `upstream`: a server that is down is not the route's fault.
+    """
     ladder = Ladder(manifest=route.manifest, problems=route.problems)
     ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the route has its URL")
     ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
     ladder.say(Condition.POLICY_ATTACHED, _attached(policies))
     ladder.say(Condition.PROGRAMMED, reached)
+    if upstream is not None:
+        ladder.say(Condition.UPSTREAM_REACHABLE, upstream)
     _route_ready(ladder, route, policies)
     oauth2 = isinstance(route.authentication.auth, OAuth2Auth)
     place = route.place
@@ -152,7 +180,11 @@ def _route_ready(ladder: Ladder, route: ResolvedRoute, policies: tuple[JudgedPol
 
 
 def _policy(
-    policy: JudgedPolicy, gateways: tuple[str, ...], problems: tuple[Problem, ...], reached: Said
+    policy: JudgedPolicy,
+    gateways: tuple[str, ...],
+    problems: tuple[Problem, ...],
+    reached: Said,
+    routes: int,
 ) -> dict[str, Any]:
     ladder = Ladder(manifest=policy.manifest, problems=problems)
     ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the policy is attached")
@@ -164,6 +196,7 @@ def _policy(
         observed_generation=policy.manifest.meta.generation,
         conditions=conditions,
         last_error=last_error(problems),
+        governed_routes=routes,
         ancestors=tuple(
             Ancestor(
                 ancestor_ref=_gateway_reference(gateway),

@@ -41,8 +41,7 @@ def resolve_upstream(
     if problem is not None:
         return problem
     # In development names resolve as this machine has them, so they stay as they are written.
-    loopback = gateway.config is not None and gateway.config.allow_loopback
-    url = spec.to if loopback else _with_host(parts, host)
+    url = spec.to if gateway.local else _with_host(parts, host)
     return Upstream(url=url, named_by="platform")
 
 
@@ -85,9 +84,9 @@ def _outside(url: str, parts: SplitResult, gateway: ResolvedGateway) -> Upstream
     assert config is not None
     host = parts.hostname or ""
     if is_loopback(host):
-        if config.allow_loopback:
+        if gateway.local:
             return Upstream(url=url)
-        return _refused("loopback is this machine's own; name the server by its Service")
+        return _refused("loopback is the proxy's own; name the server by its Service")
     address = _address(host)
     if address is not None and _within(address, config.upstreams.deny):
         return _refused(f"{address} is in the gateway's upstreams.deny")

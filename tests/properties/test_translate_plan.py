@@ -11,7 +11,15 @@ from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.manifest import Kind, Manifest, read_manifest
 from ostiary.translate.parsed import Cache
 from ostiary.translate.plan import Plan, plan
-from ostiary.translate.world import Observed, SecretFacts, World
+from ostiary.translate.world import (
+    Cluster,
+    Observed,
+    Platform,
+    Reported,
+    Rollout,
+    SecretFacts,
+    World,
+)
 
 NOW = 1_795_000_000.0
 NAMESPACES = ("team", "other")
@@ -43,6 +51,7 @@ gateway_specs = st.fixed_dictionaries(
             ]
         ),
         "authorization": st.sampled_from([{"ceiling": "None"}, {"ceiling": "Required"}]),
+        "proxy": st.sampled_from([{}, {"podTemplate": {"spec": {"hostNetwork": True}}}]),
     }
 )
 auths = st.sampled_from(
@@ -133,14 +142,21 @@ def made(kind: Kind, namespace: str, name: str, spec: Plain, created: str) -> Ma
     )
 
 
-worlds = st.lists(
+platforms = st.sampled_from(
+    [Platform(), Platform(cluster=Cluster(image="proxy:1", operator_url="http://operator:8082"))]
+)
+several_manifests = st.lists(
     manifests(), max_size=9, unique_by=lambda item: (item.kind, item.meta.namespace, item.meta.name)
-).map(
-    lambda listed: World(
+)
+worlds = st.builds(
+    lambda listed, platform: World(
         manifests=tuple(listed),
         secrets=(SecretFacts(namespace="team", name="s", keys={"k": "1"}),),
         namespaces={name: {} for name in NAMESPACES},
-    )
+        platform=platform,
+    ),
+    several_manifests,
+    platforms,
 )
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -162,13 +178,41 @@ def test_the_order_of_objects_is_irrelevant(of, random):
     assert planned(replace(of, manifests=tuple(shuffled))) == planned(of)
 
 
-@few
-@given(worlds)
-def test_planning_twice_changes_nothing(of):
-    first = planned(of)
+reports = st.fixed_dictionaries(
+    {
+        "ready": st.booleans(),
+        "revision": st.just(1),
+        "would": st.dictionaries(
+            st.sampled_from(["team/a", "other/b"]), st.integers(0, 99), max_size=2
+        ),
+        "upstreams": st.dictionaries(
+            st.sampled_from(["team/a", "other/b"]), st.sampled_from(["", "refused"]), max_size=2
+        ),
+    }
+)
+rollouts = st.builds(
+    Rollout,
+    replicas=st.integers(1, 3),
+    updated=st.integers(0, 3),
+    ready=st.integers(0, 3),
+    message=st.sampled_from(["", "quota"]),
+)
 
-    again = planned(of, Observed(history=first.history, statuses=first.statuses))
-    later = plan(of, Observed(history=first.history, statuses=first.statuses), NOW + 60)
+
+@few
+@given(worlds, st.lists(reports, max_size=3), rollouts)
+def test_planning_twice_changes_nothing(of, reported, rollout):
+    keys = [item.key for item in of.manifests if item.kind is Kind.GATEWAY]
+    proxies = tuple(Reported(proxy=str(n), **said) for n, said in enumerate(reported))
+    seen = Observed(
+        history=planned(of).history,
+        proxies=dict.fromkeys(keys, proxies),
+        rollouts=dict.fromkeys(keys, rollout),
+    )
+    first = planned(of, seen)
+
+    again = planned(of, replace(seen, statuses=first.statuses))
+    later = plan(of, replace(seen, statuses=first.statuses), NOW + 60)
 
     assert again == first
     assert later == first
@@ -197,6 +241,14 @@ def test_adding_a_route_leaves_the_others_as_they_are(of):
             config.routes,
             config.policies,
         )
+
+
+@few
+@given(worlds, st.sampled_from([Kind.ROUTE, Kind.POLICY]), st.data())
+def test_no_route_or_policy_changes_an_object_so_none_restarts_a_proxy(of, kind, data):
+    new = made(kind, "fresh", "new", data.draw(SPECS[kind]), "2026-02-01T00:00:00Z")
+
+    assert planned(replace(of, manifests=(*of.manifests, new))).objects == planned(of).objects
 
 
 @settings(few, max_examples=200)

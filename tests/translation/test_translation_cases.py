@@ -1,23 +1,29 @@
-"""Golden cases: manifests in, bundle and statuses out.
+"""Golden cases: manifests in, bundle, objects and statuses out.
 
 A case is `cases/NAME.in.yaml` and `cases/NAME.out.yaml`. A document `kind: Setup` in the input says
-what proxies report and what the platform is. Digests and times are left out; other tests hold them.
+what proxies report and what the platform is; `cluster: true` makes it one that objects are planned
+for, `cluster: unseen` leaves them out of what is shown. Digests and times are left out; other tests
+hold them.
 """
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 from ostiary.decode.yaml_documents import read_documents
 from ostiary.resources.manifest import Kind
+from ostiary.translate.names import DIGEST, RESTART
 from ostiary.translate.plan import plan
 from ostiary.translate.world import (
+    Cluster,
     DevIdentity,
     History,
     Observed,
     Platform,
     ProxyFault,
     Reported,
+    Rollout,
 )
 from ostiary_cli.manifests import read_world
 from ostiary_cli.yaml_text import write_documents
@@ -25,6 +31,11 @@ from ostiary_cli.yaml_text import write_documents
 CASES = Path(__file__).parent / "cases"
 NOW = 1_795_000_000.0
 DEV = DevIdentity(issuer="http://127.0.0.1:9999", client_id="ostiary")
+CLUSTER = Cluster(
+    image="ostiary-proxy:1",
+    operator_url="http://ostiary-operator.ostiary-system.svc:8082",
+    pull_secrets=("registry",),
+)
 
 
 def names():
@@ -49,12 +60,15 @@ def observed_of(setup, history):
                     ProxyFault(kind=Kind(f["kind"]), key=f["key"], message=f["message"])
                     for f in item.get("faults", ())
                 ),
+                would=item.get("would", {}),
+                upstreams=item.get("upstreams", {}),
             )
             for item in listed
         )
         for gateway, listed in setup.get("proxies", {}).items()
     }
-    return Observed(proxies=proxies, history=history, statuses={})
+    rollouts = {key: Rollout(**said) for key, said in setup.get("rollouts", {}).items()}
+    return Observed(proxies=proxies, rollouts=rollouts, history=history)
 
 
 def result_of(path):
@@ -62,6 +76,7 @@ def result_of(path):
     platform = Platform(
         dev_identity=DEV if setup.get("development", True) else None,
         public_urls=setup.get("publicUrls", {}),
+        cluster=CLUSTER if setup.get("cluster") else None,
     )
     loaded = read_world(path, {"SET": "value"}, platform=platform)
     planned = plan(loaded.world, observed_of(setup, history_of(setup, loaded.world)), NOW)
@@ -71,6 +86,12 @@ def result_of(path):
             if loaded.faults
             else "",
             write_documents([bundle_of(bundle) for bundle in planned.bundles.values()]),
+            write_documents(
+                object_of(item)
+                for objects in planned.objects.values()
+                for item in objects
+                if setup["cluster"] != "unseen"
+            ),
             write_documents([{key: status_of(status)} for key, status in planned.statuses.items()]),
         ]
     )
@@ -101,6 +122,16 @@ def bundle_of(bundle):
     if bundle.keys is not None:
         shown["keys"] = bundle.keys.credential
     return shown
+
+
+def object_of(planned):
+    """Return an object without digests and labels, which another test holds."""
+    body = deepcopy(planned.body)
+    assert body["metadata"].pop("annotations") == {DIGEST: planned.digest}
+    del body["metadata"]["labels"]
+    template = body["spec"].get("template", {"metadata": {}})["metadata"]
+    template.get("annotations", {}).pop(RESTART, None)
+    return body
 
 
 def status_of(status):

@@ -3,6 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
+from ostiary.decode.yaml_documents import read_documents
 from ostiary_cli.main import main
 
 GATEWAY = """\
@@ -94,6 +95,30 @@ def test_a_broken_or_empty_file_is_a_fault_with_its_place(run, text):
 
     assert code == 1
     assert out
+
+
+def test_what_may_not_be_laid_over_pods_is_a_fault_without_a_cluster_too(run):
+    code, out, _ = run("check", GATEWAY + "  proxy: {podTemplate: {spec: {hostNetwork: true}}}\n")
+
+    assert code == 1
+    assert out.startswith("a.yaml:8:45: spec.proxy.podTemplate.spec.hostNetwork: can't be set here")
+
+
+def test_rendering_prints_the_objects_as_a_cluster_would_get_them(run):
+    _, out, _ = run("render", GATEWAY, ROUTE.replace("http://127.0.0.1:9000", "http://tools"))
+
+    shown = [document.value for document in read_documents(out.encode(), "out")]
+    kinds = [item.get("kind", "bundle") for item in shown]
+    assert kinds == [
+        "bundle",
+        "PersistentVolumeClaim",
+        "Service",
+        "Service",
+        "Deployment",
+        "MCPGateway",
+        "MCPRoute",
+    ]
+    assert shown[0]["config"]["routes"][0]["upstream"]["url"] == "http://tools.default.svc/mcp"
 
 
 def test_rendering_prints_configuration_and_statuses_and_no_secret(run):

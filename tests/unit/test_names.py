@@ -1,6 +1,7 @@
 """Names in the cluster: what is made of the longest gateway name is still a DNS label."""
 
-from ostiary.translate.names import MAX_GATEWAY_NAME, SHARDS, Names, is_paused, labels, selector
+from ostiary.resources.gateway import MAX_GATEWAY_NAME
+from ostiary.translate.names import SHARDS, Names, is_paused, labels, selector
 
 
 def test_objects_are_named_after_their_gateway():

@@ -120,6 +120,7 @@ def test_a_condition_keeps_its_time_until_its_status_changes():
         "ResolvedRefs": "2026-11-18T11:06:40Z",
         "PolicyAttached": "2026-11-18T11:06:40Z",
         "Programmed": "2026-11-18T11:07:40Z",
+        "UpstreamReachable": "2026-11-18T11:07:40Z",
         "Ready": "2026-11-18T11:07:40Z",
     }
 
