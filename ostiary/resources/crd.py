@@ -211,11 +211,14 @@ class _Inliner:
 
 
 def _with_default(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drop defaults of null; a whole object's default is empty, its members have their own."""
-    if "default" not in schema:
-        return schema
-    if schema["default"] is None:
-        del schema["default"]
-    elif schema.get("type") == "object":
-        schema["default"] = {}
+    """Drop what is null in a default.
+
+    A whole object's default is written out: the API server holds it to the object's rules before it
+    fills in the defaults of its members.
+    """
+    if schema.get("default") is None:
+        schema.pop("default", None)
+    elif isinstance(schema["default"], dict):
+        given = schema["default"].items()
+        schema["default"] = {name: value for name, value in given if value is not None}
     return schema

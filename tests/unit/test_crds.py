@@ -134,6 +134,14 @@ def _checks(rule):
 
 
 @pytest.mark.parametrize("kind", Kind)
+def test_the_default_of_an_object_holds_those_of_its_members_which_its_rules_are_asked_of(kind):
+    for path, node in fields(kind):
+        if path != ".status" and isinstance(node.get("default"), dict):
+            members = node.get("properties", {}).items()
+            assert {name for name, inner in members if "default" in inner} == set(node["default"])
+
+
+@pytest.mark.parametrize("kind", Kind)
 def test_an_object_that_nobody_has_looked_at_is_not_current(kind):
     version = CRDS[kind]["spec"]["versions"][0]
 
