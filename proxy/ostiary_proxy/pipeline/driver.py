@@ -98,10 +98,10 @@ class RelayStream:
         self._outs: deque[Out] = deque()
         self._over = False
         self._finished = False
-        now = live.clock()
-        self._deadline = bearer.presented.expires if bearer.listening else now + _LONGEST
-        self._edge = judge.next_edge(now)
-        self._checked = self._heard = self._wrote = now
+        self._edge = judge.next_edge(live.clock())
+        # Spans are counted by a clock that never jumps, moments by the one on the wall.
+        self._tick = asyncio.get_running_loop().time
+        self._began = self._checked = self._heard = self._wrote = self._tick()
         live.streams.opened(self)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -116,7 +116,7 @@ class RelayStream:
                     break
                 self._over = self._over or out.last
                 if out.data:
-                    self._wrote = self._live.clock()
+                    self._wrote = self._tick()
                     return out.data
             if self._over:
                 await self._finish(self._relay.word)
@@ -143,33 +143,44 @@ class RelayStream:
         """Wait for upstream, a wake or the next moment that matters; return what follows."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())
-        delay = max(0.0, self._due() - self._live.clock())
         await asyncio.wait(
-            (self._reading, self._woken), timeout=delay, return_when=asyncio.FIRST_COMPLETED
+            (self._reading, self._woken), timeout=self._delay(), return_when=asyncio.FIRST_COMPLETED
         )
         now = self._live.clock()
-        if self._woken.done() or now >= min(self._checked + _RECHECK, self._edge or now + 1):
+        if self._woken.done() or self._tick() >= self._checked + _RECHECK or self._passed(now):
             outs = await self._judge_again(now)
             if outs:
                 return outs
-        if now >= self._deadline:
+        if self._ended(now):
             return list(self._relay.fail(Refused("InvalidToken", detail="expired"), word="cut"))
         if self._reading.done():
             return self._take(self._reading, now)
-        return self._idle(now)
+        return self._idle()
 
-    def _due(self) -> float:
-        times = [self._checked + _RECHECK, self._wrote + _COMMENT, self._deadline]
+    def _delay(self) -> float:
+        """Return the seconds until something is due; a jump of the clock is seen at a recheck."""
+        tick, now = self._tick(), self._live.clock()
+        spans = [self._checked + _RECHECK - tick, self._wrote + _COMMENT - tick]
         if self._edge is not None:
-            times.append(self._edge)
-        return min(times)
+            spans.append(self._edge - now)
+        if self._bearer.listening:
+            spans.append(self._bearer.presented.expires - now)
+        return max(0.0, min(spans))
+
+    def _passed(self, now: float) -> bool:
+        return self._edge is not None and now >= self._edge
+
+    def _ended(self, now: float) -> bool:
+        if self._bearer.listening:
+            return now >= self._bearer.presented.expires
+        return self._tick() >= self._began + _LONGEST
 
     async def _read(self) -> bytes | None:
         return await anext(self._chunks, None)
 
     def _take(self, reading: "asyncio.Future[bytes | None]", now: float) -> list[Out]:
         self._reading = None
-        self._heard = now
+        self._heard = self._tick()
         try:
             chunk = reading.result()
         except OutboundFailed as failed:
@@ -178,15 +189,16 @@ class RelayStream:
             return [*self._relay.close(), Out(last=True)]
         return list(self._relay.feed(chunk, now))
 
-    def _idle(self, now: float) -> list[Out]:
-        if not self._bearer.listening and now >= self._heard + _SILENCE:
+    def _idle(self) -> list[Out]:
+        tick = self._tick()
+        if not self._bearer.listening and tick >= self._heard + _SILENCE:
             return list(self._relay.fail(Refused("UpstreamTimeout", detail="silent")))
-        return [Out(data=b": keep-alive\n\n")] if now >= self._wrote + _COMMENT else []
+        return [Out(data=b": keep-alive\n\n")] if tick >= self._wrote + _COMMENT else []
 
     async def _judge_again(self, now: float) -> list[Out]:
         if self._woken.done():
             self._woken = asyncio.get_running_loop().create_future()
-        self._checked = now
+        self._checked = self._tick()
         try:
             judge = await rejudge(self._live.newest(), self._bearer, now)
         except StoreUnavailable:
