@@ -151,8 +151,9 @@ async def _serve(settings: Settings, process: Process, first: Bundle, chained: C
 def _listeners(settings: Settings, process: Process, reloader: Reloader) -> dict[str, Listener]:
     """Return the three ports by name, in the order in which they start and stop."""
     registry, count = _metrics(reloader, process.streams)
+    public = PublicEdge(lambda: reloader.current, count)
     return {
-        "listen": Listener(PublicEdge(lambda: reloader.current, count), settings.listen),
+        "listen": Listener(public, settings.listen, public.garbled),
         "status": Listener(
             StatusEdge(
                 ready=lambda: None if reloader.current else "; ".join(reloader.faults),

@@ -34,6 +34,7 @@ CODES: Final[Mapping[str, Code]] = {
     # who: answered before anything of the message is looked at
     "NoToken": Code(401, -31001, "log in first: this MCP server asks for an access token"),
     "InvalidToken": Code(401, -31002, "the access token is not valid here; log in again"),
+    "InvalidHttp": Code(400, -32600, "the request is not valid HTTP"),
     "RepeatedHeader": Code(400, -32600, "a header that may stand once was sent twice"),
     "UnknownRoute": Code(404, -32600, "nothing is served at this address"),
     "MethodNotAllowed": Code(405, -32600, "this HTTP method is not served here"),

@@ -25,15 +25,21 @@ _NAME: Final = (("server", "ostiary"),)
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Garbled = Callable[[web.BaseRequest], Awaitable[None]]
 
 
 class Listener:
-    """A server on one endpoint. `handler` answers each request and may stream."""
+    """A server on one endpoint. `handler` answers each request and may stream.
 
-    def __init__(self, handler: Handler, endpoint: Endpoint) -> None:
+    `garbled` is told of requests that are no HTTP, and answered with 400.
+    """
+
+    def __init__(
+        self, handler: Handler, endpoint: Endpoint, garbled: Garbled | None = None
+    ) -> None:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp's C parser is missing: install a wheel for this platform")
-        self._server = _Server(functools.partial(_guarded, handler), handler_cancellation=True)
+        self._server = _Server(functools.partial(_guarded, handler), garbled)
         self._runner = web.ServerRunner(self._server, access_log=None)
         self._endpoint = endpoint
         self._site: web.TCPSite | None = None
@@ -97,6 +103,8 @@ class _Protocol(RequestHandler):
             raise ConnectionError("the answer had begun")
         if status >= 500:
             log.error("http failure", status=status, error=type(exc).__name__)
+        assert isinstance(self._manager, _Server)  # which made this protocol
+        self._manager.note(request)
         response = write_reply(Reply(status=status, body=b"the request is not valid HTTP\n"))
         response.force_close()
         return response
@@ -104,6 +112,18 @@ class _Protocol(RequestHandler):
 
 class _Server(web.Server):
     """Makes our protocol for each connection."""
+
+    def __init__(self, handler: Handler, garbled: Garbled | None) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self._garbled = garbled
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def note(self, request: web.BaseRequest) -> None:
+        """Tell of a request that is no HTTP."""
+        if self._garbled is not None:
+            task = asyncio.ensure_future(self._garbled(request))
+            self._notes.add(task)
+            task.add_done_callback(self._notes.discard)
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection; bodies are never decompressed for us."""

@@ -7,9 +7,12 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
 from ostiary_proxy.edge.listener import incoming_of, write_reply
 from ostiary_proxy.edge.source import source_of
 from ostiary_proxy.pipeline.answer import Answer, Stream
+from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused, link
 from ostiary_proxy.runtime import Runtime
 from ostiary_proxy.wire import Incoming, Reply
@@ -38,13 +41,36 @@ class PublicEdge:
             try:
                 answer = await runtime.serve(_incoming(request, runtime))
             except Refused as refused:
-                answer = _plain(refused)
+                answer = _plain(await _noted(refused, request, runtime.live))
             self._count(answer.status)
             if isinstance(answer.body, bytes):
                 return write_reply(
                     Reply(status=answer.status, headers=answer.headers, body=answer.body)
                 )
             return await _stream(request, answer, answer.body)
+
+    async def garbled(self, request: web.BaseRequest) -> None:
+        """Write down that a request was no HTTP; it is answered already."""
+        runtime = self._current()
+        if runtime is not None:
+            await _noted(Refused("InvalidHttp"), request, runtime.live)
+
+
+async def _noted(refused: Refused, request: web.BaseRequest, live: Live) -> Refused:
+    """Write down, or count, the refusal of a request that reached no route; return the refusal."""
+    facts: dict[str, Json] = {"decision": "deny", "code": refused.code, "detail": refused.detail}
+    record = Record(
+        id=live.new_id(),
+        kind=Kind.REFUSAL,
+        at=live.clock(),
+        facts=facts,
+        personal={"source": request.remote or ""},
+    )
+    try:
+        await live.audit.write(record)
+    except AuditUnavailable as error:
+        return Refused("AuditUnavailable", detail=str(error))
+    return refused
 
 
 def _incoming(request: web.BaseRequest, runtime: Runtime) -> Incoming:
