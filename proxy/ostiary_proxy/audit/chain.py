@@ -7,6 +7,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from ostiary.crypto.seal import Entropy
+from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.arguments import Mode, as_written
 from ostiary_proxy.audit.line import GENESIS, Detached, compose
 from ostiary_proxy.audit.record import Record
@@ -45,25 +46,41 @@ class Tokens:
     def __init__(self, keyed_hash: Callable[[str, str], str]) -> None:
         """`keyed_hash(label, value)` returns a hex HMAC; the label keeps the uses apart."""
         self._keyed_hash = keyed_hash
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._known: dict[tuple[object, ...], tuple[str, str]] = {}
         self._day = -1
         self._period = ""
 
-    def token(self, name: str, text: str, at: float) -> str:
-        """Return the token of `text` as the value of `name` in the month of `at`."""
-        key = (self._month(at), name, text)
+    def personal(self, values: Mapping[str, Json], at: float) -> tuple[str, str]:
+        """Return `values` as JSON, and their tokens in the month of `at` as JSON.
+
+        Remembered, because few people at few places make most of the records.
+        """
+        if not all(isinstance(value, str) for value in values.values()):
+            return self._personal(values, at)  # 1 and True are one key of a dict
+        key = (self._month(at), *values.items())
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            digest = self._keyed_hash(f"audit equality {key[0]} {name}", text)
-            found = self._known[key] = f"{key[0]}:{digest[:32]}"
+            found = self._known[key] = self._personal(values, at)
         return found
 
     def digest(self, text: str, at: float) -> str:
         """Return the keyed hash of arguments, whole and not remembered."""
         month = self._month(at)
         return f"{month}:{self._keyed_hash(f'audit arguments {month}', text)}"
+
+    def _personal(self, values: Mapping[str, Json], at: float) -> tuple[str, str]:
+        month = self._month(at)
+        tokens = (
+            f"{_quoted(name)}:{_quoted(self._token(month, name, _plain(value)))}"
+            for name, value in sorted(values.items())
+            if value is not None
+        )
+        return tidy_json(values), f"{{{','.join(tokens)}}}"
+
+    def _token(self, month: str, name: str, text: str) -> str:
+        return f"{month}:{self._keyed_hash(f'audit equality {month} {name}', text)[:32]}"
 
     def _month(self, at: float) -> str:
         day = int(at // _DAY)
@@ -95,11 +112,14 @@ class Scribe:
         Raises TypeError where the record holds what JSON can't.
         """
         sequence = after.sequence + 1
-        detached = self._detach(record)
+        personal, equal = "", "{}"
+        if record.personal:
+            personal, equal = self.tokens.personal(record.personal, record.at)
+        detached = self._detach(record, personal)
         commitments = ",".join(f'"{n}":"{value.commitment}"' for n, value in detached.items())
         body = (
             f'{{"at":{round(record.at, 6)!r},"boot":"{self.boot}"'
-            f',"commitments":{{{commitments}}},"equal":{self._equal(record)}'
+            f',"commitments":{{{commitments}}},"equal":{equal}'
             f',"facts":{tidy_json(record.facts)},"gateway":{_quoted(self.gateway)}'
             f',"id":{_quoted(record.id)},"kind":"{record.kind.value}"'
             f',"previous":"{after.hash}","sequence":{sequence}}}'
@@ -107,25 +127,16 @@ class Scribe:
         raw, digest = compose(body, detached)
         return raw, Head(sequence, digest)
 
-    def _detach(self, record: Record) -> Mapping[str, Detached]:
+    def _detach(self, record: Record, personal: str) -> Mapping[str, Detached]:
         detached: dict[str, Detached] = {}
         if record.arguments is not None:
             text = as_written(
                 record.arguments, self.mode, lambda text: self.tokens.digest(text, record.at)
             )
             detached["arguments"] = Detached(salt=next(self.salts), text=text)
-        if record.personal:
-            text = tidy_json(record.personal)
-            detached["personal"] = Detached(salt=next(self.salts), text=text)
+        if personal:
+            detached["personal"] = Detached(salt=next(self.salts), text=personal)
         return detached
-
-    def _equal(self, record: Record) -> str:
-        tokens = (
-            f"{_quoted(name)}:{_quoted(self.tokens.token(name, _plain(value), record.at))}"
-            for name, value in sorted(record.personal.items())
-            if value is not None
-        )
-        return f"{{{','.join(tokens)}}}"
 
 
 def _plain(value: object) -> str:
