@@ -5,14 +5,24 @@ What came in and what goes out, without any framework.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qsl
 
-__all__ = ["Address", "Headers", "Incoming", "Reply"]
+__all__ = ["Address", "Headers", "Incoming", "Reply", "address_of"]
 
 Address = IPv4Address | IPv6Address
 Headers = tuple[tuple[str, str], ...]
 """Header fields in order; names are lower case."""
+
+
+@lru_cache(maxsize=4096)
+def address_of(text: str) -> Address:
+    """Return the address that `text` is; raises ValueError.
+
+    Remembered: reading one takes longer than most checks of a request, and few callers make most.
+    """
+    return ip_address(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +45,10 @@ class Incoming:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header (lower-case name), or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def repeated(self, name: str) -> bool:
         """Say whether a header stands more than once."""

@@ -171,7 +171,7 @@ async def read_body(request: web.BaseRequest, limit: int) -> bytes:
         raise Refused("TooLarge", detail=f"{request.content_length} bytes, {limit} are taken")
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_any():
+    while chunk := await request.content.readany():
         size += len(chunk)
         if size > limit:
             raise Refused("TooLarge", detail=f"more than {limit} bytes")

@@ -1,9 +1,9 @@
 """Whose address a request comes from: the peer's, or what trusted proxies in front of us saw."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
-from ostiary_proxy.wire import Address
+from ostiary_proxy.wire import Address, address_of
 
 __all__ = ["Networks", "source_of"]
 
@@ -17,11 +17,11 @@ def source_of(peer: str, forwarded: str | None, trusted: Networks) -> Address:
     right as long as the hop that wrote the entry is trusted; an entry that is no address ends the
     walk, so a client can invent nothing.
     """
-    address = _plain(ip_address(peer.partition("%")[0]))
+    address = _plain(address_of(peer.partition("%")[0]))
     hops = [hop.strip() for hop in (forwarded or "").split(",") if hop.strip()]
     while hops and _within(address, trusted):
         try:
-            address = _plain(ip_address(hops.pop()))
+            address = _plain(address_of(hops.pop()))
         except ValueError:
             break
     return address

@@ -41,7 +41,10 @@ class Outgoing:
 
 
 class Exchange(Protocol):
-    """An answer whose head has arrived. No redirect is followed, no body decompressed."""
+    """An answer whose head has arrived; header names are lower case.
+
+    No redirect is followed, no body decompressed.
+    """
 
     status: int
     headers: Mapping[str, str]

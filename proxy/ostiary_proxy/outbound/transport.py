@@ -131,16 +131,13 @@ class _Exchange:
         self.headers: Mapping[str, str] = _combined(response.headers)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _failed(error) from error
+        while chunk := await self._read():
+            yield chunk
 
     async def body(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
+        while chunk := await self._read():
             size += len(chunk)
             if size > limit:
                 await self.close()
@@ -150,6 +147,13 @@ class _Exchange:
 
     async def close(self) -> None:
         self._response.close()
+
+    async def _read(self) -> bytes:
+        """Return what has arrived, nothing at the end."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _failed(error) from error
 
 
 def _combined(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:

@@ -119,7 +119,7 @@ async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Header
 
 def session_id(exchange: Exchange) -> str | None:
     """Return the id under which upstream keeps a session."""
-    return next((v for k, v in exchange.headers.items() if k.lower() == "mcp-session-id"), None)
+    return exchange.headers.get("mcp-session-id")
 
 
 async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answer:

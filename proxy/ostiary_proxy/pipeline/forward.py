@@ -53,5 +53,4 @@ def failure_of(failed: OutboundFailed) -> Refused:
 
 def media_type(exchange: Exchange) -> str:
     """Return the media type of an answer, lower case, without parameters."""
-    value = next((v for k, v in exchange.headers.items() if k.lower() == "content-type"), "")
-    return value.partition(";")[0].strip().lower()
+    return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()

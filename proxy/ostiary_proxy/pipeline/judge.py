@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from ostiary.decode.strict_json import Json
@@ -13,7 +12,7 @@ from ostiary.policy.verdict import Reason, Verdict
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.pipeline.live import LiveRoute
 from ostiary_proxy.refused import Refused
-from ostiary_proxy.wire import Address
+from ostiary_proxy.wire import Address, address_of
 
 __all__ = ["HIDING", "Judge", "about", "caller_of", "refusal_of"]
 
@@ -85,7 +84,7 @@ def caller_of(grant: Grant) -> Caller:
 
 def _address(text: str | None) -> Address | None:
     try:
-        return ip_address(text) if text is not None else None
+        return address_of(text) if text is not None else None
     except ValueError:
         return None
 

@@ -21,7 +21,7 @@ __all__ = ["Screened", "screen"]
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
-_TRACE: Final = ("traceparent", "tracestate", "baggage")
+_TRACE: Final = frozenset(("traceparent", "tracestate", "baggage"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _listened(consented: Consented, params: Object) -> Object:
 def _without_bad_trace(params: Object) -> Object:
     """Drop trace context that is not in the W3C form: it would end in somebody's logs (rule 49)."""
     meta = params.get("_meta")
-    if not isinstance(meta, dict) or not any(name in meta for name in _TRACE):
+    if not isinstance(meta, dict) or _TRACE.isdisjoint(meta):
         return params
     parent = meta.get("traceparent")
     good = isinstance(parent, str) and _TRACEPARENT.fullmatch(parent) is not None

@@ -99,11 +99,11 @@ def _who(presented: Presented) -> dict[str, Json]:
 
 
 def _subject(subject: Subject) -> dict[str, Json]:
-    return {"method": cut(subject.method), "kind": subject.kind.value, "name": cut(subject.name)}
+    return {"method": cut(subject.method), "kind": subject.kind, "name": cut(subject.name)}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Json]:
-    facts: dict[str, Json] = {"reason": verdict.reason.value}
+    facts: dict[str, Json] = {"reason": verdict.reason}
     if verdict.rule is not None:
         facts["rule"] = _rule(verdict.rule)
     if verdict.traces:
@@ -121,7 +121,7 @@ def _traces(traces: Sequence[RuleTrace]) -> list[Json]:
             **_rule(trace.ref),
             "effect": trace.effect,
             "matched": trace.matched,
-            "clauses": {name: value.value for name, value in trace.clauses.items()},
+            "clauses": {**trace.clauses},
         }
         for trace in traces
     ]
