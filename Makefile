@@ -3,11 +3,12 @@ PY := .venv/bin/python
 PYTEST := .venv/bin/pytest
 FAST := tests/unit tests/policy tests/translation tests/properties tests/protocol tests/security
 ARGS ?=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo unit test check generate bench cluster-up cluster-down
+.PHONY: help setup demo unit test check generate bench cluster-up cluster-down images
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: .venv/.ready ## create .venv with everything that development needs
 
@@ -41,9 +42,13 @@ generate: setup ## write the generated files anew
 bench: setup ## measure; prints medians of interleaved runs
 	$(PY) tests/bench/run.py $(ARGS)
 
-cluster-up: setup ## start a real Kubernetes cluster on this machine (Linux, root, Go); builds it once
+cluster-up: setup ## start that cluster and leave it up (Linux, root, Go)
 	PYTHONPATH=tests $(PY) -m e2e.prepare
 	PYTHONPATH=tests $(PY) -m e2e.cluster up
 
 cluster-down: ## end it
 	PYTHONPATH=tests $(PY) -m e2e.cluster down
+
+images: ## build both images with docker (ARGS='--build-arg BASE=...')
+	docker build $(ARGS) -f proxy/Dockerfile -t ostiary-proxy:$(VERSION) .
+	docker build $(ARGS) -f operator/Dockerfile -t ostiary-operator:$(VERSION) .
