@@ -64,7 +64,7 @@ def _paused(ladder: Ladder) -> None:
         "the annotation ostiary.dev/reconcile says disabled: nothing is changed in the cluster "
         "until it goes"
     )
-    ladder.say(Condition.READY, Said("Unknown", Reason.PAUSED, said))
+    ladder.say(Condition.READY, Said("Unknown", Reason.SUSPENDED, said))
 
 
 def _replicas(rollout: Rollout | None) -> Replicas | None:

@@ -80,15 +80,13 @@ class Reason(StrEnum):
     PROXY_FAULT = "ProxyFault"
     #: There is nothing that a proxy could be given.
     NOT_RENDERED = "NotRendered"
-    #: spec.suspend is true.
+    #: spec.suspend is true, or the gateway's annotation ostiary.dev/reconcile says disabled.
     SUSPENDED = "Suspended"
 
     #: Proxies are being started or replaced.
     ROLLING_OUT = "RollingOut"
     #: The cluster refuses proxies or can't start them; the message is the cluster's.
     ROLLOUT_BLOCKED = "RolloutBlocked"
-    #: The gateway's annotation ostiary.dev/reconcile says disabled.
-    PAUSED = "Paused"
     #: The last requests to the MCP server failed; the message says how.
     UPSTREAM_FAILED = "UpstreamFailed"
 

@@ -97,7 +97,7 @@ class Statuses:
         said = programmed(f"{kind}/{key}", history, self._reported(gateway))
         if said.reason in WAITING and self.gateways[gateway or ""].paused:
             return Said(
-                "Unknown", Reason.PAUSED, f"the gateway {gateway} is paused: {said.message}"
+                "Unknown", Reason.SUSPENDED, f"the gateway {gateway} is paused: {said.message}"
             )
         return said
 
