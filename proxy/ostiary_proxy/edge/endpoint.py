@@ -24,6 +24,14 @@ class Endpoint:
             raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
         return cls(found[1] or found[2], int(found[3]))
 
+    @property
+    def bind(self) -> str | None:
+        """Return the host as a server takes it: `::` is every address, those of IPv4 too.
+
+        An event loop would make an IPv6 socket take no IPv4, and fail where there is no IPv6.
+        """
+        return None if self.host == "::" else self.host
+
     def __str__(self) -> str:
         """Return `HOST:PORT`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

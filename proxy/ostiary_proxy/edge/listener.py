@@ -51,7 +51,7 @@ class Listener:
         """
         await self._runner.setup()
         self._site = web.TCPSite(
-            self._runner, self._endpoint.host, self._endpoint.port, backlog=1024
+            self._runner, self._endpoint.bind, self._endpoint.port, backlog=1024
         )
         await self._site.start()
         port = self._runner.addresses[0][1]
