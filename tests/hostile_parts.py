@@ -7,19 +7,29 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from select import select
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_parts import Answer, Gateway, post, until
 
-__all__ = ["META", "RawServer", "call", "head", "modern", "raw_server", "refusal", "send", "typed"]
+__all__ = [
+    "RawServer", "answers", "begun", "call", "head", "lines_of", "modern", "raw_server", "refusal",
+    "send", "typed",
+]  # fmt: skip
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
+    "progressToken": "p",
 }
+MIRRORED = {
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "read_file",
+}
+TYPED = ("Content-Type: application/json", "Accept: application/json, text/event-stream")
 Behaviour = Callable[[socket.socket, bytes], None]
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -79,13 +89,13 @@ class _Connection(socketserver.BaseRequestHandler):
         self.server.behave(self.request, body)
 
 
-def typed(media: str, body: bytes = b"", *, status: str = "200 OK", length: int = -1) -> bytes:
+def typed(
+    media: str, body: bytes = b"", *more: str, status: str = "200 OK", length: int | None = None
+) -> bytes:
     """Return an answer that says it is `length` bytes long (as long as it is, unless said)."""
-    long = len(body) if length < 0 else length
-    return (
-        f"HTTP/1.1 {status}\r\ncontent-type: {media}\r\ncontent-length: {long}\r\n"
-        "connection: close\r\n\r\n"
-    ).encode() + body
+    long = f"content-length: {len(body) if length is None else length}"
+    top = head(f"content-type: {media}", long, "connection: close", *more, status=status)
+    return top + body
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
@@ -130,35 +140,55 @@ def modern(tool: str = "read_file", *, request_id: Any = 7, **arguments: Any) ->
     return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
 
 
-def call(gateway: Gateway, issued: str | None, body: object = None, **headers: str) -> Answer:
-    """Post a tool call, good unless something is given instead."""
-    mirrored = {
-        "MCP_Protocol_Version": "2026-07-28",
-        "Mcp_Method": "tools/call",
-        "Mcp_Name": "read_file",
-    }
-    message = modern(path="a.txt") if body is None else body
-    return post(gateway.url(), issued, message, **{**mirrored, **headers})
+def call(gateway: Gateway, issued: str, *, route: str = "files", **headers: str) -> Answer:
+    """Post a good tool call, under other headers where they are given."""
+    mirrored = {name.replace("-", "_"): value for name, value in MIRRORED.items()}
+    return post(gateway.url(route), issued, modern(path="a.txt"), **{**mirrored, **headers})
 
 
-def send(gateway: Gateway, lines: Sequence[str], body: bytes | Iterable[bytes] = b"") -> Answer:
+def lines_of(issued: str, *more: str) -> tuple[str, ...]:
+    """Return the header lines of a good tool call without its length, and `more`."""
+    mirrored = (f"{name}: {value}" for name, value in MIRRORED.items())
+    return (*TYPED, *mirrored, f"Authorization: Bearer {issued}", *more)
+
+
+def send(
+    gateway: Gateway,
+    lines: Sequence[str],
+    body: bytes | Iterable[bytes] = b"",
+    *,
+    seconds: float = 30,
+) -> Answer:
     """Send a POST with exactly these header lines, and the body in pieces until it is refused."""
-    at = urlsplit(gateway.url())
-    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
-        host = () if any(line.startswith("Host:") for line in lines) else (f"Host: {at.netloc}",)
-        start = f"POST {at.path} HTTP/1.1\r\n"
-        connection.sendall(
-            (start + "".join(f"{line}\r\n" for line in (*host, *lines)) + "\r\n").encode("latin-1")
-        )
-        for piece in (body,) if isinstance(body, bytes) else body:
-            if select([connection], [], [], 0)[0]:
-                break  # answered before its end
-            connection.sendall(piece)
-        answer = http.client.HTTPResponse(connection)
+    with (
+        begun(gateway, lines, body, seconds=seconds) as connection,
+        closing(http.client.HTTPResponse(connection)) as answer,
+    ):
         answer.begin()
-        read = answer.read()
         headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(status=answer.status, headers=headers, body=read)
+        return Answer(status=answer.status, headers=headers, body=answer.read())
+
+
+@contextmanager
+def begun(
+    gateway: Gateway,
+    lines: Sequence[str],
+    body: bytes | Iterable[bytes] = b"",
+    *,
+    seconds: float = 30,
+) -> Iterator[socket.socket]:
+    """Send a POST like `send`; yields the connection before anything is read."""
+    at = urlsplit(gateway.url())
+    host = () if any(line.startswith("Host:") for line in lines) else (f"Host: {at.netloc}",)
+    top = "\r\n".join((f"POST {at.path} HTTP/1.1", *host, *lines, "", ""))
+    with socket.create_connection((at.hostname, at.port), timeout=seconds) as connection:
+        connection.sendall(top.encode("latin-1"))
+        with suppress(ConnectionError):  # answered before its end
+            for piece in (body,) if isinstance(body, bytes) else body:
+                if select([connection], [], [], 0)[0]:
+                    break
+                connection.sendall(piece)
+        yield connection
 
 
 def refusal(gateway: Gateway, answer: Answer) -> Mapping[str, Any]:

@@ -42,6 +42,7 @@ CODES: Final[Mapping[str, Code]] = {
     # what: the message can't be read without doubt
     "UnsupportedMediaType": Code(415, -32600, "send Content-Type: application/json, not encoded"),
     "TooLarge": Code(413, -32600, "the message is larger than this gateway takes"),
+    "TooSlow": Code(408, -32600, "the message did not come in time; send it again"),
     "ParseError": Code(
         400, -32700, "the body is not one JSON value that can be read without doubt"
     ),

@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from gateway_parts import Answer, Gateway, dev, three_files, until
-from hostile_parts import RawServer, call, modern, raw_server, refusal, send
+from hostile_parts import RawServer, call, lines_of, modern, raw_server, refusal, send
 
 GOOD = json.dumps(modern(path="a.txt"))
-TYPED = ("Content-Type: application/json", "Accept: application/json, text/event-stream")
-MIRRORED = ("MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: read_file")
 HUGE = 100 * 1024 * 1024
 PIECE = b" " * 65536
 RULES = """
@@ -136,7 +134,7 @@ def test_a_body_without_end_is_refused_and_not_kept(
 
     answer = send(
         gateway,
-        (*TYPED, *MIRRORED, f"Authorization: Bearer {issued}", framing),
+        lines_of(issued, framing),
         (piece for _ in range(HUGE // len(PIECE))),
     )
 
@@ -161,20 +159,17 @@ def test_a_body_without_end_is_refused_and_not_kept(
 def test_a_body_whose_end_is_in_doubt_is_refused(
     gateway: Gateway, issued: str, framing: tuple[str, ...]
 ) -> None:
-    lines = tuple(line.format(len(GOOD), len(GOOD)) for line in framing)
+    lines = (line.format(len(GOOD), len(GOOD)) for line in framing)
 
-    answer = send(
-        gateway, (*TYPED, *MIRRORED, f"Authorization: Bearer {issued}", *lines), GOOD.encode()
-    )
+    answer = send(gateway, lines_of(issued, *lines), GOOD.encode())
 
     assert answer.status == 400
-    assert answer.body == b"the request is not valid HTTP\n"
+    assert b"the request is not valid HTTP" in answer.body
 
 
 def sent(gateway: Gateway, issued: str, body: str | bytes, *more: str) -> Answer:
     data = body.encode() if isinstance(body, str) else body
-    lines = (*TYPED, *MIRRORED, f"Authorization: Bearer {issued}", *more)
-    return send(gateway, (*lines, f"Content-Length: {len(data)}"), data)
+    return send(gateway, lines_of(issued, *more, f"Content-Length: {len(data)}"), data)
 
 
 def told(gateway: Gateway, answer: Answer, status: int, code: str, request_id: Any) -> None:

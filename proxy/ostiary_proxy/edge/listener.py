@@ -21,6 +21,8 @@ from ostiary_proxy.wire import Address, Incoming, Reply
 __all__ = ["Handler", "Listener", "incoming_of", "read_body", "write_reply"]
 
 log = structlog.get_logger(__name__)
+_PATIENCE: Final = 30.0
+"""Seconds that the body of a request may take."""
 _NAME: Final = (("server", "ostiary"),)
 
 
@@ -89,6 +91,22 @@ class _Protocol(RequestHandler):
     """aiohttp's protocol with error pages that say nothing and echo nothing."""
 
     __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; where a body breaks off in what is no HTTP, tell whoever waits for its end.
+
+        aiohttp queues an error behind the request, which would wait for ever.
+        """
+        super().data_received(data)
+        if not self._messages:
+            return
+        current = self._current_request
+        before = [payload for _, payload in self._messages][:-1]
+        for body in before if current is None else (current.content, *before):
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("the body is not framed as it says"))
+                body.feed_eof()
+                self.close()
 
     def handle_error(
         self,
@@ -165,17 +183,23 @@ def incoming_of(request: web.BaseRequest, *, origin: str, source: Address) -> In
 async def read_body(request: web.BaseRequest, limit: int) -> bytes:
     """Return the body, never holding more than `limit` bytes and a chunk.
 
-    Raises Refused("TooLarge").
+    Raises Refused: TooLarge, TooSlow, InvalidHttp.
     """
     if (request.content_length or 0) > limit:
         raise Refused("TooLarge", detail=f"{request.content_length} bytes, {limit} are taken")
     parts: list[bytes] = []
     size = 0
-    while chunk := await request.content.readany():
-        size += len(chunk)
-        if size > limit:
-            raise Refused("TooLarge", detail=f"more than {limit} bytes")
-        parts.append(chunk)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while chunk := await request.content.readany():
+                size += len(chunk)
+                if size > limit:
+                    raise Refused("TooLarge", detail=f"more than {limit} bytes")
+                parts.append(chunk)
+    except TimeoutError:
+        raise Refused("TooSlow", detail=f"{size} bytes in {_PATIENCE} s") from None
+    except web.RequestPayloadError as error:
+        raise Refused("InvalidHttp", detail=str(error)) from None
     return b"".join(parts)
 
 
