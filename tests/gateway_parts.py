@@ -57,14 +57,20 @@ class Gateway:
 
     def log_in(self, name: str = "files", *, username: str = "alice") -> str:
         """Log in at a route as a person would, and return the access token."""
+        ended = self.try_to_log_in(name, username=username)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def try_to_log_in(
+        self, name: str = "files", *, username: str = "alice"
+    ) -> subprocess.CompletedProcess[str]:
+        """Log in like `log_in`, and return how that ended."""
         command = [sys.executable, "-m", "ostiary_cli.main", "login", self.url(name)]
         form = {"username": username, "password": "secret", "approve": "yes"}
         fields = [f"--form={key}={value}" for key, value in form.items()]
-        ended = subprocess.run(
+        return subprocess.run(
             [*command, *fields], capture_output=True, text=True, timeout=60, check=False
         )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.strip()
 
     def revision(self) -> int:
         """Return the revision that the proxy serves."""

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from gateway_parts import Answer, Gateway, post, until
 
 __all__ = [
-    "RawServer", "answers", "begun", "call", "head", "lines_of", "modern", "raw_server", "refusal",
-    "send", "typed",
+    "RawServer", "answers", "begun", "call", "head", "lines_of", "modern", "proxy_pid",
+    "raw_server", "refusal", "send", "typed",
 ]  # fmt: skip
 
 META = {
@@ -197,3 +197,8 @@ def refusal(gateway: Gateway, answer: Answer) -> Mapping[str, Any]:
     until(lambda: any(record["id"] == decision for record in gateway.records()))
     records = [record for record in gateway.records() if record["id"] == decision]
     return {**records[-1]["facts"], "kind": records[0]["kind"]}
+
+
+def proxy_pid(gateway: Gateway) -> int:
+    """Return the process id of the proxy itself."""
+    return int(json.loads((gateway.state / "proxy-ready.json").read_text())["pid"])

@@ -1,8 +1,10 @@
 """The `ostiary-proxy` command: one proxy process on a rendered bundle."""
 
 import asyncio
-import sys
+import contextlib
+import os
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 import structlog
@@ -17,6 +19,17 @@ __all__ = ["main"]
 
 _PATH = click.Path(path_type=Path)
 _ENDPOINT = EndpointType()
+
+
+class _StandardError:
+    """Standard error; where it can't be written (a file on a full disk) no request fails."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
 
 
 @click.command(
@@ -47,7 +60,7 @@ def main(**options: object) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
     )
     settings = Settings(**options)  # type: ignore[arg-type]  # click has made each of its type
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
