@@ -5,7 +5,7 @@ FAST := tests/unit tests/policy tests/translation tests/properties tests/protoco
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo unit test check generate bench cluster-up cluster-down images
+.PHONY: help setup demo unit test check generate bench e2e cluster-up cluster-down images
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,12 +42,15 @@ generate: setup ## write the generated files anew
 bench: setup ## measure; prints medians of interleaved runs
 	$(PY) tests/bench/run.py $(ARGS)
 
+e2e: setup ## the tests on a real Kubernetes cluster; builds it and the images once
+	@PYTHONPATH=tests $(PY) -m e2e.prepare
+	$(PYTEST) tests/e2e $(ARGS)
+
 cluster-up: setup ## start that cluster and leave it up (Linux, root, Go)
-	PYTHONPATH=tests $(PY) -m e2e.prepare
-	PYTHONPATH=tests $(PY) -m e2e.cluster up
+	@PYTHONPATH=tests $(PY) -m e2e.cluster up
 
 cluster-down: ## end it
-	PYTHONPATH=tests $(PY) -m e2e.cluster down
+	@PYTHONPATH=tests $(PY) -m e2e.cluster down
 
 images: ## build both images with docker (ARGS='--build-arg BASE=...')
 	docker build $(ARGS) -f proxy/Dockerfile -t ostiary-proxy:$(VERSION) .

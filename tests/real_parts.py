@@ -61,11 +61,11 @@ class Counts:
     exit_code: int
 
 
-def require(present: bool, what: str) -> None:
+def require(present: bool, what: str, mend: str = "python tests/setup_parts.py") -> None:
     """Fail in CI and skip elsewhere where a part is missing."""
     if present:
         return
-    said = f"{what} is missing; run: python tests/setup_parts.py"
+    said = f"{what} is missing; run: {mend}"
     if os.environ.get("CI") == "true":
         pytest.fail(said)
     pytest.skip(said)

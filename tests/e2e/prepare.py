@@ -4,26 +4,11 @@ Debian's packages come from apt-get where this is root; elsewhere the one comman
 """
 
 import sys
-from functools import partial
 
-from e2e.cluster.binaries import build
-from setup_parts import install_all, install_programs
-
-PROGRAMS = {
-    "containerd": "containerd",
-    "runc": "runc",
-    "/usr/lib/cni/ptp": "containernetworking-plugins",
-    "nft": "nftables",
-    "iptables": "iptables",
-    "ip": "iproute2",
-}
-"""Program → Debian package."""
-
-
-def main() -> int:
-    """Prepare all; return 1 where something stays missing and CI must not go on."""
-    return install_all(partial(install_programs, PROGRAMS), build)
-
+from e2e.provider import choose
+from setup_parts import install_all, say
 
 if __name__ == "__main__":
-    sys.exit(main())
+    provider = choose()
+    say(f"the cluster: {provider.name}")
+    sys.exit(install_all(provider.prepare))

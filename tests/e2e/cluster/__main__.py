@@ -1,17 +1,15 @@
-"""The command line: `python -m e2e.cluster up|down|kubectl|...`, with `tests` on PYTHONPATH."""
+"""The command line: `python -m e2e.cluster up|down|load`, with `tests` on PYTHONPATH."""
 
-import os
 import time
 from pathlib import Path
 
 import click
 
 from e2e.cluster import lifecycle
-from e2e.cluster.binaries import build
 from e2e.cluster.layout import KUBERNETES, Layout
+from e2e.cluster.prerequisites import prepare
 from setup_parts import PartMissing
 
-_ANYTHING = {"ignore_unknown_options": True, "help_option_names": []}
 _LAYOUT = Layout()
 
 
@@ -22,17 +20,15 @@ def main() -> None:
 
 @main.command()
 def up() -> None:
-    """Start the cluster, or say that it is up."""
-    if lack := lifecycle.missing():
-        raise click.ClickException(f"this machine can't run the cluster: {lack}")
-    binaries = _build()
-    if not lifecycle.is_up(_LAYOUT):
-        began = time.monotonic()
-        try:
+    """Start the cluster, or say that it is up; what it needs is installed and built, once."""
+    try:
+        binaries = prepare()
+        if not lifecycle.is_up(_LAYOUT):
+            began = time.monotonic()
             times = lifecycle.up(_LAYOUT, binaries)
-        except lifecycle.ClusterFailed as error:
-            raise click.ClickException(str(error)) from error
-        print(f"Kubernetes {KUBERNETES} is up after {time.monotonic() - began:.1f} s {times}")
+            print(f"Kubernetes {KUBERNETES} is up after {time.monotonic() - began:.1f} s {times}")
+    except (PartMissing, lifecycle.ClusterFailed) as error:
+        raise click.ClickException(str(error)) from error
     print(f"export KUBECONFIG={_LAYOUT.kubeconfig} PATH={binaries}:$PATH")
 
 
@@ -48,21 +44,6 @@ def load(archives: tuple[Path, ...]) -> None:
     """Import image archives (OCI, or of `docker save`) into the node."""
     for archive in archives:
         lifecycle.load(_LAYOUT, archive)
-
-
-@main.command(context_settings=_ANYTHING)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def kubectl(arguments: tuple[str, ...]) -> None:
-    """Run the cluster's own kubectl."""
-    os.environ["KUBECONFIG"] = str(_LAYOUT.kubeconfig)
-    os.execv(_build() / "kubectl", ["kubectl", *arguments])
-
-
-def _build() -> Path:
-    try:
-        return build()
-    except PartMissing as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

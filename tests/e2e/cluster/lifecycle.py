@@ -17,25 +17,14 @@ from e2e.cluster.isolation import hierarchies
 from e2e.cluster.layout import LISTENER, ROOT, Layout
 from e2e.cluster.settings import write_settings
 
-__all__ = ["ClusterFailed", "down", "enter", "is_up", "load", "missing", "restart", "up"]
+__all__ = ["ClusterFailed", "down", "enter", "is_up", "load", "restart", "up"]
 
 _STEP = 0.05
 _NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--uts")
-_PROGRAMS = ("containerd", "ctr", "runc", "ip", "nft", "unshare", "nsenter", "/usr/lib/cni/ptp")
 
 
 class ClusterFailed(Exception):  # noqa: N818 - a statement
     """The cluster does not start, or is not there; the text says why."""
-
-
-def missing() -> str:
-    """Return what this machine lacks for a cluster; empty where nothing is."""
-    if os.geteuid() != 0:
-        return "it makes namespaces and mounts, so it needs root"
-    if not Path("/sys/fs/cgroup/memory").is_dir():
-        return "it was made for cgroup version 1 and this machine has version 2"
-    lacking = [program for program in _PROGRAMS if not shutil.which(program)]
-    return f"not installed: {', '.join(lacking)}" if lacking else ""
 
 
 def up(layout: Layout, binaries: Path) -> dict[str, float]:

@@ -1,0 +1,84 @@
+"""One cluster for the whole run, a namespace for each test; README.md says how to use them."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster.layout import ROOT, Layout
+from e2e.images import reference
+from e2e.kubectl import Kubectl
+from e2e.provider import Own, Provider, choose
+from real_parts import require
+
+CRDS = ROOT / "crds"
+PROVIDER = pytest.StashKey[Provider]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PROVIDER] = choose()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"cluster: {config.stash[PROVIDER].name}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster(pytestconfig: pytest.Config) -> Iterator[Provider]:
+    """The cluster; KUBECONFIG names it, and the `kubectl` on PATH fits it."""
+    before = dict(os.environ)
+    provider = pytestconfig.stash[PROVIDER]
+    provider.start()
+    yield provider
+    provider.stop()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def own_cluster(cluster: Provider) -> Layout:
+    """Our own cluster, for what no other can do: restarting a component, reading the audit log."""
+    require(isinstance(cluster, Own), "our own cluster", "the tests without KUBECONFIG and kind")
+    assert isinstance(cluster, Own)
+    return cluster.layout
+
+
+@pytest.fixture(scope="session")
+def proxy_image(cluster: Provider) -> str:
+    """The proxy's image, in the cluster."""
+    cluster.load("proxy")
+    return reference("proxy")
+
+
+@pytest.fixture(scope="session")
+def operator_image(cluster: Provider) -> str:
+    """The operator's image, in the cluster."""
+    cluster.load("operator")
+    return reference("operator")
+
+
+@pytest.fixture(scope="session")
+def kinds(cluster: Provider) -> None:
+    """The three kinds, known to the cluster."""
+    kubectl = Kubectl(namespace="default")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+@pytest.fixture
+def namespace(cluster: Provider) -> Iterator[str]:
+    """A namespace of this test's own, which takes restricted pods only."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl = Kubectl(namespace=name)
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")  # pods need it
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(namespace: str) -> Kubectl:
+    """kubectl, in the test's namespace."""
+    return Kubectl(namespace=namespace)

@@ -1,0 +1,71 @@
+"""The project's images: how they are named, and what goes into them."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from e2e.cluster.layout import ROOT
+from ostiary import __version__
+from setup_parts import say
+
+__all__ = ["IMAGES", "archive", "build_stale", "current", "dockerfile", "reference"]
+
+IMAGES = ("proxy", "operator")
+_ARCHIVES = ROOT / ".cache" / "images"
+_SOURCES = ("cli", "operator", "ostiary", "proxy")
+
+
+def reference(name: str) -> str:
+    """Return an image's name, as manifests/install.yaml has it."""
+    return f"ostiary-{name}:{__version__}"
+
+
+def dockerfile(name: str) -> Path:
+    """Return what an image is built by, the repository being the context."""
+    return ROOT / name / "Dockerfile"
+
+
+def archive(name: str) -> Path:
+    """Return where an image is kept, as a node imports it."""
+    return _ARCHIVES / f"{name}.tar"
+
+
+def current(name: str) -> bool:
+    """Say whether the archive holds what is in the tree."""
+    stamp = _stamp(name)
+    return archive(name).exists() and stamp.exists() and stamp.read_text() == _digest(name)
+
+
+def build_stale(build: Callable[[str], None]) -> None:
+    """Build the archives that are not current."""
+    for name in IMAGES:
+        if current(name):
+            say(f"the image of {name} is current")
+            continue
+        wanted = _digest(name)
+        _ARCHIVES.mkdir(parents=True, exist_ok=True)
+        _stamp(name).unlink(missing_ok=True)
+        archive(name).unlink(missing_ok=True)
+        build(name)
+        _stamp(name).write_text(wanted)
+
+
+def _stamp(name: str) -> Path:
+    return _ARCHIVES / f"{name}.sha256"
+
+
+def _digest(name: str) -> str:
+    digest = hashlib.sha256()
+    for file in _ingredients(name):
+        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _ingredients(name: str) -> Iterator[Path]:
+    """Yield what may go into an image: what .dockerignore lets through, and a little more."""
+    yield dockerfile(name)
+    yield from (ROOT / each for each in (".dockerignore", "LICENSE", "README.md", "pyproject.toml"))
+    yield from (ROOT / f"requirements-{each}.lock" for each in ("build", name))
+    for folder in _SOURCES:
+        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+        yield from sorted(path for path in files if path.suffix != ".pyc")

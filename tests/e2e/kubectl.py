@@ -1,0 +1,87 @@
+"""kubectl, as the tests speak it: one namespace, answers as values, bounded waits."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+__all__ = ["Kubectl", "KubectlFailed", "eventually"]
+
+_TIMEOUT = 90
+_T = TypeVar("_T")
+
+
+class KubectlFailed(Exception):  # noqa: N818 - a statement
+    """kubectl ended with an error; the text is what it said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kubectl:
+    """kubectl in one namespace of the cluster that KUBECONFIG names."""
+
+    namespace: str
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl and return what it prints; raises KubectlFailed."""
+        ended = subprocess.run(
+            self._command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        if ended.returncode:
+            raise KubectlFailed(ended.stderr.strip() or ended.stdout.strip())
+        return ended.stdout
+
+    def apply(self, *manifests: str | dict[str, Any], options: tuple[str, ...] = ()) -> str:
+        """Apply manifests on the server's side: YAML texts, or objects."""
+        texts = (each if isinstance(each, str) else json.dumps(each) for each in manifests)
+        return self("apply", "--server-side", "-f", "-", *options, stdin="\n---\n".join(texts))
+
+    def get(self, *what: str) -> Any:
+        """Return an object (`get("pod", "one")`) or a list of them (`get("pods")`)."""
+        read = json.loads(self("get", *what, "-o", "json"))
+        return read["items"] if read["kind"] == "List" else read
+
+    def wait_for(self, what: str, condition: str = "condition=Ready", seconds: int = 60) -> None:
+        """Wait until an object is there and a condition of `kubectl wait` holds."""
+        self("wait", what, "--for=create", f"--timeout={seconds}s")
+        self("wait", what, f"--for={condition}", f"--timeout={seconds}s")
+
+    def logs(self, what: str, *options: str) -> str:
+        """Return what a pod (`pod/one`, `deploy/two`) has said."""
+        return self("logs", what, *options)
+
+    @contextmanager
+    def port_forward(self, what: str, port: int) -> Iterator[int]:
+        """Forward a loopback port to a pod or Service; yields the port."""
+        command = self._command("port-forward", what, f":{port}")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                said = process.stdout.readline()  # "Forwarding from 127.0.0.1:40123 -> 80"
+                if not said:
+                    raise KubectlFailed(f"port-forward to {what} ended at once")
+                yield int(said.split(" ->")[0].rpartition(":")[2])
+            finally:
+                process.terminate()
+
+    def _command(self, *arguments: str) -> list[str]:
+        return ["kubectl", f"--namespace={self.namespace}", *arguments]
+
+
+def eventually(
+    read: Callable[[], _T], done: Callable[[_T], object] = bool, seconds: float = 30
+) -> _T:
+    """Read until what is read is as it should be, and return it."""
+    deadline = time.monotonic() + seconds
+    while not done(last := read()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds:.0f} s it is still {last!r}")
+        time.sleep(0.1)
+    return last
