@@ -167,7 +167,11 @@ class Where(Model):
     """Where the caller's connection comes from."""
 
     cidrs: (
-        Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=64)] | None
+        Annotated[
+            tuple[Annotated[str, Field(max_length=64, json_schema_extra={"format": "cidr"})], ...],
+            Field(max_length=64),
+        ]
+        | None
     ) = Field(default=None, description="Networks in CIDR form that hold the caller's address.")
 
 

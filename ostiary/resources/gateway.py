@@ -7,9 +7,19 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from ostiary.crypto.secret import Secret
 from ostiary.decode.model import Duration, Model
-from ostiary.resources.address import check_origin, check_provider_url, is_loopback, split_url
+from ostiary.resources.address import check_origin, is_loopback, split_url
 from ostiary.resources.fleet import Keys, Proxy
-from ostiary.resources.meta import Cidr, DnsLabel, ObjectMeta, SecretKeyRef, exactly_one, rules
+from ostiary.resources.meta import (
+    ENCRYPTED,
+    LOOPBACK_URL,
+    Cidr,
+    DnsLabel,
+    ObjectMeta,
+    ProviderUrl,
+    SecretKeyRef,
+    exactly_one,
+    rules,
+)
 from ostiary.resources.storage import Storage
 
 __all__ = [
@@ -23,11 +33,6 @@ NAME_TOO_LONG: Final = (
     f"the name of a gateway has at most {MAX_GATEWAY_NAME} characters: "
     "its objects are named after it"
 )
-_LOOPBACK_RULE = (
-    r"self.publicUrl.matches('^http://(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1\\])"
-    r"(:[0-9]+)?$')"
-)
-
 _ONE_REPLICA = "SQLite holds one replica: set proxy.replicas to 1, or storage.type to Redis"
 _NO_DISK = "with Redis no disk outlives a pod: set audit.sinks to [Stdout] and collect its lines"
 
@@ -46,9 +51,9 @@ class Claims(Model):
 class OidcProvider(Model):
     """An OpenID Connect provider."""
 
-    issuer: Annotated[
-        str, Field(min_length=8, max_length=512), AfterValidator(check_provider_url)
-    ] = Field(description="Issuer identifier, exactly as the provider's discovery document has it.")
+    issuer: ProviderUrl = Field(
+        description="Issuer identifier, exactly as the provider's discovery document has it."
+    )
     client_id: str = Field(
         min_length=1, max_length=512, description="Our client id at the provider."
     )
@@ -181,8 +186,28 @@ class Listener(Model):
     )
 
 
+_LIFETIMES: Final = {
+    "accessTtl": (60, 3600),
+    "refreshTtl": (3600, 8760 * 3600),
+    "internalTtl": (5, 60),
+}
+"""The least and most seconds of each kind of token."""
+
+
+def _within(name: str, least: int, most: int) -> tuple[str, str]:
+    value = f"duration(self.{name})"
+    rule = f"duration('{least}s') <= {value} && {value} <= duration('{most}s')"
+    return rule, f"{name} must be between {least} and {most} seconds"
+
+
 class Tokens(Model):
     """Lifetimes of tokens, as durations such as 10m."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(_within(name, least, most) for name, (least, most) in _LIFETIMES.items())
+        )
+    )
 
     access_ttl: Duration = Field(
         default=Duration("10m"), description="Access tokens for clients; 1m to 1h."
@@ -196,11 +221,8 @@ class Tokens(Model):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        for name, value, least, most in (
-            ("accessTtl", self.access_ttl, 60, 3600),
-            ("refreshTtl", self.refresh_ttl, 3600, 8760 * 3600),
-            ("internalTtl", self.internal_ttl, 5, 60),
-        ):
+        lifetimes = (self.access_ttl, self.refresh_ttl, self.internal_ttl)
+        for value, (name, (least, most)) in zip(lifetimes, _LIFETIMES.items(), strict=True):
             if not least <= value.seconds <= most:
                 raise ValueError(f"{name} must be between {least} and {most} seconds")
         return self
@@ -261,7 +283,7 @@ class MCPGatewaySpec(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                f"!has(self.identityProvider.dev) || {_LOOPBACK_RULE}",
+                f"!has(self.identityProvider.dev) || self.publicUrl.matches('{LOOPBACK_URL}$')",
                 "identityProvider.dev is for a publicUrl on loopback only",
             ),
             (
@@ -280,9 +302,14 @@ class MCPGatewaySpec(Model):
     ] = Field(
         description="Origin where people log in and the identity provider calls back; fixed.",
         json_schema_extra={
-            "pattern": r"^https?://[^/?#@\s]+$",
+            "pattern": r"^https?://[^/?#@\sA-Z]+$",
             **rules(
-                ("self == oldSelf", "publicUrl can't be changed: stored accounts are sealed for it")
+                ENCRYPTED,
+                ("!self.matches('^(https:.*:443|http:.*:80)$')", "leave the scheme's own port out"),
+                (
+                    "self == oldSelf",
+                    "publicUrl can't be changed: stored accounts are sealed for it",
+                ),
             ),
         },
     )

@@ -8,23 +8,48 @@ import pydantic
 from pydantic import AfterValidator, Field
 
 from ostiary.decode.model import Model
-from ostiary.resources.address import check_cidr
+from ostiary.resources.address import check_cidr, check_provider_url
 
 __all__ = [
-    "GROUP", "VERSION", "Cidr", "DnsLabel", "ObjectMeta", "ObjectName", "SecretKeyRef", "SecretRef",
-    "ShownName", "exactly_one", "rules",
+    "ENCRYPTED", "GROUP", "LOOPBACK_URL", "VERSION", "Cidr", "DnsLabel", "ObjectMeta", "ObjectName",
+    "ProviderUrl", "SecretKeyRef", "SecretRef", "ShownName", "exactly_one", "rules",
 ]  # fmt: skip
 
 GROUP: Final = "ostiary.dev"
 VERSION: Final = "v1alpha1"
 
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """Return the CEL rules (expression, message) that a CRD carries at this place."""
+    return {
+        "x-kubernetes-validations": [
+            {"rule": expression, "message": message} for expression, message in pairs
+        ]
+    }
+
+
+LOOPBACK_URL: Final = r"^http://(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1\\])(:[0-9]+)?"
+"""The beginning of a URL on loopback, as CEL strings hold it."""
+ENCRYPTED: Final = (
+    f"self.startsWith('https://') || self.matches('{LOOPBACK_URL}(/|$)')",
+    "write https; plain http is for loopback only",
+)
 DnsLabel = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
 ObjectName = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
 ]
-Cidr = Annotated[str, Field(min_length=3, max_length=43), AfterValidator(check_cidr)]
+Cidr = Annotated[
+    str,
+    Field(min_length=3, max_length=43, json_schema_extra={"format": "cidr"}),
+    AfterValidator(check_cidr),
+]
+ProviderUrl = Annotated[
+    str,
+    Field(min_length=8, max_length=1024, json_schema_extra=rules(ENCRYPTED)),
+    AfterValidator(check_provider_url),
+]
 
 
 def _check_shown(text: str) -> str:
@@ -33,7 +58,17 @@ def _check_shown(text: str) -> str:
     return text
 
 
-ShownName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_shown)]
+ShownName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        json_schema_extra=rules(
+            (r"self.matches('^\\P{C}+$')", "control and direction characters can't stand in a name")
+        ),
+    ),
+    AfterValidator(_check_shown),
+]
 
 
 class ObjectMeta(pydantic.BaseModel):
@@ -73,15 +108,6 @@ class SecretRef(Model):
     """A whole Secret in the object's own namespace."""
 
     name: ObjectName = Field(description="Name of the Secret, in this object's namespace.")
-
-
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """Return the CEL rules (expression, message) that a CRD carries at this place."""
-    return {
-        "x-kubernetes-validations": [
-            {"rule": expression, "message": message} for expression, message in pairs
-        ]
-    }
 
 
 def exactly_one(model: Model, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ __all__ = ["MCPPolicy", "MCPPolicySpec", "TargetRef"]
 _NARROWED: Final = (f"has(r.match.{name})" for name in Match.model_fields if name != "routes")
 _NARROWS: Final = f"has(r.match) && ({' || '.join(_NARROWED)})"
 """What narrows an Allow by itself; routes alone don't say what is asked there."""
+_FINDS: Final = "r.transform.redact.all(x, has(x.pattern) || has(x.paths))"
 
 
 class TargetRef(Model):
@@ -38,6 +39,18 @@ class MCPPolicySpec(Model):
             (
                 f"self.rules.all(r, r.effect != 'Allow' || has(r.who) || {_NARROWS})",
                 "an Allow needs who, or a match beyond routes; for all write who: {everyone: true}",
+            ),
+            (
+                "self.rules.all(r, r.effect != 'Deny' || !(has(r.rateLimit) || has(r.transform)))",
+                "a Deny has no rateLimit or transform; use an Allow",
+            ),
+            (
+                "self.rules.all(r, !has(r.who) || !has(r.who.everyone) || r.who.everyone)",
+                "everyone can only be true; remove it",
+            ),
+            (
+                f"self.rules.all(r, !has(r.transform) || {_FINDS})",
+                "a redaction needs pattern or paths",
             ),
         )
     )

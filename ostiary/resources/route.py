@@ -5,10 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from ostiary.decode.model import Model
-from ostiary.resources.address import check_path, check_provider_url, check_url, split_url
+from ostiary.resources.address import check_path, check_url, split_url
 from ostiary.resources.meta import (
     DnsLabel,
     ObjectMeta,
+    ProviderUrl,
     SecretKeyRef,
     ShownName,
     exactly_one,
@@ -18,9 +19,6 @@ from ostiary.resources.meta import (
 __all__ = ["BackendRef", "GatewayRef", "MCPRoute", "MCPRouteSpec", "OAuth2", "UpstreamAuth"]
 
 Scope = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!#-\[\]-~]+$")]
-ProviderUrl = Annotated[
-    str, Field(min_length=8, max_length=1024), AfterValidator(check_provider_url)
-]
 
 
 class GatewayRef(Model):
@@ -115,8 +113,27 @@ class InternalToken(Model):
     )
 
 
+_OWN_HEADERS = frozenset(
+    {
+        "accept", "accept-encoding", "connection", "content-encoding", "content-length",
+        "content-type", "cookie", "host", "keep-alive", "last-event-id", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_NAME = "self.name.lowerAscii()"
+
+
 class Header(Model):
     """A fixed header whose value comes out of a Secret."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!({_NAME} in {sorted(_OWN_HEADERS)} || {_NAME}.startsWith('mcp-'))",
+                "the gateway sets this header itself; choose another",
+            )
+        )
+    )
 
     name: str = Field(
         min_length=1,
@@ -140,13 +157,6 @@ class Header(Model):
         return self
 
 
-_OWN_HEADERS = frozenset(
-    {
-        "accept", "accept-encoding", "connection", "content-encoding", "content-length",
-        "content-type", "cookie", "host", "keep-alive", "last-event-id", "te", "trailer",
-        "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
 _MEMBERS = {"InternalToken": "internalToken", "Header": "header", "OAuth2": "oauth2"}
 
 
@@ -254,6 +264,7 @@ class MCPRouteSpec(Model):
     ) = Field(
         default=None,
         alias="from",
+        json_schema_extra={"pattern": r"^https?://[^?#\s\\]+$"},
         description="Public URL: a host, or a host and an exact path. "
         "Absent: <name>-<namespace> under the listener's wildcard.",
     )

@@ -1,6 +1,6 @@
 """Where a gateway keeps its state: a file on a volume, or a server that all replicas share."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -10,15 +10,31 @@ from ostiary.resources.meta import ObjectName, SecretKeyRef, rules
 __all__ = ["Storage", "VolumeClaim"]
 
 
+_CLASS: Final = ".storageClassName"
+_KEPT: Final = f"has(self{_CLASS}) == has(oldSelf{_CLASS})"
+
+
 class VolumeClaim(Model):
     """The volume that holds the store and the audit log."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"{_KEPT} && (!has(self{_CLASS}) || self{_CLASS} == oldSelf{_CLASS})",
+                "the class of a volume can't be changed",
+            )
+        )
+    )
 
     size: str = Field(
         default="1Gi",
         min_length=1,
         max_length=16,
         pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
-        description="How large the volume is, such as 1Gi.",
+        description="How large the volume is, such as 1Gi; it can only grow.",
+        json_schema_extra=rules(
+            ("quantity(self).compareTo(quantity(oldSelf)) >= 0", "a volume can only grow")
+        ),
     )
     storage_class_name: ObjectName | None = Field(
         default=None, description="Class of the volume; absent: the cluster's default one."

@@ -93,8 +93,8 @@ def test_a_rule_stands_with_a_message_and_names_only_fields_that_exist(kind):
     for path, node in fields(kind):
         for rule in node.get("x-kubernetes-validations", ()):
             assert rule["message"], path
-            for name in re.findall(r"(?<![\w.])self\.(\w+)", rule["rule"]):
-                known = {*node.get("properties", {}), "metadata", "matches", "all"}
+            for name in re.findall(r"(?<![\w.])self\.\??(\w+)", rule["rule"]):
+                known = {*node.get("properties", {}), "metadata", "matches", "startsWith"}
                 assert name in known, (path, rule["rule"])
 
 
