@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real_parts import running
+from real_parts import free_port, running
 
 __all__ = [
     "Answer", "Gateway", "dev", "free_port", "gateway_yaml", "policy_yaml", "post", "route_yaml",
@@ -141,13 +140,6 @@ def until(holds: Callable[[], bool], *, seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(

@@ -3,9 +3,11 @@
 A missing part fails in CI and skips loudly elsewhere.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +124,48 @@ def everything_server(folder: Path, port: int) -> Iterator[str]:
         yield url
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisPart:
+    """A running redis-server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def ask(self, *command: str) -> str:
+        """Run one command and return what is answered."""
+        program = ["redis-cli", "-p", str(self.port), *command]
+        return subprocess.run(
+            program, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str, port: int | None = None) -> Iterator[RedisPart]:
+    """Run redis-server on a loopback port, with its files in `folder`, until the context ends."""
+    require(shutil.which("redis-server") is not None, "redis-server")
+    port = port or free_port()
+    command = [
+        *("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
+        *("--save", "", "--appendonly", "yes", *options),
+    ]
+    with running(command, log=folder / f"redis-{port}.log") as process:
+        part = RedisPart(port=port, process=process)
+        _wait(lambda: _answers_ping(part), process, 10)
+        yield part
+
+
+def _answers_ping(part: RedisPart) -> bool:
+    """Say whether it answers; a refusal for want of a password is an answer too."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", part.port), 1) as one:
+        one.sendall(b"PING\r\n")
+        return one.recv(64)[:1] in (b"+", b"-")
+    return False
+
+
 def conformance(
     url: str, folder: Path, *selection: str, issued: str | None = None, suite: str = "server"
 ) -> Counts:
@@ -170,6 +214,13 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _counted(folder: Path, ended: subprocess.CompletedProcess[str]) -> Counts:

@@ -1,7 +1,7 @@
 """What every Store promises, run on each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.store.port import Conflict, Row, Store, StoreUnavailable, Take
 from ostiary_proxy.store.sqlite import SqliteStore
 from ostiary_proxy.store.walk import walk
+from real_parts import RedisPart, redis_server
+from store_parts import GATEWAYS, redis_store
 
 
 class Clock:
@@ -27,15 +29,24 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as part:
+        yield part
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(
     request: pytest.FixtureRequest, clock: Clock, tmp_path: Path
 ) -> AsyncIterator[Store]:
-    opened: Store = (
-        MemoryStore(clock)
-        if request.param == "memory"
-        else SqliteStore(tmp_path / "store.sqlite3", clock)
-    )
+    opened: Store
+    if request.param == "memory":
+        opened = MemoryStore(clock)
+    elif request.param == "sqlite":
+        opened = SqliteStore(tmp_path / "store.sqlite3", clock)
+    else:
+        part: RedisPart = request.getfixturevalue("redis")
+        opened = redis_store(part, clock, gateway=next(GATEWAYS))
     yield opened
     await opened.close()
 

@@ -14,7 +14,15 @@ from typing import Final, TypeVar
 
 from ostiary_proxy.store.lane import Act, Lane
 from ostiary_proxy.store.port import Clock, Row, Take
-from ostiary_proxy.store.terms import Full, Lease, admit, check_key, lease, next_version
+from ostiary_proxy.store.terms import (
+    SWEEP_GRACE,
+    Full,
+    Lease,
+    admit,
+    check_key,
+    lease,
+    next_version,
+)
 
 __all__ = ["SqliteStore"]
 
@@ -38,9 +46,6 @@ _BUSY: Final = 2.0
 """Seconds to wait for another process (a backup) that has the file locked."""
 _SWEEP_EVERY: Final = 256
 _SWEEP_ROWS: Final = 512
-_SWEEP_GRACE: Final = 600.0
-"""Seconds for which ended rows stay in the file, so that a clock that jumped ahead and comes back
-within them has deleted nothing. They are never returned."""
 _LAST: Final = 0x10FFFF
 
 
@@ -224,14 +229,14 @@ def _then_sweep(act: Act[T], now: float) -> Callable[[sqlite3.Connection], T]:
         db.execute(
             "DELETE FROM rows WHERE (tab, key) IN"
             " (SELECT tab, key FROM rows WHERE expires <= ? LIMIT ?)",
-            (now - _SWEEP_GRACE, _SWEEP_ROWS),
+            (now - SWEEP_GRACE, _SWEEP_ROWS),
         )
-        ended = int((now - _SWEEP_GRACE) * 1e9)
+        ended = int((now - SWEEP_GRACE) * 1e9)
         db.execute(
             "DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE arrival <= ? LIMIT ?)",
             (ended, _SWEEP_ROWS),
         )
-        db.execute("DELETE FROM leases WHERE until <= ?", (now - _SWEEP_GRACE,))
+        db.execute("DELETE FROM leases WHERE until <= ?", (now - SWEEP_GRACE,))
         return result
 
     return both

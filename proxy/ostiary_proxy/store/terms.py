@@ -6,9 +6,15 @@ from typing import Final
 
 from ostiary_proxy.store.port import Conflict, Row, Take
 
-__all__ = ["Admitted", "Full", "Lease", "admit", "check_key", "lease", "next_version"]
+__all__ = [
+    "SWEEP_GRACE", "Admitted", "Full", "Lease", "admit", "check_key", "depth_of", "lease",
+    "nanoseconds", "next_version",
+]  # fmt: skip
 
 MAX_KEY: Final = 512
+SWEEP_GRACE: Final = 600.0
+"""Seconds for which ended rows stay stored, so that a clock that jumped ahead and comes back within
+them has deleted nothing. They are never returned."""
 _NANO: Final = 1_000_000_000
 
 
@@ -29,6 +35,17 @@ def next_version(there: Row | None, version: int | None) -> int:
     if version is not None and version != current:
         raise Conflict(f"version {version} was read, version {current} is there")
     return current + 1
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return seconds as whole nanoseconds."""
+    return int(seconds * _NANO)
+
+
+def depth_of(take: Take) -> tuple[int, int]:
+    """Return the nanoseconds that one unit takes up, and those that the whole bucket holds."""
+    interval = -(-nanoseconds(take.per) // take.requests)
+    return interval, interval * take.requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +71,10 @@ def admit(takes: Sequence[Take], arrivals: Mapping[str, int], now: float) -> Adm
     A stored arrival further ahead than the bucket is deep means that the clock stepped back or the
     limit was tightened; it is pulled in, so that a full bucket has room again within `per`.
     """
-    at = int(now * _NANO)
+    at = nanoseconds(now)
     after: dict[str, int] = {}
     for index, take in enumerate(takes):
-        interval = -(-int(take.per * _NANO) // take.requests)
-        depth = interval * take.requests
+        interval, depth = depth_of(take)
         stored = after.get(take.key, arrivals.get(take.key, at))
         arrival = min(max(stored, at), at + depth) + interval
         if arrival > at + depth:
