@@ -26,6 +26,7 @@ from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.memory import MemoryStore
+from ostiary_proxy.store.wakes import LocalWakes
 from ostiary_proxy.wire import Incoming, Reply
 
 HOME = "https://mcp.example"
@@ -244,6 +245,7 @@ class World:
             config=self.config,
             rings=self.rings,
             store=self.store,
+            wakes=LocalWakes(),
             log=self.log,
             clock=self.clock,
             entropy=os.urandom,

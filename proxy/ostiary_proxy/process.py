@@ -32,8 +32,8 @@ from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.reload import Reloader, read_folder
 from ostiary_proxy.runtime import Process, Runtime
+from ostiary_proxy.store.chosen import Chosen, StorageAsked, choose
 from ostiary_proxy.store.port import StoreUnavailable
-from ostiary_proxy.store.sqlite import SqliteStore
 from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["Settings", "run"]
@@ -72,15 +72,19 @@ async def run(settings: Settings) -> int:
     try:
         first = await asyncio.to_thread(read_folder, settings.bundle)
         rings = validate(KeyDocument, read_json(settings.keys.read_bytes())).rings()
+        asked = _storage(first)
+        chosen = choose(asked, _name(first), file=settings.state, clock=_now)
         chained = await _open_log(settings, rings, first)
         quota = RefusalQuota(chained, clock=_now, entropy=os.urandom)
-        process = _process(settings, rings, quota)
-    except (Faulty, ValueError, OSError, AuditUnavailable, StoreUnavailable) as error:
+        process = _process(chosen, rings, quota)
+    except (Faulty, ValueError, OSError, AuditUnavailable) as error:
         log.error("can't start", error=str(error))
         return _UNUSABLE
+    await _advise(chosen)
     try:
         return await _serve(settings, process, first, chained)
     finally:
+        await chosen.close()
         await quota.close()
         await chained.close()
 
@@ -90,18 +94,28 @@ async def _open_log(settings: Settings, rings: Rings, first: Bundle) -> ChainedL
     where = LogSettings(
         folder=settings.audit,
         checkpoints=settings.checkpoints,
-        gateway=f"{gateway.namespace}/{gateway.name}",
+        gateway=_name(first),
         arguments=gateway.audit.arguments,
         durability=gateway.audit.durability,
     )
     return await ChainedLog.open(where, rings, clock=_now, entropy=os.urandom)
 
 
-def _process(settings: Settings, rings: Rings, log_: AuditLog) -> Process:
+async def _advise(chosen: Chosen) -> None:
+    """Tell how the store's server may lose what it holds, or that it is away: it may come back."""
+    try:
+        for said in await chosen.advice():
+            log.warning("the store may lose grants", said=said)
+    except StoreUnavailable as away:
+        log.error("requests are refused until the store answers", error=str(away))
+
+
+def _process(chosen: Chosen, rings: Rings, log_: AuditLog) -> Process:
     """Return what lives as long as the process; strangers' refusals come under a quota."""
     return Process(
         rings=rings,
-        store=SqliteStore(settings.state, _now),
+        store=chosen.store,
+        wakes=chosen.wakes,
         log=log_,
         streams=Streams(),
         clock=_now,
@@ -115,16 +129,9 @@ async def _serve(settings: Settings, process: Process, first: Bundle, chained: C
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-    def swapped(bundle: Bundle) -> None:
-        audit = bundle.config.gateway.audit
-        chained.keep(arguments=audit.arguments, durability=audit.durability)
-        process.streams.wake()
-
-    reloader = Reloader(
-        lambda bundle: Runtime(bundle, process, lambda: _in_force(reloader)), _now, swapped
-    )
+    reloader = _reloader(process, _storage(first), chained)
     await reloader.take(first)
+    process.wakes.listen(lambda: _look_again(reloader))
     listeners = _listeners(settings, process, reloader)
     watching: asyncio.Task[None] | None = None
     try:
@@ -145,7 +152,26 @@ async def _serve(settings: Settings, process: Process, first: Bundle, chained: C
             await listener.stop(drain=_DRAIN)
         await process.streams.settle(_DRAIN)
         await reloader.close()
-        await process.store.close()
+
+
+def _reloader(process: Process, storage: StorageAsked, chained: ChainedLog) -> Reloader:
+    def build(bundle: Bundle) -> Runtime:
+        if _storage(bundle) != storage:
+            raise ValueError("the gateway's storage changed: restart the proxy to use it")
+        return Runtime(bundle, process, lambda: _in_force(reloader))
+
+    def swapped(bundle: Bundle) -> None:
+        audit = bundle.config.gateway.audit
+        chained.keep(arguments=audit.arguments, durability=audit.durability)
+        process.streams.wake()
+
+    reloader = Reloader(build, _now, swapped)
+    return reloader
+
+
+def _look_again(reloader: Reloader) -> None:
+    if reloader.current is not None:
+        reloader.current.look_again()
 
 
 def _listeners(settings: Settings, process: Process, reloader: Reloader) -> dict[str, Listener]:
@@ -167,11 +193,19 @@ def _listeners(settings: Settings, process: Process, reloader: Reloader) -> dict
                 reloader=reloader,
                 token=_admin_token(settings.admin_token),
                 host=settings.admin.host,
-                grants=GrantsDesk(current=lambda: reloader.current, changed=process.streams.wake),
+                grants=GrantsDesk(current=lambda: reloader.current),
             ),
             settings.admin,
         ),
     }
+
+
+def _storage(bundle: Bundle) -> StorageAsked:
+    return StorageAsked.of(bundle.config.gateway.storage, bundle.credentials)
+
+
+def _name(bundle: Bundle) -> str:
+    return f"{bundle.config.gateway.namespace}/{bundle.config.gateway.name}"
 
 
 def _in_force(reloader: Reloader) -> Live:

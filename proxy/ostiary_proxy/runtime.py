@@ -28,6 +28,7 @@ from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.routes import live_routes
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.store.port import Store
+from ostiary_proxy.store.wakes import Wakes
 from ostiary_proxy.upstream.connect import Connector
 from ostiary_proxy.upstream.context import Context as UpstreamContext
 from ostiary_proxy.upstream.credentials import UpstreamCredentials
@@ -42,6 +43,7 @@ class Process:
 
     rings: Rings
     store: Store
+    wakes: Wakes
     log: AuditLog
     streams: Streams
     clock: Callable[[], float]
@@ -72,9 +74,11 @@ class Runtime:
         upstream = _upstream(bundle, process, transport)
         self.bundle = bundle
         self.oauth = _oauth(config, process)
+        self._authority = AccessAuthority(self.oauth)
         self.live = _live(
             self.oauth,
             upstream,
+            self._authority,
             process=process,
             transport=transport,
             routes=routes,
@@ -105,6 +109,11 @@ class Runtime:
                 return Answer(status=reply.status, headers=reply.headers, body=reply.body)
         return await handle(request, self.live)
 
+    def look_again(self) -> None:
+        """Read grants anew and judge open streams again: something was revoked somewhere."""
+        self._authority.forget()
+        self.live.streams.wake()
+
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """Keep the connections open for as long as a request or its stream runs."""
@@ -131,6 +140,7 @@ def _oauth(config: Config, process: Process) -> OAuthContext:
         config=config,
         rings=process.rings,
         store=process.store,
+        wakes=process.wakes,
         log=process.log,
         clock=process.clock,
         entropy=process.entropy,
@@ -156,6 +166,7 @@ def _upstream(bundle: Bundle, process: Process, transport: PooledTransport) -> U
 def _live(
     oauth: OAuthContext,
     upstream: UpstreamContext,
+    authority: AccessAuthority,
     *,
     process: Process,
     transport: PooledTransport,
@@ -166,7 +177,7 @@ def _live(
         gateway=oauth.config.gateway,
         routes=routes,
         origins=frozenset(route.route.issuer for route in routes.values()),
-        authority=AccessAuthority(oauth),
+        authority=authority,
         credentials=UpstreamCredentials(upstream),
         store=process.store,
         audit=process.log,

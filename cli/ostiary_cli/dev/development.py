@@ -36,6 +36,8 @@ from ostiary_cli.dev.children import Child
 from ostiary_cli.dev.ports import steady_port
 from ostiary_cli.manifests import Loaded, object_key, read_world
 from ostiary_cli.places import Places
+from ostiary_proxy.store.chosen import StorageAsked, choose
+from ostiary_proxy.store.port import StoreUnavailable
 from ostiary_proxy.whole_file import write_whole
 
 __all__ = ["Development", "DevelopmentFailed", "Serving"]
@@ -129,6 +131,7 @@ class Development:
         loaded = self._read()
         planned = self._plan(loaded, key)
         bundle = planned.bundles[key]
+        await self._reach_storage(bundle, loaded.secret_values)
         self._write(loaded, bundle)
         listen = f"{self._listen[0] if self._listen else '127.0.0.1'}:{port}"
         await self._start_proxy(listen)
@@ -241,6 +244,25 @@ class Development:
             for user in dev.users
         ]
         write_whole(self._places.state / "users.json", json.dumps(users).encode(), private=True)
+
+    async def _reach_storage(
+        self, bundle: PlannedBundle, values: Mapping[tuple[str, str, str], Secret]
+    ) -> None:
+        """Raise DevelopmentFailed where the gateway's Redis is not there: the mend is at hand."""
+        storage = bundle.config.gateway.storage
+        if storage.type == "SQLite":
+            return
+        _, credentials = fill(bundle, values)
+        try:
+            asked = StorageAsked.of(storage, credentials)
+            chosen = choose(asked, bundle.gateway, file=self._places.store, clock=time.time)  # noqa: TID251
+            try:
+                await chosen.advice()
+            finally:
+                await chosen.close()
+        except (ValueError, StoreUnavailable) as error:
+            said = f"{error}; start it, or set type: SQLite"
+            raise DevelopmentFailed(Fault(path="spec.storage", message=said)) from None
 
     async def _start_proxy(self, listen: str) -> None:
         places = self._places

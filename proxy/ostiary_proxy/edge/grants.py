@@ -24,10 +24,9 @@ _PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantsDesk:
-    """Works on the runtime in force; `changed` wakes open streams after a revocation."""
+    """Works on the runtime in force."""
 
     current: Callable[[], Runtime | None]
-    changed: Callable[[], None]
 
     async def list(self, asked: Mapping[str, str]) -> Json:
         """Return a page of living grants that match `user` (e-mail or subject), `client`, `route`.
@@ -68,7 +67,6 @@ class GrantsDesk:
             ended = sum([await revoke_client(context, *which, reason=_REASON) for which in clients])
         else:
             raise Refused("InvalidParams", message="name one of gid, user or client")
-        self.changed()
         return ended
 
     def _context(self) -> Context:

@@ -101,6 +101,10 @@ class AccessAuthority:
             verified.presented = _join(verified, state.grant, route)
         return verified.presented
 
+    def forget(self) -> None:
+        """Read every grant anew when it is next asked for: one of them was revoked."""
+        self._states.clear()
+
     def _verify(self, digest: bytes, token: str, route: Route, now: float) -> _Verified:
         if len(token) > _LONGEST:
             raise Refused("InvalidToken", detail="longer than any of ours")

@@ -9,6 +9,7 @@ from ostiary.crypto.rings import Rings
 from ostiary.crypto.seal import Entropy
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.store.port import Store
+from ostiary_proxy.store.wakes import Wakes
 
 __all__ = ["Context"]
 
@@ -20,6 +21,7 @@ class Context:
     config: Config
     rings: Rings
     store: Store
+    wakes: Wakes
     log: AuditLog
     clock: Callable[[], float]
     entropy: Entropy

@@ -138,7 +138,8 @@ async def listed(context: Context, *, after: str = "") -> AsyncIterator[GrantRow
 async def revoke_grant(context: Context, gid: str, *, reason: str) -> bool:
     """Revoke one grant, and forget the consents that led to it; say whether it was alive.
 
-    `reason` is a stable word, or who did it. Effective everywhere within 500 ms.
+    `reason` is a stable word, or who did it. Effective everywhere within 500 ms, for open streams
+    within 2 s; mostly at once, because all are woken.
     """
     while (found := await grant_of(context, gid)) is not None:
         row, version = found
@@ -153,6 +154,7 @@ async def revoke_grant(context: Context, gid: str, *, reason: str) -> bool:
         except Conflict:
             continue
         await consents.forget(context, person, row.issuer, row.client_id)
+        await context.wakes.publish()
         return True
     return False
 
@@ -186,3 +188,4 @@ async def _cut(context: Context, key: str, facts: dict[str, str], person: Person
     await note(context, Kind.ADMIN, "cut-off", dict(facts), person=person)
     expires = now + context.config.gateway.tokens.refresh_ttl + _KEPT
     await context.store.put(_CUTS, key, repr(now).encode(), expires=expires)
+    await context.wakes.publish()

@@ -156,7 +156,7 @@ class RedisServer:
 
     def pubsub(self) -> PubSub:
         """Return a subscriber of one's own."""
-        return self._redis.pubsub(ignore_subscribe_messages=True)
+        return self._redis.pubsub()
 
     async def close(self) -> None:
         """Let running commands end, and close every connection."""
