@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +21,7 @@ from ostiary_cli.audit_records import Shown, details, one_line, read_records
 from ostiary_cli.options import PATH, served
 from ostiary_cli.places import find_places
 from ostiary_proxy.audit.checkpoint import checkpoint_paths
+from ostiary_proxy.audit.collected import verify_collected
 from ostiary_proxy.audit.segment import segment_paths
 from ostiary_proxy.audit.verify import Report, verify
 
@@ -28,6 +29,7 @@ __all__ = ["command"]
 
 _POLL: Final = 0.25
 """Seconds between two looks at a log that is followed."""
+_VERDICTS: Final = {0: "intact", 1: "NOT INTACT", 3: "consistent, but not anchored"}
 _PEM_END: Final = "-----END PUBLIC KEY-----"
 
 
@@ -78,6 +80,13 @@ def command() -> None:
     help="The hash of a record that you noted elsewhere; repeatable.",
 )
 @click.option(
+    "--collected",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    multiple=True,
+    metavar="FILE",
+    help="Lines that pods wrote to their standard output, mixed, - for stdin; instead of a folder.",
+)
+@click.option(
     "--since",
     type=click.IntRange(min=1),
     default=1,
@@ -87,7 +96,7 @@ def command() -> None:
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")  # fmt: skip
 def verify_command(
     *, source: str, state: Path | None, log: Path | None, checkpoints: Path | None,
-    keys: Path | None, heads: Sequence[str], since: int, output: str,
+    keys: Path | None, heads: Sequence[str], collected: Sequence[str], since: int, output: str,
 ) -> None:  # fmt: skip
     """Prove that nobody changed, removed, added or moved a record.
 
@@ -98,9 +107,13 @@ def verify_command(
     ostiary audit verify -f ./gateway
     ostiary audit verify --log audit/ --checkpoints cp/ --keys audit-public.pem
     ostiary audit verify -f ./gateway --head 3f0c...   # a head that you wrote down
+    kubectl logs -l ... --prefix | ostiary audit verify --collected - --keys audit-public.pem
     """  # noqa: D301 - click reads the backspace
+    noted = tuple(_head(text) for text in heads)
+    if collected:
+        _verify_collected(collected, keys, noted, output)
     where = _where(source, state, keys, log, checkpoints)
-    report = _verified(where, tuple(_head(text) for text in heads), since)
+    report = _verified(where, noted, since)
     click.echo(_as_json(report) if output == "json" else _as_text(report))
     sys.exit(report.exit_code)
 
@@ -228,6 +241,29 @@ def _verified(where: _Where, heads: tuple[str, ...], since: int) -> Report:
         raise click.ClickException(f"{error.filename} can't be read: {error.strerror}") from None
 
 
+def _verify_collected(
+    files: Sequence[str], keys: Path | None, heads: tuple[str, ...], output: str
+) -> NoReturn:
+    """Verify what pods wrote to their standard output, chain by chain, and exit."""
+    given = _public_keys(keys / "keys.json" if keys.is_dir() else keys) if keys else ()
+    read = []
+    for name in files:
+        with click.open_file(name, "rb") as file:
+            read.append((name, file.read()))
+    found = verify_collected(read, keys=given, heads=heads)
+    if output == "json":
+        chains = {name: json.loads(_as_json(report)) for name, report in found.reports.items()}
+        loose = [asdict(finding) for finding in found.findings]
+        click.echo(json.dumps({"chains": chains, "findings": loose}, indent=2))
+    else:
+        for finding in found.findings:
+            click.echo(f"FOUND  {finding}")
+        for name, report in found.reports.items():
+            click.echo(f"process {name} and those after it\n{_as_text(report)}\n")
+        click.echo(f"{len(found.reports)} chains: {_VERDICTS[found.exit_code]}")
+    sys.exit(found.exit_code)
+
+
 def _public_keys(path: Path) -> Sequence[Ed25519PublicKey]:
     """Return the public keys in a key document, or in a file of PEM public keys."""
     try:
@@ -281,8 +317,7 @@ def _as_text(report: Report) -> str:
     if report.erased:
         lines.append(f"{report.erased} detached values were erased, which is allowed")
     lines.append(f"head   {report.head.hash}")
-    verdict = {0: "intact", 1: "NOT INTACT", 3: "consistent, but not anchored"}
-    return "\n".join([*lines, verdict[report.exit_code]])
+    return "\n".join([*lines, _VERDICTS[report.exit_code]])
 
 
 def _as_json(report: Report) -> str:

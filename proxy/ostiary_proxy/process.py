@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from ostiary.config.document import Bundle
+from ostiary.config.document import Audit, Bundle
 from ostiary.config.keys import KeyDocument
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.secret import Secret
@@ -22,6 +22,7 @@ from ostiary.decode.strict_json import read_json
 from ostiary_proxy.audit.log import ChainedLog, LogSettings
 from ostiary_proxy.audit.quota import RefusalQuota
 from ostiary_proxy.audit.record import AuditLog, AuditUnavailable
+from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.edge.admin import AdminEdge
 from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.edge.grants import GrantsDesk
@@ -41,6 +42,7 @@ __all__ = ["Settings", "run"]
 log = structlog.get_logger(__name__)
 _DRAIN = 10.0
 """Seconds that running answers get when the process is asked to end."""
+_STDOUT = Stdout()
 _UNUSABLE = 2
 """Exit code where the process can't start with what it was given."""
 
@@ -97,6 +99,7 @@ async def _open_log(settings: Settings, rings: Rings, first: Bundle) -> ChainedL
         gateway=_name(first),
         arguments=gateway.audit.arguments,
         durability=gateway.audit.durability,
+        sinks=_sinks(gateway.audit),
     )
     return await ChainedLog.open(where, rings, clock=_now, entropy=os.urandom)
 
@@ -162,11 +165,15 @@ def _reloader(process: Process, storage: StorageAsked, chained: ChainedLog) -> R
 
     def swapped(bundle: Bundle) -> None:
         audit = bundle.config.gateway.audit
-        chained.keep(arguments=audit.arguments, durability=audit.durability)
+        chained.keep(arguments=audit.arguments, durability=audit.durability, sinks=_sinks(audit))
         process.streams.wake()
 
     reloader = Reloader(build, _now, swapped)
     return reloader
+
+
+def _sinks(audit: Audit) -> tuple[Sink, ...]:
+    return (_STDOUT,) if "Stdout" in audit.sinks else ()
 
 
 def _look_again(reloader: Reloader) -> None:

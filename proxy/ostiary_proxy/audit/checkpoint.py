@@ -117,17 +117,19 @@ class CheckpointFolder:
                 return found
         return None
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Sign `checkpoint` and have it on disk."""
+    def keep(self, checkpoint: Checkpoint) -> bytes:
+        """Sign `checkpoint` and have it on disk; return its line."""
+        line = sign_checkpoint(checkpoint, self._keys[0])
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         month = datetime.fromtimestamp(checkpoint.at, UTC).strftime("%Y-%m")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._folder / f"checkpoints-{month}.jsonl", flags, 0o600)
         try:
-            _append_whole(descriptor, sign_checkpoint(checkpoint, self._keys[0]))
+            _append_whole(descriptor, line)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        return line
 
     def publish(self) -> None:
         """Write the public keys to `audit-public.pem`, for whoever verifies without our secrets."""

@@ -21,6 +21,7 @@ from ostiary_proxy.audit.checkpoint import Checkpoint, CheckpointFolder
 from ostiary_proxy.audit.group_sync import GroupSync
 from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
 from ostiary_proxy.audit.segment import Segments, Tail, whole_lines
+from ostiary_proxy.audit.sink import Sink
 
 __all__ = ["ChainedLog", "Clock", "LogSettings"]
 
@@ -40,7 +41,8 @@ class LogSettings:
 
     `checkpoints` should lie in another place than `folder`: who can change one should not be able
     to change the other. A segment ends at `segment_bytes`; a checkpoint is signed after 1,000
-    records or `checkpoint_seconds`.
+    records or `checkpoint_seconds`. `sinks` get each line too, of records and of checkpoints; a
+    record counts as written once they have it.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class LogSettings:
     durability: Durability = "Process"
     segment_bytes: int = 16 * 1024 * 1024
     checkpoint_seconds: float = 10.0
+    sinks: tuple[Sink, ...] = ()
 
 
 class ChainedLog:
@@ -111,9 +114,11 @@ class ChainedLog:
         """Return the newest record, to be noted down elsewhere as an anchor."""
         return self._head
 
-    def keep(self, *, arguments: Mode, durability: Durability) -> None:
+    def keep(
+        self, *, arguments: Mode, durability: Durability, sinks: tuple[Sink, ...] = ()
+    ) -> None:
         """Write what comes from now on in another way, and note that in the log."""
-        changed = replace(self._settings, arguments=arguments, durability=durability)
+        changed = replace(self._settings, arguments=arguments, durability=durability, sinks=sinks)
         if changed == self._settings:
             return
         self._settings = changed
@@ -147,7 +152,8 @@ class ChainedLog:
                 head=head,
             )
             try:
-                await asyncio.to_thread(self._checkpoints.keep, statement)
+                line = await asyncio.to_thread(self._checkpoints.keep, statement)
+                self._tell(line)
             except OSError as error:
                 await self._note_failed_anchor(error)
                 return
@@ -217,7 +223,7 @@ class ChainedLog:
         if files.gone():
             self._rotate()
         line, head = self._scribe.line(record, self._head)
-        files.append(line)
+        self._put(line)
         self._head = head
         self._remember(record)
         behind = head.sequence - self._anchor.sequence
@@ -229,6 +235,20 @@ class ChainedLog:
             with contextlib.suppress(OSError):  # no room for another file: this one grows on
                 self._rotate()
         self._safe, self._safe_size = self._head, files.size
+
+    def _put(self, line: bytes) -> None:
+        """Append the line and tell the sinks, or leave the file as it was."""
+        size = self._files.size
+        self._files.append(line)
+        try:
+            self._tell(line)
+        except OSError:
+            self._files.cut(size)
+            raise
+
+    def _tell(self, line: bytes) -> None:
+        for sink in self._settings.sinks:
+            sink(line)
 
     def _remember(self, record: Record) -> None:
         if record.kind is Kind.DECISION and record.facts.get("decision") != "deny":
@@ -252,7 +272,7 @@ class ChainedLog:
         self._safe_size = 0
         record = self._system("segment", open=list(self._open))
         line, head = self._scribe.line(record, self._head)
-        self._files.append(line)
+        self._put(line)
         self._head = head
 
     def _system(self, event: str, **facts: Json) -> Record:
@@ -290,6 +310,9 @@ class ChainedLog:
             self._files.begin(self._head.sequence + 1)
         self._safe, self._safe_size = self._head, self._files.size
         self._open = _open_decisions(tail.raw)
+        if tail.raw:
+            # The last process may have died between the file and the sinks.
+            self._tell(tail.raw[tail.raw.rfind(b"\n", 0, -1) + 1 :])
         torn: list[Json] = [
             {"file": one.file, "bytes": one.bytes, "sha256": one.sha256} for one in tail.torn
         ]

@@ -15,8 +15,10 @@ from ostiary_proxy.audit.chain import START, Head
 from ostiary_proxy.audit.checkpoint import CheckpointInvalid, read_checkpoint
 from ostiary_proxy.audit.line import Line, Malformed, parse
 
-__all__ = ["Finding", "Report", "verify"]
+__all__ = ["Finding", "Place", "Report", "verify", "verify_lines"]
 
+Place = tuple[str, int]
+"""A file and a line in it, from 1."""
 _MOST: Final = 100
 
 
@@ -81,11 +83,33 @@ def verify(
     hashes of records that were noted outside. `since` is the first record that is expected: more
     than 1 where older segments were put away.
     """
+    return verify_lines(
+        _lines(segments),
+        checkpoints=(
+            ((name, number), piece)
+            for name, raw in checkpoints
+            for number, piece in enumerate(raw.split(b"\n")[:-1], start=1)
+        ),
+        keys=keys,
+        heads=heads,
+        since=since,
+    )
+
+
+def verify_lines(
+    lines: Iterable[tuple[Place, bytes]],
+    *,
+    checkpoints: Iterable[tuple[Place, bytes]],
+    keys: Sequence[Ed25519PublicKey],
+    heads: Sequence[str],
+    since: int = 1,
+) -> Report:
+    """Return what is wrong with the lines of one chain, in order; see `verify`."""
     walk = _Walk(expected=since)
     anchors = _anchors(checkpoints, keys, walk)
     seen: dict[int, str] = {}
     hashes: dict[str, int] = dict.fromkeys(heads, 0)
-    for place, raw in _lines(segments):
+    for place, raw in lines:
         line = walk.read(place, raw)
         if line is None:
             continue
@@ -136,7 +160,7 @@ class _Walk:
             Finding(code=code, message=message, file=place[0], line=place[1], sequence=at)
         )
 
-    def read(self, place: tuple[str, int], raw: bytes) -> Line | None:
+    def read(self, place: Place, raw: bytes) -> Line | None:
         """Check one line against itself and the one before; return it where it can be read."""
         try:
             line = parse(raw)
@@ -155,7 +179,7 @@ class _Walk:
         self.head = Head(sequence, line.hash)
         return line
 
-    def _check_order(self, sequence: int, previous: str, place: tuple[str, int]) -> None:
+    def _check_order(self, sequence: int, previous: str, place: Place) -> None:
         expected = self.head.sequence + 1 if self.records else self.expected
         if sequence > expected:
             gap = f"{expected}" if sequence == expected + 1 else f"{expected} to {sequence - 1}"
@@ -165,7 +189,7 @@ class _Walk:
         elif previous != self.head.hash and (self.records or sequence == 1):
             self.find("link", "it does not follow the record before it", place, sequence)
 
-    def _check_detached(self, line: Line, place: tuple[str, int], sequence: int) -> None:
+    def _check_detached(self, line: Line, place: Place, sequence: int) -> None:
         commitments: Mapping[str, object] = line.body["commitments"]
         for name, value in line.detached.items():
             if commitments.get(name) != value.commitment:
@@ -174,7 +198,7 @@ class _Walk:
         self.erased += len(commitments.keys() - line.detached.keys())
 
 
-def _lines(segments: Iterable[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, int], bytes]]:
+def _lines(segments: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Place, bytes]]:
     """Iterate over every line; one without its end is given with a byte that makes it malformed."""
     for name, raw in segments:
         pieces = raw.split(b"\n")
@@ -186,7 +210,7 @@ def _lines(segments: Iterable[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, i
 
 
 def _anchors(
-    files: Iterable[tuple[str, bytes]], keys: Sequence[Ed25519PublicKey], walk: _Walk
+    lines: Iterable[tuple[Place, bytes]], keys: Sequence[Ed25519PublicKey], walk: _Walk
 ) -> dict[int, set[str]]:
     """Return the hashes that checkpoints vouch for, by sequence number."""
     reasons = {
@@ -195,14 +219,13 @@ def _anchors(
         "signature": "the checkpoint's signature is wrong",
     }
     found: dict[int, set[str]] = {}
-    for name, raw in files:
-        for number, piece in enumerate(raw.split(b"\n")[:-1], start=1):
-            try:
-                head = read_checkpoint(piece, keys).head
-            except CheckpointInvalid as error:
-                walk.find("checkpoint", reasons[error.reason], (name, number))
-            else:
-                found.setdefault(head.sequence, set()).add(head.hash)
+    for place, piece in lines:
+        try:
+            head = read_checkpoint(piece, keys).head
+        except CheckpointInvalid as error:
+            walk.find("checkpoint", reasons[error.reason], place)
+        else:
+            found.setdefault(head.sequence, set()).add(head.hash)
     return found
 
 
