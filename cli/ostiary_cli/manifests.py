@@ -198,7 +198,7 @@ class _Gathered:
         if isinstance(found, SecretInput):
             self.secret(found, document)
         elif isinstance(found, ServiceInput):
-            self.services.append(_service(found))
+            self.services.append(ServiceFacts.of(found))
         else:
             self.grants.append(found)
 
@@ -261,17 +261,6 @@ def _without_server_fields(value: Plain) -> Plain:
         return value
     theirs = ("uid", "resourceVersion", "generation", "creationTimestamp")
     return {**value, "metadata": {key: meta[key] for key in meta if key not in theirs}}
-
-
-def _service(found: ServiceInput) -> ServiceFacts:
-    addresses = {*found.spec.cluster_ips, found.spec.cluster_ip} - {"", "None"}
-    return ServiceFacts(
-        namespace=found.metadata.namespace,
-        name=found.metadata.name,
-        type=found.spec.type,
-        ports=tuple(port.port for port in found.spec.ports),
-        addresses=tuple(sorted(addresses)),
-    )
 
 
 def _from_base64(value: Secret) -> Secret | None:

@@ -21,7 +21,8 @@ class Child:
 
     `gateway_uid` is its label `ostiary.dev/gateway-uid`; `digest` its annotation
     `ostiary.dev/digest`, which says what was applied last ('' where somebody took it off).
-    `generation` moves with each change of a spec ('0' kinds without one: see `resource_version`).
+    `generation` moves with each change of a spec (0: a kind without one, where every change moves
+    `resource_version`; of other kinds that moves with their status too).
     """
 
     api_version: str
@@ -42,7 +43,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A proxy's pod. `gateway` is `namespace/name`, `address` its IP ('' before it has one)."""
+    """A proxy's pod. `gateway` is `namespace/name`, `address` its IP ('' before it has one).
+
+    `trouble` says what keeps it from running, '' where nothing does.
+    """
 
     namespace: str
     name: str
@@ -51,11 +55,12 @@ class Pod:
     address: str
     ready: bool
     terminating: bool
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Everything at one moment.
+    """Everything at one moment; nothing that exists is missing, for each kind was listed.
 
     `statuses` (by `Kind/namespace/name`) are those that stand in the cluster, `uids` identify the
     objects that they stand on. `rollouts` (by gateway key) say how the Deployments are doing.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ostiary.decode.yaml_documents import Plain
-from ostiary.resources.inputs import ReferenceGrantInput
+from ostiary.resources.inputs import ReferenceGrantInput, ServiceInput
 from ostiary.resources.manifest import Kind, Manifest
 
 __all__ = [
@@ -31,6 +31,18 @@ class ServiceFacts:
     type: str = "ClusterIP"
     ports: tuple[int, ...] = ()
     addresses: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: ServiceInput) -> "ServiceFacts":
+        """Return what matters of a Service."""
+        addresses = {*found.spec.cluster_ips, found.spec.cluster_ip} - {"", "None"}
+        return cls(
+            namespace=found.metadata.namespace,
+            name=found.metadata.name,
+            type=found.spec.type,
+            ports=tuple(port.port for port in found.spec.ports),
+            addresses=tuple(sorted(addresses)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
