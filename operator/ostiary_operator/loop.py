@@ -1,0 +1,137 @@
+"""The loop: whenever something changed, the whole World is planned anew and the plan carried out.
+
+Planning runs in a worker thread. A failure, even a bug, leaves the last state as it stands, says so
+and is tried again; it never ends the loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from ostiary.resources.manifest import Kind
+from ostiary.translate.parsed import Cache
+from ostiary.translate.plan import Plan, plan
+from ostiary.translate.world import History, Observed, Reported
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.pace import Pace, backoff
+from ostiary_operator.seen import Seen
+
+__all__ = ["Carrying", "Clocks", "Loop"]
+
+log = structlog.get_logger(__name__)
+_AT_LATEST: Final = 60.0
+"""Seconds after which it is planned without a change: a status that somebody bent is put right."""
+
+
+class Carrying(Protocol):
+    """Who carries plans out."""
+
+    async def recall(self, seen: Seen) -> Mapping[str, History]:
+        """Return what was rendered last, by gateway, as the cluster keeps it."""
+
+    def reported(self) -> Mapping[str, tuple[Reported, ...]]:
+        """Return what proxies said last, by gateway."""
+
+    async def carry_out(self, seen: Seen, planned: Plan) -> None:
+        """Make the cluster and its proxies so; raises what is to be tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """Wall time dates conditions, monotonic time measures; `jitter` is between 0 and 1."""
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    jitter: Callable[[], float]
+
+
+class Loop:
+    """Plans what `seen` returns and has `hands` carry it out."""
+
+    def __init__(
+        self,
+        seen: Callable[[], Awaitable[Seen | None]],
+        hands: Carrying,
+        pace: Pace,
+        metrics: Metrics,
+        clocks: Clocks,
+    ) -> None:
+        self._seen = seen
+        self._hands = hands
+        self._pace = pace
+        self._metrics = metrics
+        self._clocks = clocks
+        self._cache = Cache()
+        self._history: Mapping[str, History] | None = None
+        self._revisions: Mapping[str, int] = {}
+        self._failures = 0
+        self.failure: str | None = None
+        """Why the last plan was not made or not carried out."""
+
+    def revision(self, uid: str) -> int | None:
+        """Return the current revision of the gateway of this uid; None where it is unknown."""
+        return self._revisions.get(uid)
+
+    async def run(self) -> None:
+        """Plan for ever."""
+        while True:
+            await self._pace.due(_AT_LATEST)
+            try:
+                await self._turn()
+            except Exception as error:
+                log.exception("a plan failed and is tried again", failures=self._failures + 1)
+                await self._failed(error)
+            else:
+                self._failures, self.failure = 0, None
+                self._pace.done()
+
+    async def _turn(self) -> None:
+        seen = await self._seen()
+        if seen is None:
+            return
+        if self._history is None:
+            self._history = await self._hands.recall(seen)
+        planned = await self._plan(seen, self._history)
+        # A gateway that can't be read for a while goes on where it was.
+        self._history = {**self._history, **planned.history}
+        self._revisions = {
+            seen.uids[f"{Kind.GATEWAY}/{key}"]: bundle.revision
+            for key, bundle in planned.bundles.items()
+        }
+        self._metrics.closed_routes.set(_closed_routes(planned))
+        await self._hands.carry_out(seen, planned)
+        self._metrics.plans.labels("done").inc()
+        self._metrics.last_success.set(self._clocks.wall())
+
+    async def _plan(self, seen: Seen, history: Mapping[str, History]) -> Plan:
+        observed = Observed(
+            proxies=self._hands.reported(),
+            rollouts=seen.rollouts,
+            history=history,
+            statuses=seen.statuses,
+        )
+        cache, now = self._cache, self._clocks.wall()
+        # What a plan that breaks off leaves in its cache is not to be trusted.
+        self._cache = Cache()
+        with self._metrics.plan_seconds.time():
+            planned = await asyncio.to_thread(plan, seen.world, observed, now, cache=cache)
+        self._cache = cache
+        return planned
+
+    async def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        self.failure = f"{type(error).__name__}: {error}"
+        self._metrics.plans.labels("failed").inc()
+        self._pace.ring()
+        await asyncio.sleep(backoff(self._failures, self._clocks.jitter()))
+
+
+def _closed_routes(planned: Plan) -> int:
+    return sum(
+        route.closed is not None
+        for bundle in planned.bundles.values()
+        for route in bundle.config.routes
+    )
