@@ -1,0 +1,317 @@
+"""What the operator sees of a real API server: all of it, soon, whatever breaks in between."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.broken_door import BrokenDoor, open_door
+from operator_parts import policy, route
+from ostiary.translate.world import Platform
+from ostiary_operator.api import Api
+from ostiary_operator.doorway import Doorway
+from ostiary_operator.failures import ApiFailed
+from ostiary_operator.feed import Feed
+from ostiary_operator.kinds import KINDS
+from ostiary_operator.seen import Seen
+from ostiary_operator.watch import Watch
+
+pytestmark = pytest.mark.usefixtures("kinds")
+SOON = 12
+"""Seconds within which a deletion that no watch told of must be obeyed."""
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    opened = await Api.connect(Path(os.environ["KUBECONFIG"]))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def team(api: Api) -> AsyncIterator[str]:
+    """A namespace of this test's own."""
+    name = f"see-{secrets.token_hex(4)}"
+    meta = await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    await api.delete(KINDS["Namespace"], "", name, uid=meta["uid"])
+
+
+@pytest.fixture
+async def through(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[BrokenDoor]:
+    """A door that breaks, and KUBECONFIG leading through it."""
+    async with open_door(api, tmp_path) as (door, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        yield door
+
+
+def fresh(body: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Return an object to be created."""
+    meta = {"name": body["metadata"]["name"], "namespace": namespace}
+    return {**body, "metadata": meta}
+
+
+def secret(namespace: str, name: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    meta = {"name": name, "namespace": namespace, "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"value": "s3"}}
+
+
+class Watching:
+    """A watch of one test, and waiting for what it sees."""
+
+    def __init__(self, watch: Watch, changed: asyncio.Event, task: asyncio.Task[None]) -> None:
+        self.watch = watch
+        self._changed = changed
+        self._task = task
+
+    async def until(self, holds: Callable[[Seen], object], seconds: float = 30) -> Seen:
+        """Return what is seen as soon as it is so."""
+        async with asyncio.timeout(seconds):
+            while True:
+                assert not self._task.done(), self._task.exception()
+                self._changed.clear()
+                seen = await self.watch.seen()
+                if seen is not None and holds(seen):
+                    return seen
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def watching(*scope: str) -> AsyncIterator[Watching]:
+    api = await Api.connect(Path(os.environ["KUBECONFIG"]))
+    changed, loop = asyncio.Event(), asyncio.get_running_loop()
+    watch = Watch(api, Platform(), scope or ("",), changed=changed.set, clock=loop.time)
+    task = asyncio.create_task(watch.run(lambda: None))
+    try:
+        yield Watching(watch, changed, task)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        await api.close()
+
+
+def ours(seen: Seen, namespace: str) -> set[str]:
+    return {
+        f"{item.kind}/{item.meta.name}"
+        for item in seen.world.manifests
+        if item.meta.namespace == namespace
+    }
+
+
+async def test_what_stands_and_what_comes_is_seen(api: Api, team: str) -> None:
+    await api.create(fresh(route("first"), team))
+
+    async with watching() as found:
+        await found.until(lambda seen: ours(seen, team) == {"MCPRoute/first"})
+        await api.create(fresh(policy("second"), team))
+        seen = await found.until(lambda seen: len(ours(seen, team)) == 2)
+
+    assert seen.world.services_known
+    assert {"name": "kubernetes", "namespace": "default"} in [
+        {"name": item.name, "namespace": item.namespace} for item in seen.world.services
+    ]
+    assert seen.world.namespaces[team] == {"kubernetes.io/metadata.name": team}
+
+
+async def test_kopf_alone_keeps_what_was_deleted_while_its_watch_was_broken(
+    api: Api, team: str, through: BrokenDoor
+) -> None:
+    """Why there is a sweep: when this fails, kopf has learnt it, and the sweep may go."""
+    created = await api.create(fresh(policy("allow"), team))
+    heard, relisted = asyncio.Event(), asyncio.Event()
+    feed = Feed(Platform(), ("",), heard.set)
+    task = asyncio.create_task(Doorway(feed, ("",), relisted.set).run(lambda: None))
+    async with asyncio.timeout(30):
+        while ours(feed.seen(()), team) != {"MCPPolicy/allow"}:
+            heard.clear()
+            await heard.wait()
+        through.cut("mcppolicies")
+        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
+        await api.create(fresh(policy("other"), team))
+        through.answer_gone("mcppolicies")
+        while "MCPPolicy/other" not in ours(feed.seen(()), team):
+            heard.clear()
+            await heard.wait()
+    task.cancel()
+    await asyncio.wait({task})
+
+    assert ours(feed.seen(()), team) == {"MCPPolicy/allow", "MCPPolicy/other"}
+
+
+async def test_a_deleted_allow_leaves_the_world_though_every_watch_is_broken(
+    api: Api, team: str, through: BrokenDoor
+) -> None:
+    created = await api.create(fresh(policy("allow"), team))
+    async with watching() as found:
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/allow"})
+        through.cut("mcppolicies")
+        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
+        await found.until(lambda seen: not ours(seen, team), SOON)
+
+        through.answer_gone("mcppolicies")
+        await api.create(fresh(policy("later"), team))
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/later"})
+
+
+async def test_a_deletion_is_seen_where_a_watch_starts_anew_after_410(
+    api: Api, team: str, through: BrokenDoor
+) -> None:
+    created = await api.create(fresh(policy("allow"), team))
+    async with watching() as found:
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/allow"})
+        through.cut("mcppolicies")
+        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
+        through.answer_gone("mcppolicies")
+
+        await found.until(lambda seen: not ours(seen, team), SOON)
+
+
+async def test_a_new_deny_is_seen_though_no_watch_tells_of_it(
+    api: Api, team: str, through: BrokenDoor
+) -> None:
+    async with watching() as found:
+        await found.until(lambda seen: not ours(seen, team))
+        through.cut("mcppolicies")
+        await api.create(fresh(policy("deny"), team))
+
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/deny"}, 2 * SOON)
+
+
+def header(name: str) -> dict[str, Any]:
+    value = {"name": "X-Api-Key", "valueRef": {"name": name, "key": "value"}}
+    return {"mcp": {"upstreamAuth": {"type": "Header", "header": value}}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "seconds"), [({"ostiary.dev/credential": "true"}, 5), ({}, SOON)]
+)
+async def test_a_secret_that_comes_later_is_noticed(
+    api: Api, team: str, labels: dict[str, str], seconds: float
+) -> None:
+    await api.create(fresh(route(spec=header("key")), team))
+    async with watching() as found:
+        seen = await found.until(lambda seen: ours(seen, team))
+        assert seen.world.secrets == ()
+        await api.create(secret(team, "key", labels))
+        seen = await found.until(lambda seen: seen.world.secrets, seconds)
+
+        assert [(item.name, list(item.keys)) for item in seen.world.secrets] == [("key", ["value"])]
+        assert "s3" not in repr(seen)
+        uid = (await api.get(KINDS["Secret"], team, "key"))["metadata"]["uid"]
+        await api.delete(KINDS["Secret"], team, "key", uid=uid)
+        await found.until(lambda seen: not seen.world.secrets, seconds)
+
+
+async def test_a_child_is_seen_by_its_label_and_missed_when_it_goes(api: Api, team: str) -> None:
+    labels = {"app.kubernetes.io/managed-by": "ostiary-operator", "ostiary.dev/gateway-uid": "u"}
+    async with watching() as found:
+        await found.until(lambda seen: not ours(seen, team))
+        created = await api.create(secret(team, "ostiary-gw-keys", labels))
+        key = ("Secret", team, "ostiary-gw-keys")
+        seen = await found.until(lambda seen: key in seen.children)
+
+        assert seen.children[key].gateway_uid == "u"
+        assert "s3" not in repr(seen)
+        await api.delete(KINDS["Secret"], *key[1:], uid=created["uid"])
+        await found.until(lambda seen: key not in seen.children)
+
+
+async def test_some_namespaces_are_watched_without_a_look_at_others(api: Api, team: str) -> None:
+    other = f"{team}-other"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}}
+    made = await api.create(namespace)
+    await api.create(fresh(route("theirs"), other))
+    async with watching(team) as found:
+        await found.until(lambda seen: not ours(seen, team))
+        await api.create(fresh(route("mine"), team))
+        seen = await found.until(lambda seen: ours(seen, team))
+
+    await api.delete(KINDS["Namespace"], "", other, uid=made["uid"])
+    assert ours(seen, other) == set()
+    assert set(seen.world.namespaces) == {team}
+
+
+async def test_a_namespace_that_is_deleted_takes_its_objects_out_of_the_world(
+    api: Api, team: str
+) -> None:
+    name = f"{team}-going"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    made = await api.create(namespace)
+    held = fresh(policy("deny"), name)
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    await api.create(held)
+    async with watching() as found:
+        await found.until(lambda seen: ours(seen, name))
+        await api.delete(KINDS["Namespace"], "", name, uid=made["uid"])
+        await found.until(lambda seen: not ours(seen, name))
+        await api.merge(KINDS["MCPPolicy"], name, "deny", {"metadata": {"finalizers": None}})
+
+
+async def test_a_grant_is_seen_though_its_kind_came_after_the_operator(api: Api, team: str) -> None:
+    async with watching() as found:
+        await found.until(lambda seen: not seen.world.grants)
+        crd = await api.create(GRANTS_CRD)
+        try:
+            await _create_once_served(api, grant(team))
+            seen = await found.until(lambda seen: seen.world.grants)
+        finally:
+            kind = KINDS["CustomResourceDefinition"]
+            await api.delete(kind, "", GRANTS_CRD["metadata"]["name"], uid=crd["uid"])
+        await found.until(lambda seen: not seen.world.grants, 3 * SOON)
+
+    assert [item.metadata.namespace for item in seen.world.grants] == [team]
+
+
+async def _create_once_served(api: Api, body: dict[str, Any]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await api.create(body)
+                return
+            except ApiFailed:
+                await asyncio.sleep(0.1)
+
+
+def grant(namespace: str) -> dict[str, Any]:
+    source = {"group": "ostiary.dev", "kind": "MCPRoute", "namespace": "elsewhere"}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1beta1",
+        "kind": "ReferenceGrant",
+        "metadata": {"name": "tools", "namespace": namespace},
+        "spec": {"from": [source], "to": [{"group": "", "kind": "Service"}]},
+    }
+
+
+GRANTS_CRD: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "referencegrants.gateway.networking.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+    },
+    "spec": {
+        "group": "gateway.networking.k8s.io",
+        "scope": "Namespaced",
+        "names": {"kind": "ReferenceGrant", "plural": "referencegrants"},
+        "versions": [
+            {
+                "name": "v1beta1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
