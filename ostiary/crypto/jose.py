@@ -48,8 +48,11 @@ class SigningRing:
 
     @classmethod
     def from_pems(cls, pems: Sequence[str], *, typ: str) -> "SigningRing":
-        """Return the ring of these PEM private keys (P-256), newest first."""
-        keys = [ECKey.import_key(pem, {"use": "sig", "alg": "ES256"}) for pem in pems]
+        """Return the ring of these PEM private keys (P-256), newest first; raises ValueError."""
+        try:
+            keys = [ECKey.import_key(pem, {"use": "sig", "alg": "ES256"}) for pem in pems]
+        except JoseError:
+            raise ValueError("signing keys must be P-256 private keys") from None
         for key in keys:
             key.ensure_kid()
         return cls(keys, typ=typ)

@@ -94,6 +94,10 @@ class DevUser(Model):
         default=None, min_length=1, max_length=128, description="Full name shown on pages."
     )
 
+    def reveal(self) -> dict[str, object]:
+        """Return the JSON form with the password: for the identity provider's file only."""
+        return {**self.plain(), "groups": list(self.groups), "password": self.password.reveal()}
+
 
 class DevProvider(Model):
     """The development identity provider that `ostiary dev` runs."""

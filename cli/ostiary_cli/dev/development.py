@@ -233,17 +233,8 @@ class Development:
         dev = gateway.spec.identity_provider.dev
         if dev is None:
             return
-        users = [
-            {
-                "username": user.username,
-                "password": user.password.reveal(),
-                "email": user.email,
-                "groups": list(user.groups),
-                "name": user.name,
-            }
-            for user in dev.users
-        ]
-        write_whole(self._places.state / "users.json", json.dumps(users).encode(), private=True)
+        users = write_json([user.reveal() for user in dev.users])
+        write_whole(self._places.state / "users.json", users, private=True)
 
     async def _reach_storage(
         self, bundle: PlannedBundle, values: Mapping[tuple[str, str, str], Secret]
