@@ -1,0 +1,80 @@
+"""What secures the admin ports of a gateway's proxies: kept in two Secrets, renewed in time.
+
+The authority's key is in a Secret of its own, which no pod mounts; the certificate with which the
+operator itself calls is never written anywhere.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ostiary.crypto.seal import SealRing
+from ostiary_operator.api import Api
+from ostiary_operator.apply import Applier, NotApplied
+from ostiary_operator.certificates import (
+    Certified,
+    SecretData,
+    is_due,
+    operator_pair,
+    renew_admin,
+    renew_authority,
+)
+from ostiary_operator.failures import ApiFailed, NotFound
+from ostiary_operator.kinds import KINDS
+from ostiary_operator.owned import Owner
+from ostiary_operator.seen import Child, ChildKey
+from ostiary_operator.values import text_of
+
+__all__ = ["Trust", "Trusts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How the operator calls the proxies of one gateway: whom it trusts, and what it shows."""
+
+    authorities: str
+    pair: Certified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    authority: SecretData
+    admin: SecretData
+    trust: Trust
+
+
+class Trusts:
+    """The trust of every gateway."""
+
+    def __init__(self, api: Api, applier: Applier, now: Callable[[], float]) -> None:
+        self._api = api
+        self._applier = applier
+        self._now = now
+        self._held: dict[str, _Held] = {}
+
+    async def of(self, owner: Owner, seal: SealRing, children: Mapping[ChildKey, Child]) -> Trust:
+        """Return how to call a gateway's proxies; the Secrets stand then. Raises NotApplied."""
+        names, now, held = owner.names, self._now(), self._held.get(owner.key)
+        authority = held.authority if held else await self._stored(owner, names.admin_ca)
+        admin = held.admin if held else await self._stored(owner, names.admin)
+        authority = renew_authority(authority, owner.uid, now)
+        admin = renew_admin(admin, authority, owner.uid, now)
+        for name, data in ((names.admin_ca, authority), (names.admin, admin)):
+            revealed = {key: value.reveal().encode() for key, value in data.items()}
+            await self._applier.apply(owner.secret(name, revealed, seal), owner, children)
+        if held is None or held.authority is not authority or is_due(held.trust.pair.leaf, now):
+            pair = operator_pair(authority, now)
+            trust = Trust(authorities=authority["ca.crt"].reveal(), pair=pair)
+        else:
+            trust = held.trust
+        self._held[owner.key] = _Held(authority=authority, admin=admin, trust=trust)
+        return trust
+
+    async def _stored(self, owner: Owner, name: str) -> SecretData:
+        """Return what a Secret of the gateway holds, nothing where it isn't there."""
+        try:
+            found = await self._api.get(KINDS["Secret"], owner.namespace, name)
+        except NotFound:
+            return {}
+        except ApiFailed as failed:
+            raise NotApplied(f"Secret {name}: {failed}") from failed
+        return text_of(found) if owner.is_mine(found["metadata"]) else {}
