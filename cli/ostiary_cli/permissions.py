@@ -16,7 +16,7 @@ __all__ = [
 
 _READ: Final = ("get", "list", "watch")
 _WATCH: Final = ("list", "watch")
-_OWN: Final = ("list", "watch", "create", "patch", "delete")
+_OWN: Final = (*_READ, "create", "patch", "delete")
 _ALL: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
 
@@ -34,7 +34,7 @@ WORKING: Final = (
     Permission(
         GROUP,
         ("mcpgateways", "mcproutes", "mcppolicies"),
-        _WATCH,
+        _READ,
         "the three kinds are what it works on",
     ),
     Permission(GROUP, ("mcpgateways",), ("create",), "the default gateway is made once"),
@@ -48,7 +48,7 @@ WORKING: Final = (
     Permission(
         "",
         ("secrets",),
-        ("get", *_OWN),
+        _OWN,
         "credentials are read by name; keys, certificates and the bundle are kept in Secrets",
     ),
     Permission("apps", ("deployments",), _OWN, "the proxies of each gateway"),
@@ -56,7 +56,7 @@ WORKING: Final = (
     Permission(
         "",
         ("persistentvolumeclaims",),
-        ("list", "watch", "create", "patch"),
+        (*_READ, "create", "patch"),
         "SQLite needs a disk; it is never deleted by the operator",
     ),
     Permission("", ("pods",), _WATCH, "each proxy is told of a new configuration"),

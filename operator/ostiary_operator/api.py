@@ -137,7 +137,8 @@ class Api:
     async def apply(self, body: Mapping[str, Any], *, part: str = "") -> Object:
         """Apply an object by our field manager; fields that others took are taken back.
 
-        With `part` "status" only the status is applied; a `metadata.uid` is a precondition then.
+        With `part` "status" only the status is applied. A `metadata.resourceVersion` is a
+        precondition; a `metadata.uid` would be none there.
         """
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._write("PATCH", _path(body, part), body, query=query, content=_APPLY)

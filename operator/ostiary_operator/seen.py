@@ -64,12 +64,14 @@ class Seen:
 
     `statuses` (by `Kind/namespace/name`) are those that stand in the cluster, `uids` identify the
     objects that they stand on. `rollouts` (by gateway key) say how the Deployments are doing.
+    `versions` are the resourceVersions at which they were seen, with the same keys.
     `paused` are the gateways, by key, that carry the annotation `ostiary.dev/reconcile: disabled`.
     """
 
     world: World
     statuses: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict)
     uids: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     children: Mapping[ChildKey, Child] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)

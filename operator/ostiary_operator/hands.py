@@ -1,0 +1,156 @@
+"""Carrying out plans: the objects of each gateway, its proxies, and every status.
+
+Gateways are independent. One that a quota, a webhook or a name that is taken holds up says so in
+its status, and the others go on. A plan that stands already sends nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from ostiary.crypto.seal import Entropy
+from ostiary.resources.manifest import Kind
+from ostiary.translate.plan import Plan
+from ostiary.translate.world import History, Reported, Rollout
+from ostiary_operator.api import Api
+from ostiary_operator.apply import NotApplied
+from ostiary_operator.bundles import HISTORY, TooLarge, read_history
+from ostiary_operator.events import Events
+from ostiary_operator.failures import NotFound
+from ostiary_operator.kinds import KINDS
+from ostiary_operator.owned import Owner
+from ostiary_operator.push import AT_ONCE, Proxies
+from ostiary_operator.rolling import Rolling
+from ostiary_operator.seen import Seen
+from ostiary_operator.statuses import StatusWriter
+from ostiary_operator.values import bytes_of
+
+__all__ = ["Hands", "NotCarriedOut"]
+
+log = structlog.get_logger(__name__)
+_PUT_OFF: Final = 3
+"""How many times in a row statuses may wait for the plan that knows what proxies just answered."""
+
+
+class NotCarriedOut(Exception):  # noqa: N818 - a statement
+    """Some of a plan is to be tried again; the message says what."""
+
+
+class Hands:
+    """Acts on one cluster. `changed` is called when the next plan would say something else."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        clock: Callable[[], float],
+        entropy: Entropy,
+        changed: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._changed = changed
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._rolling = Rolling(api, clock, entropy)
+        self._statuses = StatusWriter(api, Events(api, clock, entropy))
+        self._proxies: dict[Owner, Proxies] = {}
+        self._held_up: dict[str, str] = {}
+        self._heard = 0
+        self._put_off = 0
+
+    async def recall(self, seen: Seen) -> Mapping[str, History]:
+        """Return what was rendered last for each gateway, as the cluster keeps it.
+
+        Raises what is to be tried again.
+        """
+        owners = owners_of(seen)
+        found = await asyncio.gather(*(self._history(owner) for owner in owners.values()))
+        pairs = zip(owners, found, strict=True)
+        return {key: history for key, history in pairs if history is not None}
+
+    def reported(self) -> Mapping[str, tuple[Reported, ...]]:
+        """Return what the proxies of each gateway said last."""
+        return {owner.key: proxies.reported() for owner, proxies in self._proxies.items()}
+
+    def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
+        """Return how each gateway's Deployment is doing; what we could not apply holds it up."""
+        none = Rollout(replicas=0, updated=0, ready=0)
+        held_up = {
+            key: replace(seen.rollouts.get(key, none), message=why)
+            for key, why in self._held_up.items()
+        }
+        return {**seen.rollouts, **held_up}
+
+    async def carry_out(self, seen: Seen, planned: Plan) -> None:
+        """Bring cluster and proxies to `planned`; raises NotCarriedOut when the rest is done.
+
+        Statuses wait for the next plan where proxies answered meanwhile: it knows what they said.
+        """
+        heard, owners = self._heard, owners_of(seen)
+        await self._follow(seen, owners.values())
+        self._rolling.begin(seen)
+        acted = [key for key in planned.bundles if key in owners and key not in seen.paused]
+        said = await asyncio.gather(*(self._gateway(owners[key], seen, planned) for key in acted))
+        self._hold_up({key: why for key, why in zip(acted, said, strict=True) if why})
+        failed = list(self._held_up.values())
+        if heard == self._heard or self._put_off == _PUT_OFF:
+            self._put_off = 0
+            failed += await self._statuses.write(seen, planned.statuses)
+        else:
+            self._put_off += 1
+        if failed:
+            raise NotCarriedOut("; ".join(failed))
+
+    async def close(self) -> None:
+        """Leave the proxies alone."""
+        for proxies in self._proxies.values():
+            await proxies.close()
+
+    async def _gateway(self, owner: Owner, seen: Seen, planned: Plan) -> str:
+        """Roll one gateway out and return what holds it up, '' where nothing does."""
+        bundle, objects = planned.bundles[owner.key], planned.objects.get(owner.key)
+        proxies = self._proxies[owner]
+        try:
+            await self._rolling.roll_out(owner, bundle, objects, seen.children, proxies)
+        except (NotApplied, TooLarge) as known:
+            return str(known)
+        except Exception as error:
+            log.exception("a gateway could not be rolled out", gateway=owner.key)
+            return f"an error of the operator: {type(error).__name__}; its log says more"
+        return ""
+
+    def _hold_up(self, held_up: dict[str, str]) -> None:
+        if held_up != self._held_up:
+            log.warning("gateways are held up", gateways=held_up)
+            self._held_up = held_up
+            self._changed()
+
+    def _hear(self) -> None:
+        self._heard += 1
+        self._changed()
+
+    async def _follow(self, seen: Seen, owners: Collection[Owner]) -> None:
+        """Take note which pods there are of which gateways."""
+        for owner in self._proxies.keys() - set(owners):
+            await self._proxies.pop(owner).close()
+        for owner in owners:
+            proxies = self._proxies.setdefault(owner, Proxies(owner, self._gate, self._hear))
+            proxies.follow(pod for pod in seen.pods if pod.gateway == owner.key)
+
+    async def _history(self, owner: Owner) -> History | None:
+        try:
+            name = owner.names.bundle(0)
+            found = await self._api.get(KINDS["Secret"], owner.namespace, name)
+        except NotFound:
+            return None
+        data = bytes_of(found).get(HISTORY)
+        return read_history(data) if data and owner.is_mine(found["metadata"]) else None
+
+
+def owners_of(seen: Seen) -> dict[str, Owner]:
+    """Return the gateways that there are."""
+    metas = [item.meta for item in seen.world.manifests if item.kind is Kind.GATEWAY]
+    owners = [Owner(namespace=m.namespace, name=m.name, uid=m.uid) for m in metas]
+    return {owner.key: owner for owner in owners}
