@@ -37,7 +37,7 @@ async def desk_of(context: Context) -> GrantsDesk:
             expires=context.clock() + 3600,
         )
         await write(context, row, version=0)
-    return GrantsDesk(current=lambda: Served(context), changed=lambda: None)  # type: ignore[arg-type, return-value]  # stands for a Runtime
+    return GrantsDesk(current=lambda: Served(context))  # type: ignore[arg-type, return-value]  # stands for a Runtime
 
 
 async def test_pages_of_a_list_hold_every_grant_once() -> None:
