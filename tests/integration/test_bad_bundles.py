@@ -1,0 +1,88 @@
+"""Bundles that vanish, are torn or say nonsense while a proxy serves: the last good one goes on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway_parts import Gateway, dev, policy_yaml, three_files, until
+from hostile_parts import RawServer, call, raw_server
+
+ALLOW = "[{name: all, effect: Allow, who: {everyone: true}}]"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[RawServer]:
+    with raw_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
+    with dev(tmp_path_factory.mktemp("bundles"), three_files(upstream.url, ALLOW)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def issued(gateway: Gateway) -> str:
+    return gateway.log_in()
+
+
+def vanish(shard: Path) -> None:
+    shard.unlink()
+
+
+def empty(shard: Path) -> None:
+    shard.write_bytes(b"")
+
+
+def tear(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:-9])
+
+
+def flip(shard: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(bytes(data))
+
+
+def garble(shard: Path) -> None:
+    shard.write_bytes(b"\x1f\x8b" + b"x" * 100)
+
+
+def flood(shard: Path) -> None:
+    shard.write_bytes(b"\0" * (200 * 1024 * 1024))
+
+
+@pytest.mark.parametrize("harm", [vanish, empty, tear, flip, garble, flood])
+def test_a_bundle_that_can_not_be_read_leaves_the_last_good_one_and_says_why(
+    gateway: Gateway, issued: str, harm: Callable[[Path], None]
+) -> None:
+    (shard,) = (gateway.state / "bundle").glob("bundle-*")
+    good, revision = shard.read_bytes(), gateway.revision()
+
+    harm(shard)
+    until(lambda: bool(faults(gateway)))
+    still = call(gateway, issued)
+    shard.write_bytes(good)
+    until(lambda: not faults(gateway))
+
+    assert "result" in still.json()
+    assert gateway.revision() == revision
+    assert "result" in call(gateway, issued).json()
+
+
+def test_an_edit_after_a_torn_bundle_is_obeyed(gateway: Gateway, issued: str) -> None:
+    (shard,) = (gateway.state / "bundle").glob("bundle-*")
+    tear(shard)
+    until(lambda: bool(faults(gateway)))
+
+    gateway.change("policy.yaml", policy_yaml("[{name: x, effect: Deny}]"))
+    denied = call(gateway, issued)
+
+    assert (denied.json()["error"]["code"], faults(gateway)) == (-32602, [])
+
+
+def faults(gateway: Gateway) -> list[str]:
+    found: list[str] = gateway.admin("/revision").json()["faults"]
+    return found
