@@ -51,19 +51,20 @@ class RawServer(socketserver.ThreadingTCPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/mcp"
 
-    def hangs(self, first: bytes = b"") -> Behaviour:
-        """Say `first` and then nothing more until the test ends, or until the caller goes away."""
+    def hangs(self, first: bytes = b"", last: bytes = b"") -> Behaviour:
+        """Say `first`, and `last` when it is released, unless the caller goes away before."""
 
-        def behave(connection: socket.socket, body: bytes) -> None:
+        def behave(connection: socket.socket, _: bytes) -> None:
             connection.sendall(first)
             connection.settimeout(0.05)
             while not self.released.is_set():
                 try:
                     if not connection.recv(1):
-                        break
+                        self.gone += 1
+                        return
                 except TimeoutError:
                     continue
-            self.gone += 1
+            connection.sendall(last)
 
         return behave
 

@@ -197,6 +197,13 @@ def chromium_path() -> str:
     return found
 
 
+def faketime_library() -> str:
+    """Return the library that shows a process another time of day."""
+    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    require(found is not None, "faketime")
+    return str(found)
+
+
 @contextmanager
 def running(
     command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path = ROOT

@@ -1,8 +1,8 @@
 """Installs the parts that the tests run and that Ostiary did not write, once, into `.cache/parts`.
 
-Node.js, npm, chromium and redis-server come from apt-get where this is root; elsewhere the one
-command to run is printed. Go builds the code of GitOps tools. `make test` calls this; it says what
-it does while it does it.
+Debian's packages come from apt-get where this is root; elsewhere the one command to run is
+printed. Go builds the code of GitOps tools. `make test` calls this; it says what it does while it
+does it.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ PINS = ROOT / "tests" / "parts"
 READERS = ROOT / "tests" / "tools" / "readers"
 PROGRAMS = {
     "node": "nodejs", "npm": "npm", "chromium": "chromium", "redis-server": "redis-server",
+    "faketime": "faketime",
 }  # fmt: skip
 """Program → Debian package."""
 
@@ -52,7 +53,7 @@ def install_all(*steps: Callable[[], object]) -> int:
 
 
 def install_programs(programs: Mapping[str, str] = PROGRAMS) -> None:
-    """Install programs (Node.js, npm, chromium and redis-server) from Debian's packages."""
+    """Install programs from Debian's packages."""
     packages = [package for program, package in programs.items() if not shutil.which(program)]
     if not packages:
         say(f"{', '.join(programs.values())} are here")
