@@ -208,6 +208,18 @@ async def test_an_open_stream_is_cut_when_its_grant_is_revoked():
     assert [message["error"]["code"] for message in events(await drained(answer))] == [-31002]
 
 
+async def test_a_call_that_outlived_its_token_is_cut_when_its_grant_is_revoked():
+    held = asyncio.get_running_loop().create_future()
+    w = world(lambda _: sse_answer(held, result({})))
+    answer = await w.modern("tools/call", {"name": "a"})
+    w.now[0] = 20_000.0
+
+    w.doors.grants.clear()
+    w.live.streams.wake()
+
+    assert [message["error"]["code"] for message in events(await drained(answer))] == [-31002]
+
+
 async def test_a_policy_that_still_allows_cuts_nothing():
     held = asyncio.get_running_loop().create_future()
     w = world(lambda _: sse_answer(held, result({"ok": True})))

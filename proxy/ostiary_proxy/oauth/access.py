@@ -92,14 +92,19 @@ class AccessAuthority:
             verified = self._verify(digest, token, route, now)
         if now >= verified.expires:
             raise Refused("InvalidToken", detail="expired")
-        state = self._states.get(verified.gid)
+        grant = await self.living(verified.gid, now)
+        if verified.presented is None or verified.presented.grant is not grant:
+            verified.presented = _join(verified, grant, route)
+        return verified.presented
+
+    async def living(self, gid: str, now: float) -> Grant:
+        """Return the grant as it is; raises Refused: InvalidToken (it ended), StoreUnavailable."""
+        state = self._states.get(gid)
         if state is None or not 0 <= now - state.read < MAX_AGE:
-            state = await self._read(verified.gid, now)
+            state = await self._read(gid, now)
         if state.grant is None:
             raise Refused("InvalidToken", detail="the grant is revoked or ended")
-        if verified.presented is None or verified.presented.grant is not state.grant:
-            verified.presented = _join(verified, state.grant, route)
-        return verified.presented
+        return state.grant
 
     def forget(self) -> None:
         """Read every grant anew when it is next asked for: one of them was revoked."""

@@ -56,17 +56,18 @@ class Bearer:
 async def rejudge(live: Live, bearer: Bearer, now: float) -> Judge | None:
     """Return the judge of today's policy and identity, or None where route or grant are gone.
 
-    A call in flight may outlive its token: then the grant it began with counts until it ends.
+    A call in flight may outlive its token, never its grant.
     """
     route = live.route_at(bearer.origin, bearer.path)
     if route is None or route.route.suspended or route.route.closed is not None:
         return None
-    grant = bearer.presented.grant
-    if now < bearer.presented.expires:
-        try:
+    try:
+        if now < bearer.presented.expires:
             grant = (await live.authority.present(bearer.issued, route.route, now)).grant
-        except Refused:
-            return None
+        else:
+            grant = await live.authority.living(bearer.presented.grant.gid, now)
+    except Refused:
+        return None
     return Judge.of(route, grant, bearer.source)
 
 

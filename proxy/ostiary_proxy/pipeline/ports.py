@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ostiary.config.document import Route
-from ostiary_proxy.identity import Presented
+from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.upstream.calls import UpstreamCall
 from ostiary_proxy.wire import Headers
 
@@ -19,6 +19,9 @@ class Authority(Protocol):
         Raises Refused: InvalidToken (any defect, another audience, a revoked grant),
         StoreUnavailable.
         """
+
+    async def living(self, gid: str, now: float) -> Grant:
+        """Return a grant as it is; raises Refused: InvalidToken (it ended), StoreUnavailable."""
 
 
 class Credentials(Protocol):
