@@ -71,8 +71,9 @@ def namespace(cluster: Provider) -> Iterator[str]:
     """A namespace of this test's own, which takes restricted pods only."""
     name = f"test-{secrets.token_hex(4)}"
     kubectl = Kubectl(namespace=name)
-    kubectl("create", "namespace", name)
-    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": name, "labels": labels}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")  # pods need it
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
