@@ -20,7 +20,7 @@ from ostiary_cli.headless import Headless, Page
 from real_parts import RedisPart, _until_ready, redis_server, running
 from sdk_parts import files_server
 
-__all__ = ["Fleet", "Replica", "fleet", "one_more"]
+__all__ = ["STORAGE", "Fleet", "Replica", "fleet", "one_more", "secret_yaml"]
 
 VERSION = "2025-11-25"
 BACK = "http://127.0.0.1:1/back"
@@ -56,9 +56,11 @@ class Replica:
         return self.send(path, urlencode(fields).encode(), Content_Type=kind)
 
     def revoke(self, **selector: str) -> Answer:
+        return self.ask_admin("/grants/revoke", json.dumps(selector).encode())
+
+    def ask_admin(self, path: str, data: bytes | None = None) -> Answer:
         headers = {"Authorization": f"Bearer {self.token.read_text()}"}
-        data = json.dumps(selector).encode()
-        return ask(f"http://{self.admin}/grants/revoke", data=data, headers=headers)
+        return ask(f"http://{self.admin}{path}", data=data, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,11 @@ class Fleet:
     @property
     def path(self) -> str:
         return urlsplit(self.gateway.url()).path
+
+    def faults(self) -> list[str]:
+        """Return what each replica says is wrong with what came last."""
+        said = (replica.ask_admin("/revision").json() for replica in self.replicas)
+        return ["; ".join(one["faults"]) for one in said]
 
     def log_in(self, *, authorize: Replica, redeem: Replica, username: str = "alice") -> Tokens:
         """Register and log in at one replica, redeem the code at another."""

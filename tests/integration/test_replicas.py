@@ -1,6 +1,8 @@
 """Several proxies on one Redis are one gateway: what one knows, all know."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway_parts import until
+from gateway_parts import gateway_yaml, until
 from real_parts import redis_server
-from replica_parts import Fleet, Replica, fleet, one_more
+from replica_parts import STORAGE, Fleet, Replica, fleet, one_more, secret_yaml
 
 RULES = """
   - name: all
@@ -110,6 +112,21 @@ def test_a_session_works_at_every_replica_and_its_end_is_known_to_all(shared: Fl
     assert [r.send(shared.path, listed, **known).status for r in (one, three)] == [404, 404]
 
 
+def test_another_storage_takes_a_restart_and_until_then_the_last_good_one_goes_on(
+    shared: Fleet,
+) -> None:
+    secret = shared.gateway.folder / "secret.yaml"
+    before = secret.read_text()
+    tokens = shared.log_in(authorize=shared.replicas[0], redeem=shared.replicas[1])
+
+    secret.write_text(before.replace("redis://", "redis://:another@"))
+
+    until(lambda: all("restart the proxy" in text for text in shared.faults()))
+    assert [shared.call(at, tokens.access).status for at in shared.replicas] == [200] * 3
+    secret.write_text(before)
+    until(lambda: shared.faults() == ["", "", ""])
+
+
 def test_the_death_of_one_replica_fails_no_request_of_the_others(
     shared: Fleet, tmp_path: Path
 ) -> None:
@@ -161,3 +178,20 @@ def test_without_redis_nothing_is_allowed_and_with_it_again_everything_goes_on(
             again.ask("FLUSHALL")
             for replica in own.replicas:
                 until(lambda at=replica: own.call(at, tokens.access).status == 401, seconds=2)  # type: ignore[misc]
+
+
+def test_ostiary_dev_says_that_its_redis_is_not_there_and_how_to_mend_it(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(gateway_yaml(extra=STORAGE))
+    (tmp_path / "secret.yaml").write_text(secret_yaml("redis://:hidden@127.0.0.1:1"))
+    command = [sys.executable, "-m", "ostiary_cli.main", "dev", "-f", str(tmp_path)]
+    places = ["--state", str(tmp_path / "state"), "--keys", str(tmp_path / "keys")]
+
+    ended = subprocess.run(
+        [*command, *places], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "spec.storage: Redis at 127.0.0.1:1 can't be used now" in ended.stderr
+    assert "start it, or set type: SQLite" in ended.stderr
+    assert "hidden" not in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr

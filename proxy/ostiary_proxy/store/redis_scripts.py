@@ -85,6 +85,7 @@ value, version, end."""
 
 CHARGE: Final = Script("""
 -- As terms.admit, but on nanoseconds from now: those from 1970 do not fit into Lua's numbers.
+-- Exact for buckets of a month; of longer ones some nanoseconds are lost.
 local at_s, at_n, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local stored, after = {}, {}
 

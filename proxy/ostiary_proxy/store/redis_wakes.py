@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from ostiary_proxy.store.port import StoreUnavailable
 from ostiary_proxy.store.redis_server import RedisServer
 
@@ -41,7 +39,7 @@ class RedisWakes:
 
     async def _follow(self) -> None:
         while True:
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(Exception):  # whatever broke it: it is tried again
                 await self._hear()
             await asyncio.sleep(_AGAIN)
 
