@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from calls import fast_upstream, measure, while_called
+from pushes import push
 from verdicts import judge
 
 from gateway_parts import Gateway, dev, policy_yaml, route_yaml, three_files
@@ -33,6 +34,7 @@ def main() -> int:
         return 1
     judge()
     _plan()
+    push()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (
