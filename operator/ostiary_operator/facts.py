@@ -39,6 +39,7 @@ class Ours:
     paused: bool
     secrets: frozenset[str]
     status: Mapping[str, Plain] = field(compare=False)
+    version: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ def our_fact(body: Mapping[str, Any]) -> Ours | None:
         paused=is_paused(annotations),
         secrets=_named_secrets(manifest),
         status=body.get("status", {}),
+        version=meta["resourceVersion"],
     )
 
 

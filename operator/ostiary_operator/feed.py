@@ -113,6 +113,7 @@ class Feed:
             ),
             statuses={key: item.status for key, item in keys.items()},
             uids={key: item.manifest.meta.uid for key, item in keys.items()},
+            versions={key: item.version for key, item in keys.items()},
             children={child.key: child for child in self._all_children()},
             pods=pods,
             rollouts=rollouts_of(self._rollouts.facts(), pods),

@@ -1,256 +1,41 @@
 """Plans carried out on a real API server: what is written, what is left alone, what is refused."""
 
-import asyncio
 import base64
 import os
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from fleet_parts import SimulatedProxy, server_context, simulated
-from ostiary.resources.manifest import API_VERSION, Kind, read_manifest
-from ostiary.translate.names import DIGEST, GATEWAY_UID, Names
-from ostiary.translate.parsed import Cache
-from ostiary.translate.plan import Plan, plan
-from ostiary.translate.world import (
-    Cluster,
-    History,
-    Observed,
-    Platform,
-    Rollout,
-    SecretFacts,
-    World,
-)
-from ostiary_operator.api import Api, Object
-from ostiary_operator.failures import ApiFailed
-from ostiary_operator.hands import Hands, NotCarriedOut
-from ostiary_operator.kinds import KINDS, ApiKind
-from ostiary_operator.seen import Child, ChildKey, Pod, Seen
+from ostiary.config.bundle import read_bundle, unpack
+from ostiary.config.document import Bundle
+from ostiary.crypto.secret import Secret
+from ostiary.translate.names import Names
+from ostiary_operator.api import Object
+from ostiary_operator.hands import NotCarriedOut
+from ostiary_operator.kinds import KINDS
+from ostiary_operator.seen import ChildKey, Pod
+from stage_parts import GATEWAY, POLICY, ROUTE, Recording, Stage
 
-ROOT = Path(__file__).resolve().parents[2]
-PLATFORM = Platform(
-    cluster=Cluster(image="e2e.local/ostiary-proxy:1", operator_url="http://operator:8082")
-)
-CHILDREN = ("Deployment", "PersistentVolumeClaim", "PodDisruptionBudget", "Secret", "Service")
-GATEWAY = {
-    "publicUrl": "https://mcp.example.com",
-    "default": True,
-    "identityProvider": {"oidc": {"issuer": "https://login.example.com", "clientId": "x"}},
-    "listeners": [{"name": "apps", "hostname": "*.example.com"}],
-}
-ROUTE = {"from": "https://notes.example.com", "to": "https://notes.example.net/mcp"}
-POLICY = {
-    "targetRefs": [{"kind": "MCPRoute", "name": "notes"}],
-    "rules": [{"name": "a", "effect": "Allow", "who": {"groups": ["eng"]}}],
-}
-
-
-class Recording(Api):
-    """Remembers each write, as `VERB Kind name`."""
-
-    writes: list[str]
-
-    async def _ask(self, method: str, path: str, **options: Any) -> Object:
-        if method != "GET":
-            self.writes.append(f"{method} {'/'.join(path.split('/')[-2:])}")
-        return await super()._ask(method, path, **options)
+pytestmark = pytest.mark.usefixtures("kinds")
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Recording]:
-    if "KUBECONFIG" not in os.environ:
-        pytest.skip("KUBECONFIG names no cluster")
-    opened = await Recording.connect(Path(os.environ["KUBECONFIG"]))
-    assert isinstance(opened, Recording)
-    opened.writes = []
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def namespace(api: Recording) -> AsyncIterator[str]:
-    for file in sorted((ROOT / "crds").iterdir()):
-        await api.apply(yaml.load(file.read_text(), yaml.CSafeLoader))  # noqa: TID251 - ours
-    name = f"hands-{secrets.token_hex(4)}"
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    meta = await eventually(lambda: api.create(body))
-    yield name
-    await api.delete(KINDS["Namespace"], "", name, uid=meta["uid"])
-
-
-async def eventually(act: Callable[[], Any]) -> Any:
-    """Do it until the API server takes it: a kind that is new takes a moment."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return await act()
-        except ApiFailed:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-
-
-@dataclass
-class Stage:
-    """A namespace with hands on it, and the loop between the two, one turn at a time."""
-
-    api: Recording
-    namespace: str
-    hands: Hands = field(init=False)
-    history: Mapping[str, History] | None = None
-    pods: tuple[Pod, ...] = ()
-    paused: frozenset[str] = frozenset()
-    changes: int = 0
-    cache: Cache = field(default_factory=Cache)
-
-    def __post_init__(self) -> None:
-        self.hands = self.fresh_hands()
-
-    def fresh_hands(self) -> Hands:
-        """Return the hands of an operator that was just started."""
-        self.history = None
-        return Hands(
-            self.api,
-            clock=lambda: time.time(),  # noqa: TID251, PLW0108 - a test's clock
-            entropy=os.urandom,
-            changed=self.change,
-        )
-
-    def change(self) -> None:
-        self.changes += 1
-
-    async def put(self, kind: str, name: str, spec: Mapping[str, Any]) -> Object:
-        return await eventually(
-            lambda: self.api.apply(
-                {
-                    "apiVersion": API_VERSION, "kind": kind, "spec": spec,
-                    "metadata": {"name": name, "namespace": self.namespace},
-                }
-            )
-        )  # fmt: skip
-
-    async def look(self) -> Seen:
-        """Return what stands."""
-        bodies = [
-            {**body, "kind": kind.value, "apiVersion": API_VERSION}
-            for kind in Kind
-            for body in (await self.api.list(KINDS[kind], self.namespace)).items
-        ]
-        keys = {f"{b['kind']}/{self.namespace}/{b['metadata']['name']}": b for b in bodies}
-        world = World(
-            manifests=tuple(read_manifest(_bare(body)) for body in bodies),
-            secrets=tuple([fact async for fact in self._secret_facts()]),
-            namespaces={self.namespace: {}},
-            platform=PLATFORM,
-        )
-        return Seen(
-            world=world,
-            statuses={key: body.get("status", {}) for key, body in keys.items()},
-            uids={key: body["metadata"]["uid"] for key, body in keys.items()},
-            versions={key: body["metadata"]["resourceVersion"] for key, body in keys.items()},
-            children=await self._children(),
-            pods=self.pods,
-            rollouts={f"{self.namespace}/main": Rollout(replicas=1, updated=1, ready=1)},
-            paused=self.paused,
-        )
-
-    async def _secret_facts(self) -> AsyncIterator[SecretFacts]:
-        for body in (await self.api.list(KINDS["Secret"], self.namespace)).items:
-            meta = body["metadata"]
-            version = meta["resourceVersion"]
-            versions = dict.fromkeys(body.get("data", {}), version)
-            yield SecretFacts(namespace=self.namespace, name=meta["name"], keys=versions)
-
-    async def _children(self) -> dict[ChildKey, Child]:
-        labels = "app.kubernetes.io/managed-by=ostiary-operator"
-        found = [
-            _child(KINDS[kind], item["metadata"])
-            for kind in CHILDREN
-            for item in (
-                await self.api.list_metadata(KINDS[kind], self.namespace, labels=labels)
-            ).items
-        ]
-        return {child.key: child for child in found}
-
-    async def turn(self, *, between: Callable[[], Any] | None = None) -> Plan:
-        """Look, plan and act once; `between` happens after the look."""
-        seen = await self.look()
-        if self.history is None:
-            self.history = await self.hands.recall(seen)
-        observed = Observed(
-            proxies=self.hands.reported(),
-            rollouts=self.hands.rollouts(seen),
-            history=self.history,
-            statuses=seen.statuses,
-        )
-        planned = plan(seen.world, observed, time.time(), cache=self.cache)  # noqa: TID251
-        self.history = {**self.history, **planned.history}
-        self.api.writes.clear()
-        if between is not None:
-            await between()
-        await self.hands.carry_out(seen, planned)
-        return planned
-
-    async def settle(self) -> None:
-        """Turn until nothing is written any more, ten times at most."""
-        for _ in range(10):
-            await self.turn()
-            if not self.api.writes:
-                return
-        raise AssertionError(self.api.writes)
-
-    async def get(self, kind: str, name: str) -> Object:
-        return await self.api.get(KINDS[kind], self.namespace, name)
-
-    async def status(self, kind: str, name: str) -> Object:
-        found: Object = (await self.get(kind, name)).get("status", {})
-        return found
-
-    async def condition(self, kind: str, name: str, type_: str) -> tuple[str, str]:
-        listed = (await self.status(kind, name))["conditions"]
-        found = next(item for item in listed if item["type"] == type_)
-        return found["status"], found["message"]
-
-
-def _bare(body: Object) -> Object:
-    read = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
-    meta = {name: body["metadata"][name] for name in read if name in body["metadata"]}
-    return {
-        "apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": meta,
-        "spec": body["spec"],
-    }  # fmt: skip
-
-
-def _child(kind: ApiKind, meta: Object) -> Child:
-    return Child(
-        api_version=kind.api_version,
-        kind=kind.kind,
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
-        generation=meta.get("generation", 0),
-        gateway_uid=meta["labels"].get(GATEWAY_UID, ""),
-        digest=meta.get("annotations", {}).get(DIGEST, ""),
-    )
-
-
-@pytest.fixture
-async def stage(api: Recording, namespace: str) -> AsyncIterator[Stage]:
+async def stage(namespace: str) -> AsyncIterator[Stage]:
     """A gateway, a route and a policy, nothing carried out yet."""
+    api = await Recording.connect(Path(os.environ["KUBECONFIG"]))
+    assert isinstance(api, Recording)
+    api.writes = []
     stage = Stage(api, namespace)
     await stage.put("MCPGateway", "main", GATEWAY)
     await stage.put("MCPRoute", "notes", ROUTE)
     await stage.put("MCPPolicy", "rules", POLICY)
     yield stage
     await stage.hands.close()
+    await api.close()
 
 
 UNTOUCHED = {"observedGeneration": -1, "conditions": [], "attachedPolicies": []}
@@ -285,7 +70,7 @@ async def test_an_operator_that_starts_again_changes_no_object(stage: Stage) -> 
     assert stage.history is not None
     history = dict(stage.history)
     await stage.hands.close()
-    stage.hands = stage.fresh_hands()
+    stage.start_again()
 
     await stage.settle()
 
@@ -312,16 +97,13 @@ async def test_an_edit_of_a_policy_writes_the_bundle_and_statuses_only(stage: St
 
 async def test_what_somebody_changes_or_deletes_is_healed(stage: Stage) -> None:
     await stage.settle()
-    ns, api = stage.namespace, stage.api
-    await api.merge(KINDS["Deployment"], ns, "ostiary-main", {"spec": {"replicas": 7}})
-    service = await stage.get("Service", "ostiary-main")
-    await api.delete(KINDS["Service"], ns, "ostiary-main", uid=service["metadata"]["uid"])
-    emptied = {"data": {"bundle-000": ""}}
-    await api.merge(KINDS["Secret"], ns, "ostiary-main-bundle-v1-00", emptied)
+    await stage.merge("Deployment", "ostiary-main", {"spec": {"replicas": 7}})
+    await stage.delete("Service", "ostiary-main")
+    await stage.merge("Secret", "ostiary-main-bundle-v1-00", {"data": {"bundle-000": ""}})
 
     await stage.turn()
 
-    assert sorted(write for write in api.writes if "status" not in write) == [
+    assert sorted(stage.api.writes) == [
         "PATCH deployments/ostiary-main",
         "PATCH secrets/ostiary-main-bundle-v1-00",
         "PATCH services/ostiary-main",
@@ -345,9 +127,7 @@ async def test_a_deployment_whose_status_moves_is_left_alone(stage: Stage) -> No
 async def test_keys_that_are_deleted_come_back_the_same(stage: Stage) -> None:
     await stage.settle()
     before = await stage.get("Secret", "ostiary-main-keys")
-    await stage.api.delete(
-        KINDS["Secret"], stage.namespace, "ostiary-main-keys", uid=before["metadata"]["uid"]
-    )
+    await stage.delete("Secret", "ostiary-main-keys")
 
     await stage.turn()
 
@@ -422,30 +202,28 @@ async def test_what_is_no_longer_planned_goes_but_volume_and_keys_stay(stage: St
 
 async def test_a_paused_gateway_is_left_alone_but_for_its_status(stage: Stage) -> None:
     await stage.settle()
-    stage.paused = frozenset({f"{stage.namespace}/main"})
-    ns, api = stage.namespace, stage.api
-    await api.merge(KINDS["Deployment"], ns, "ostiary-main", {"spec": {"replicas": 7}})
+    pause = {"ostiary.dev/reconcile": "disabled"}
+    await stage.put("MCPGateway", "main", GATEWAY, annotations=pause)
+    await stage.merge("Deployment", "ostiary-main", {"spec": {"replicas": 7}})
     await stage.put("MCPRoute", "second", {**ROUTE, "from": "https://second.example.com"})
 
     await stage.turn()
 
-    assert {write.split("/")[-1] for write in api.writes} == {"status"}
+    written = {write for write in stage.api.writes if not write.endswith("/events")}
+    assert {write.split("/")[-1] for write in written} == {"status"}
 
 
 async def test_an_object_made_again_does_not_get_the_status_of_the_one_before(
     stage: Stage,
 ) -> None:
     async def make_again() -> None:
-        old = await stage.get("MCPRoute", "notes")
-        kind, ns = KINDS["MCPRoute"], stage.namespace
-        await stage.api.delete(kind, ns, "notes", uid=old["metadata"]["uid"])
+        await stage.delete("MCPRoute", "notes")
         await stage.put("MCPRoute", "notes", ROUTE)
-        stage.api.writes.clear()
 
     await stage.turn(between=make_again)
 
     assert "PATCH notes/status" in stage.api.writes
-    assert await stage.status("MCPRoute", "notes") == UNTOUCHED
+    assert (await stage.get("MCPRoute", "notes"))["status"] == UNTOUCHED
 
 
 async def test_a_bundle_that_grows_and_shrinks_leaves_no_part_behind(stage: Stage) -> None:
@@ -455,9 +233,7 @@ async def test_a_bundle_that_grows_and_shrinks_leaves_no_part_behind(stage: Stag
     shard = "ostiary-main-bundle-v1-01"
     assert (await stage.get("Secret", shard))["data"].keys() == {"bundle-001"}
     for index in range(10):
-        found = await stage.get("MCPPolicy", f"big-{index}")
-        kind, ns = KINDS["MCPPolicy"], stage.namespace
-        await stage.api.delete(kind, ns, f"big-{index}", uid=found["metadata"]["uid"])
+        await stage.delete("MCPPolicy", f"big-{index}")
 
     await stage.settle()
 
@@ -475,6 +251,37 @@ def _large_policy(index: int) -> Object:
         for number in range(10)
     ]
     return {"targetRefs": [{"kind": "MCPRoute", "name": "notes"}], "rules": rules}
+
+
+async def test_a_value_that_changes_is_in_the_next_bundle_and_one_that_goes_closes_its_route(
+    stage: Stage,
+) -> None:
+    auth = {"type": "Header", "header": {"name": "x-key", "valueRef": {"name": "k", "key": "v"}}}
+    await stage.put("MCPRoute", "notes", {**ROUTE, "mcp": {"upstreamAuth": auth}})
+    served = [await bundle_with(stage, value) for value in ("one", "two", None)]
+
+    name = f"{stage.namespace}/k/v"
+    assert [bundle.credentials.get(name) for bundle in served] == [
+        Secret("one"),
+        Secret("two"),
+        None,
+    ]
+    assert [bundle.config.routes[0].closed is None for bundle in served] == [True, True, False]
+    assert served[0].revision < served[1].revision < served[2].revision
+
+
+async def bundle_with(stage: Stage, value: str | None) -> Bundle:
+    """Return the bundle that is mounted once the Secret `k` holds a value, or has gone."""
+    if value is None:
+        await stage.delete("Secret", "k")
+    else:
+        meta = {"name": "k", "namespace": stage.namespace}
+        data = {"v": base64.b64encode(value.encode()).decode()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}
+        await stage.api.apply(secret)
+    await stage.settle()
+    held = (await stage.get("Secret", "ostiary-main-bundle-v1-00"))["data"]["bundle-000"]
+    return read_bundle(unpack([base64.b64decode(held)]))
 
 
 async def test_what_proxies_answer_becomes_the_status_of_all(stage: Stage, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_what_was_put_is_seen_with_its_uid_and_status() -> None:
 
     assert names(seen) == ["MCPGateway/team/gw", "MCPRoute/team/tools"]
     assert seen.uids == {"MCPGateway/team/gw": "uid-gw", "MCPRoute/team/tools": "uid-tools"}
+    assert seen.versions == {"MCPGateway/team/gw": "1", "MCPRoute/team/tools": "1"}
     assert seen.statuses["MCPGateway/team/gw"] == {"attachedRoutes": 1}
     assert fed.dirtied == 2
 
