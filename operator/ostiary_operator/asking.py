@@ -73,6 +73,7 @@ class AdminClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=_TIMEOUT,
             trust_env=False,
+            auto_decompress=False,
         )
 
     async def close(self) -> None:
@@ -98,15 +99,23 @@ class AdminClient:
                 server_hostname=self._server,
                 allow_redirects=False,
             ) as response:
-                said = await response.content.read(_LARGEST)
                 if response.status not in (200, 409):
                     raise NoAnswer(f"HTTP {response.status}")
-                return validate(Answer, read_json(said))
+                return validate(Answer, read_json(await _whole(response)))
         except Faulty as faulty:
             raise NoAnswer(f"an answer that makes no sense: {faulty.faults[0]}") from None
         except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as error:
             # A RuntimeError says that the session was closed, for another one took its place.
             raise NoAnswer(str(error) or "no answer in time") from error
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise NoAnswer(f"an answer of more than {_LARGEST} bytes")
+    return bytes(body)
 
 
 def _context(trust: Trust) -> ssl.SSLContext:

@@ -180,6 +180,16 @@ async def test_a_pod_that_ends_is_no_longer_reported_ready(proxy: Proxy) -> None
     assert proxies.reported() == ()
 
 
+async def test_an_answer_of_thousands_of_faults_is_read_whole(proxy: Proxy) -> None:
+    simulation, proxies, _ = proxy
+    fault = {"kind": "MCPRoute", "message": "m" * 100}
+    simulation.faults = [{**fault, "key": f"prod/{number}"} for number in range(5000)]
+
+    await proxies.deliver(parcel(4), CERTIFICATES.trust, wait=5)
+
+    assert len(proxies.reported()[0].faults) == 5000
+
+
 STRANGER = Certificates.of()
 OTHER_UID = Owner(namespace="prod", name="main", uid="another")
 
