@@ -142,6 +142,8 @@ class RelayStream:
 
     async def _next(self) -> list[Out]:
         """Wait for upstream, a wake or the next moment that matters; return what follows."""
+        if self._live.streams.leaving and self._bearer.listening:
+            return self._leave()
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())
         await asyncio.wait(
@@ -195,6 +197,11 @@ class RelayStream:
         if not self._bearer.listening and tick >= self._heard + _SILENCE:
             return list(self._relay.fail(Refused("UpstreamTimeout", detail="silent")))
         return [Out(data=b": keep-alive\n\n")] if tick >= self._wrote + _COMMENT else []
+
+    def _leave(self) -> list[Out]:
+        """End without a word, as a server may at any time: the client opens another stream."""
+        self._relay.leave()
+        return [Out(last=True)]
 
     async def _judge_again(self, now: float) -> list[Out]:
         if self._woken.done():

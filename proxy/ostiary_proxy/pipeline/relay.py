@@ -105,6 +105,10 @@ class Relay:
             return ()
         return self.fail(Refused("UpstreamUnavailable", detail="ended before the answer"))
 
+    def leave(self) -> None:
+        """Take note that we end the stream, with nothing said to either side."""
+        self._end("cut")
+
     def fail(self, refused: Refused, *, word: str = "error") -> Sequence[Out]:
         """End the stream for a reason of ours: an error for what is unanswered, then the end."""
         if self._over:

@@ -18,11 +18,15 @@ class Judged(Protocol):
 
 
 class Streams:
-    """Keeps open streams and the calls that finish after their client went away."""
+    """Keeps open streams and the calls that finish after their client went away.
 
-    __slots__ = ("_calls", "_open")
+    `leaving` says that the process ends: streams that would listen for ever end too.
+    """
+
+    __slots__ = ("_calls", "_open", "leaving")
 
     def __init__(self) -> None:
+        self.leaving = False
         self._open: set[Judged] = set()
         self._calls: set[asyncio.Task[Any]] = set()
 
@@ -41,6 +45,11 @@ class Streams:
         """Let every open stream judge itself again: policy, identity or a grant changed."""
         for stream in tuple(self._open):
             stream.wake()
+
+    def leave(self) -> None:
+        """Let listening streams end, so that their clients come back to another replica."""
+        self.leaving = True
+        self.wake()
 
     def adopt(self, call: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> asyncio.Task[Any]:
         """Let `call` run to its end although nobody waits for it."""
