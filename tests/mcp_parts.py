@@ -21,6 +21,7 @@ from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.ports import UpstreamCall
 from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.wire import Headers, Incoming
@@ -329,6 +330,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         transport=upstream,
         seal=SealRing([b"k" * 32]),
         streams=Streams(),
+        upstreams=Upstreams(),
         clock=lambda: now[0],
         entropy=lambda size: next(entropy).to_bytes(size, "big"),
         new_id=lambda: f"d{next(ids)}",

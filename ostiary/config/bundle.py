@@ -18,7 +18,9 @@ from ostiary.decode.json_text import canonical_json, write_json
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import Json, read_json
 
-__all__ = ["SHARD_SIZE", "complete", "pack", "read_bundle", "unpack", "write_bundle"]
+__all__ = [
+    "SHARD_SIZE", "complete", "newest_revision", "pack", "read_bundle", "unpack", "write_bundle",
+]  # fmt: skip
 
 SHARD_SIZE: Final = 900_000
 """Bytes of one shard at most: a Kubernetes Secret holds 1 MiB."""
@@ -114,6 +116,14 @@ def unpack(shards: Sequence[bytes]) -> bytes:
     if len(parts) < newest[2] or hashlib.sha256(data).hexdigest() != newest[3]:
         raise _faulty("the bundle is torn: its shards do not belong together (yet)")
     return data
+
+
+def newest_revision(shards: Sequence[bytes]) -> int | None:
+    """Return the newest revision that `shards` belong to, torn or not; None where there are none.
+
+    Raises Faulty for what is no shard.
+    """
+    return max((_head(shard)[0][0] for shard in shards), default=None)
 
 
 def _head(shard: bytes) -> tuple[tuple[int, int, int, str], bytes]:

@@ -13,7 +13,8 @@ import uvloop
 
 from ostiary import __version__
 from ostiary_proxy.edge.endpoint import EndpointType
-from ostiary_proxy.process import Settings, run
+from ostiary_proxy.process import run
+from ostiary_proxy.settings import Settings
 
 __all__ = ["main"]
 
@@ -50,12 +51,27 @@ class _StandardError:
 @click.option("--listen", type=_ENDPOINT, default="127.0.0.1:8080", help="Public port.")
 @click.option("--status", type=_ENDPOINT, default="127.0.0.1:0", help="Health and metrics port.")
 @click.option("--admin", type=_ENDPOINT, default="127.0.0.1:0", help="Admin port.")
+@click.option("--admin-token", type=_PATH, help="File to write the admin port's token to.")
 @click.option(
-    "--admin-token", type=_PATH, required=True, help="File to write the admin port's token to."
+    "--admin-tls",
+    type=_PATH,
+    help="Folder with ca.crt, tls.crt and tls.key: the admin port by mutual TLS, without a token.",
 )
 @click.option("--ready-file", type=_PATH, help="File to write the addresses to, once it serves.")
+@click.option(
+    "--shutdown-delay",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Seconds to go on taking calls after SIGTERM, until load balancers have noticed.",
+)
+@click.option("--operator-url", help="Where to ask at a start which revision is current.")
+@click.option("--gateway-uid", help="Whose revision to ask for.")
 def main(**options: object) -> None:
     """Serve one gateway from a rendered bundle; a new bundle is taken without restart."""
+    if (options["admin_token"] is None) == (options["admin_tls"] is None):
+        raise click.UsageError("give exactly one of --admin-token and --admin-tls")
+    if (options["operator_url"] is None) != (options["gateway_uid"] is None):
+        raise click.UsageError("give --operator-url and --gateway-uid together")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -1,50 +1,60 @@
 """The life of a configuration: read, check, build, swap, and only then let the old one go.
 
-Whatever fails leaves the last good bundle serving; the failure is kept for status and metrics. A
-revision never goes back. Requests borrow a runtime and give it back, so that its pools live until
-its last stream has ended.
+It comes by a volume and by pushes, whichever is first. Whatever fails leaves the last good bundle
+serving; the failure is kept for status and metrics. A revision never goes back. Requests borrow a
+runtime and give it back, so that its pools live until its last stream has ended.
 """
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import structlog
-from watchfiles import awatch
 
-from ostiary.config.bundle import read_bundle, unpack
+from ostiary.config.bundle import newest_revision, read_bundle, unpack
 from ostiary.config.document import Bundle
 from ostiary.decode.fault import Fault, Faulty
+from ostiary_proxy.pipeline.routes import ClosedFault
 from ostiary_proxy.runtime import Runtime
+from ostiary_proxy.watched import looks
 
-__all__ = ["Loaded", "Reloader", "read_folder"]
+__all__ = ["Loaded", "Reloader"]
 
 log = structlog.get_logger(__name__)
-_SHARDS = "bundle-*"
+_SHARDS: Final = "bundle-*"
+_NOTHING: Final = "no bundle was loaded yet"
+Way = Literal["volume", "push"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What the proxy serves and why it serves nothing newer: the answer to a push."""
+    """What the proxy serves: `faults` are closed in it, `failures` keep it from newer ones."""
 
     revision: int
     digest: str
-    faults: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    faults: tuple[ClosedFault, ...] = ()
 
 
-def read_folder(folder: Path) -> Bundle:
-    """Return the bundle in the shards of `folder`.
-
-    Raises Faulty, also where files can't be read.
-    """
+def _shards(folder: Path) -> list[bytes]:
+    """Return the shards in `folder`, none of them empty; raises Faulty where one can't be read."""
     try:
-        shards = [path.read_bytes() for path in sorted(folder.glob(_SHARDS)) if path.stat().st_size]
+        return [path.read_bytes() for path in sorted(folder.glob(_SHARDS)) if path.stat().st_size]
     except OSError as error:
         raise Faulty(
             [Fault(path=str(folder), message=f"can't be read: {error.strerror}")]
         ) from None
-    return read_bundle(unpack(shards))
+
+
+def _whole(shards: list[bytes]) -> bytes | None:
+    """Return the bytes in `shards`, None where they don't belong together (yet)."""
+    try:
+        return unpack(shards)
+    except Faulty:
+        return None
 
 
 class Reloader:
@@ -52,20 +62,22 @@ class Reloader:
 
     def __init__(
         self,
-        build: Callable[[Bundle], Runtime],
+        build: Callable[[Bundle], Awaitable[Runtime]],
         now: Callable[[], float],
         swapped: Callable[[Bundle], None],
     ) -> None:
         self._build = build
         self._now = now
         self._swapped = swapped
-        self._lock = asyncio.Lock()
+        self._taking = asyncio.Condition()
         self._retired: set[asyncio.Task[None]] = set()
         self._current: Runtime | None = None
         self._revision = 0
-        self.faults: tuple[str, ...] = ("no bundle was loaded yet",)
+        self._pushed = b""
+        self._held: int | None = None
+        self._failures: dict[Way, tuple[str, ...]] = {}
         self.last_success: float | None = None
-        self.failures = 0
+        self.refused = 0
 
     @property
     def current(self) -> Runtime | None:
@@ -75,37 +87,40 @@ class Reloader:
     @property
     def loaded(self) -> Loaded:
         """Return what is in force and what is wrong with what came later."""
+        failures = tuple(text for texts in self._failures.values() for text in texts)
         if self._current is None:
-            return Loaded(revision=0, digest="", faults=self.faults)
-        digest = self._current.bundle.digest
-        return Loaded(revision=self._revision, digest=digest, faults=self.faults)
+            return Loaded(revision=0, digest="", failures=failures or (_NOTHING,))
+        return Loaded(
+            revision=self._revision,
+            digest=self._current.bundle.digest,
+            failures=failures,
+            faults=self._current.faults,
+        )
 
-    async def take(self, bundle: Bundle) -> Loaded:
-        """Serve `bundle` from now on, unless it is older than or equal to what is served.
+    async def take(self, bundle: Bundle, way: Way = "push") -> Loaded:
+        """Serve `bundle` from now on, unless what is served is newer or equal.
 
-        Never raises: why it is not served stands in the answer's faults.
+        Never raises: why it is not served stands in the answer's failures. One after the other.
         """
-        async with self._lock:
-            if bundle.revision < self._revision:
-                return self._fail(
-                    f"revision {bundle.revision} is older than {self._revision}, which is served"
-                )
-            try:
-                current = self._swap(bundle)
-            except (ValueError, KeyError) as error:
-                return self._fail(f"the bundle can't be served: {error}")
-            self._revision = bundle.revision
-            self.faults = current.faults
-            self.last_success = self._now()
+        async with self._taking:
+            if bundle.revision >= self._revision:
+                try:
+                    await self._swap(bundle)
+                except (ValueError, KeyError) as error:
+                    return self._fail(way, f"the bundle can't be served: {error}")
+                self._revision = bundle.revision
+                self.last_success = self._now()
+                self._failures.clear()
+                self._taking.notify_all()
             return self.loaded
 
-    def _swap(self, bundle: Bundle) -> Runtime:
-        """Return the runtime in force after `bundle` came: the same one where nothing changed."""
+    async def _swap(self, bundle: Bundle) -> None:
+        """Put `bundle` in force; one of the same digest is there already."""
         old = self._current
         if old is not None and bundle.digest == old.bundle.digest:
-            return old
+            return
         start = self._now()
-        self._current = current = self._build(bundle)
+        self._current = await self._build(bundle)
         self._swapped(bundle)
         if old is not None:
             self._retire(old)
@@ -115,25 +130,60 @@ class Reloader:
             digest=bundle.digest,
             seconds=round(self._now() - start, 3),
         )
-        return current
+
+    async def reaches(self, revision: int) -> None:
+        """Return once `revision` or a newer one is served."""
+        async with self._taking:
+            await self._taking.wait_for(
+                lambda: self._current is not None and self._revision >= revision
+            )
+
+    async def push(self, data: bytes) -> Loaded:
+        """Serve the bundle in gzip JSON `data`; the bytes that were taken last cost nothing."""
+        digest = hashlib.sha256(data).digest()
+        if digest == self._pushed:
+            self._failures.pop("push", None)
+            return self.loaded
+        try:
+            bundle = await asyncio.to_thread(read_bundle, data)
+        except Faulty as faulty:
+            return self._fail("push", *(str(fault) for fault in faulty.faults))
+        loaded = await self.take(bundle)
+        if not loaded.failures:
+            self._pushed = digest
+        return loaded
 
     async def load(self, folder: Path) -> Loaded:
-        """Read the folder and serve what it holds; the last good bundle stays where that fails."""
+        """Read the folder and serve what it holds; the last good bundle stays where that fails.
+
+        A volume follows a push by up to a minute: while it holds what is older, or shards of which
+        some are, nothing is wrong. That it loses what it held is.
+        """
         try:
-            bundle = await asyncio.to_thread(read_folder, folder)
+            shards = await asyncio.to_thread(_shards, folder)
+            newest = newest_revision(shards)
+            data = await asyncio.to_thread(_whole if self._follows(newest) else unpack, shards)
+            if self._current is not None and (newest or 0) <= self._revision:
+                self._held = newest if data is not None else self._held
+                self._failures.pop("volume", None)
+                return self.loaded
+            bundle = await asyncio.to_thread(read_bundle, data or b"")
         except Faulty as faulty:
-            return self._fail(*(str(fault) for fault in faulty.faults))
-        return await self.take(bundle)
+            return self._fail("volume", *(str(fault) for fault in faulty.faults))
+        self._held = newest
+        return await self.take(bundle, "volume")
+
+    def _follows(self, newest: int | None) -> bool:
+        """Say whether a volume with this newest revision is only on its way to what is served."""
+        if self._current is None:
+            return False
+        if newest is None:
+            return self._held is None
+        return newest <= self._revision and newest != self._held
 
     async def watch(self, folder: Path) -> None:
-        """Load the folder whenever something in it changes; ends by being cancelled.
-
-        The folder is watched, not the files: a volume swaps a symbolic link. It is read anew every
-        30 seconds too.
-        """
-        async for _ in awatch(
-            folder, debounce=50, step=20, rust_timeout=30_000, yield_on_timeout=True, recursive=True
-        ):
+        """Load the folder now and whenever something in it changes; ends by being cancelled."""
+        async for _ in looks(folder):
             await self.load(folder)
 
     async def close(self) -> None:
@@ -144,11 +194,11 @@ class Reloader:
             task.cancel()
         await asyncio.gather(*self._retired, return_exceptions=True)
 
-    def _fail(self, *faults: str) -> Loaded:
-        if faults != self.faults:
-            log.error("configuration refused", faults=faults)
-        self.failures += 1
-        self.faults = faults
+    def _fail(self, way: Way, *failures: str) -> Loaded:
+        if failures != self._failures.get(way):
+            log.error("configuration refused", way=way, failures=failures)
+        self.refused += 1
+        self._failures[way] = failures
         return self.loaded
 
     def _retire(self, old: Runtime) -> None:

@@ -25,8 +25,9 @@ from ostiary_proxy.outbound.transport import PooledTransport, trust
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
-from ostiary_proxy.pipeline.routes import live_routes
+from ostiary_proxy.pipeline.routes import ClosedFault, live_routes
 from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.store.port import Store
 from ostiary_proxy.store.wakes import Wakes
 from ostiary_proxy.upstream.connect import Connector
@@ -46,6 +47,7 @@ class Process:
     wakes: Wakes
     log: AuditLog
     streams: Streams
+    upstreams: Upstreams
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -59,18 +61,32 @@ class Runtime:
     origin; `faults` names what of the bundle is closed because it can't be served.
     """
 
-    def __init__(self, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> None:
-        """Raise ValueError where the bundle can't be served at all.
+    @classmethod
+    async def of(cls, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> "Runtime":
+        """Return the runtime of `bundle`; raises ValueError where it can't be served at all.
 
-        `newest` returns the Live in force, for streams that outlive this runtime.
+        `newest` returns the Live in force, for streams that outlive this runtime. Policies compile
+        in a thread: a thousand of them take a while, and calls go on meanwhile.
         """
+        routes, faults = await asyncio.to_thread(live_routes, bundle.config)
+        return cls(bundle, process, newest, routes=routes, faults=faults)
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        process: Process,
+        newest: Callable[[], Live],
+        *,
+        routes: Mapping[tuple[str, str], LiveRoute],
+        faults: tuple[ClosedFault, ...],
+    ) -> None:
         config, gateway = bundle.config, bundle.config.gateway
         guard = Guard.of(
             gateway.upstreams, allow_loopback=gateway.allow_loopback, environ=process.environ
         )
         transport = PooledTransport(guard)
         platform = _platform_transport(bundle, guard) or transport
-        routes, self.faults = live_routes(config)
+        self.faults = faults
         upstream = _upstream(bundle, process, transport)
         self.bundle = bundle
         self.oauth = _oauth(config, process)
@@ -184,6 +200,7 @@ def _live(
         transport=transport,
         seal=process.rings.seal,
         streams=process.streams,
+        upstreams=process.upstreams,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

@@ -62,10 +62,10 @@ def test_a_bundle_that_can_not_be_read_leaves_the_last_good_one_and_says_why(
     good, revision = shard.read_bytes(), gateway.revision()
 
     harm(shard)
-    until(lambda: bool(faults(gateway)))
+    until(lambda: bool(failures(gateway)))
     still = call(gateway, issued)
     shard.write_bytes(good)
-    until(lambda: not faults(gateway))
+    until(lambda: not failures(gateway))
 
     assert "result" in still.json()
     assert gateway.revision() == revision
@@ -75,14 +75,14 @@ def test_a_bundle_that_can_not_be_read_leaves_the_last_good_one_and_says_why(
 def test_an_edit_after_a_torn_bundle_is_obeyed(gateway: Gateway, issued: str) -> None:
     (shard,) = (gateway.state / "bundle").glob("bundle-*")
     tear(shard)
-    until(lambda: bool(faults(gateway)))
+    until(lambda: bool(failures(gateway)))
 
     gateway.change("policy.yaml", policy_yaml("[{name: x, effect: Deny}]"))
     denied = call(gateway, issued)
 
-    assert (denied.json()["error"]["code"], faults(gateway)) == (-32602, [])
+    assert (denied.json()["error"]["code"], failures(gateway)) == (-32602, [])
 
 
-def faults(gateway: Gateway) -> list[str]:
-    found: list[str] = gateway.admin("/revision").json()["faults"]
+def failures(gateway: Gateway) -> list[str]:
+    found: list[str] = gateway.admin("/revision").json()["failures"]
     return found

@@ -361,5 +361,6 @@ def _until_revision(
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             said = json.load(answer)
         if said["revision"] >= revision or time.monotonic() > deadline:
-            return int(said["revision"]), tuple(said["faults"])
+            faults = (f"{f['kind']} {f['key']}: {f['message']}" for f in said["faults"])
+            return int(said["revision"]), (*said["failures"], *faults)
         time.sleep(0.02)

@@ -7,8 +7,11 @@ refuse.
 
 import asyncio
 import functools
+import os
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import http_parser, web
@@ -18,57 +21,90 @@ from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Address, Incoming, Reply
 
-__all__ = ["Handler", "Listener", "incoming_of", "read_body", "write_reply"]
+__all__ = ["Admits", "Handler", "Listener", "incoming_of", "read_body", "write_reply"]
 
 log = structlog.get_logger(__name__)
 _PATIENCE: Final = 30.0
 """Seconds that the body of a request may take."""
 _NAME: Final = (("server", "ostiary"),)
-
+_HANDSHAKE: Final = 5.0
+"""Seconds for a TLS handshake."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Garbled = Callable[[web.BaseRequest], Awaitable[None]]
+Admits = Callable[[asyncio.BaseTransport], bool]
 
 
 class Listener:
     """A server on one endpoint. `handler` answers each request and may stream.
 
-    `garbled` is told of requests that are no HTTP, and answered with 400.
+    `garbled` is told of requests that are no HTTP, and answered with 400. With `tls` it speaks TLS
+    only. `admits` looks at each new connection; one that it doesn't admit is closed before a byte
+    of it is read.
     """
 
     def __init__(
-        self, handler: Handler, endpoint: Endpoint, garbled: Garbled | None = None
+        self,
+        handler: Handler,
+        endpoint: Endpoint,
+        *,
+        garbled: Garbled | None = None,
+        tls: ssl.SSLContext | None = None,
+        admits: Admits | None = None,
     ) -> None:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp's C parser is missing: install a wheel for this platform")
-        self._server = _Server(functools.partial(_guarded, handler), garbled)
-        self._runner = web.ServerRunner(self._server, access_log=None)
+        handle = functools.partial(_guarded, handler)
+        self._server = _Server(handle, garbled, admits)
         self._endpoint = endpoint
-        self._site: web.TCPSite | None = None
+        self._tls = tls
+        self._accepting: list[asyncio.Server] = []
 
     async def start(self) -> Endpoint:
         """Listen; return the endpoint with the port that was taken.
 
         Raises OSError where it is busy.
         """
-        await self._runner.setup()
-        self._site = web.TCPSite(
-            self._runner, self._endpoint.bind, self._endpoint.port, backlog=1024
+        accepting = await asyncio.get_running_loop().create_server(
+            self._server, self._endpoint.bind, self._endpoint.port, **self._how()
         )
-        await self._site.start()
-        port = self._runner.addresses[0][1]
+        self._accepting = [accepting]
+        port: int = accepting.sockets[0].getsockname()[1]
         return Endpoint(self._endpoint.host, port)
+
+    async def renew(self, tls: ssl.SSLContext) -> None:
+        """Take new connections by `tls`; who is connected is let go after the running answer.
+
+        The port stays open: the new server shares the old one's sockets.
+        """
+        self._tls = tls
+        old = self._accepting
+        sockets = [os.dup(one.fileno()) for server in old for one in server.sockets]
+        self._accepting = [
+            await asyncio.get_running_loop().create_server(
+                self._server, sock=socket.socket(fileno=one), **self._how()
+            )
+            for one in sockets
+        ]
+        for server in old:
+            server.close()
+        for connection in self._server.connections:
+            if isinstance(connection, _Protocol):
+                connection.leave()
 
     async def stop(self, *, drain: float) -> None:
         """Take no new connections, let running answers end for up to `drain` seconds.
 
         Then close.
         """
-        if self._site is not None:
-            await self._site.stop()
+        for server in self._accepting:
+            server.close()
         self._server.pre_shutdown()
         await self._server.shutdown(drain)
-        await self._runner.cleanup()
+
+    def _how(self) -> dict[str, Any]:
+        handshake = None if self._tls is None else _HANDSHAKE
+        return {"ssl": self._tls, "ssl_handshake_timeout": handshake, "backlog": 1024}
 
 
 async def _guarded(handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
@@ -92,6 +128,13 @@ class _Protocol(RequestHandler):
 
     __slots__ = ()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or close at once: what had come already is not read then."""
+        super().connection_made(transport)
+        assert isinstance(self._manager, _Server)  # which made this protocol
+        if self._manager.admits is not None and not self._manager.admits(transport):
+            self.force_close()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; where a body breaks off in what is no HTTP, tell whoever waits for its end.
 
@@ -107,6 +150,13 @@ class _Protocol(RequestHandler):
                 body.set_exception(web.RequestPayloadError("the body is not framed as it says"))
                 body.feed_eof()
                 self.close()
+
+    def leave(self) -> None:
+        """Close now, or after the answer that is being written."""
+        if self._request_in_progress:
+            self.close()
+        else:
+            self.force_close()
 
     def handle_error(
         self,
@@ -129,10 +179,11 @@ class _Protocol(RequestHandler):
 
 
 class _Server(web.Server):
-    """Makes our protocol for each connection."""
+    """Makes our protocol for each connection; `admits` stands in Listener."""
 
-    def __init__(self, handler: Handler, garbled: Garbled | None) -> None:
+    def __init__(self, handler: Handler, garbled: Garbled | None, admits: Admits | None) -> None:
         super().__init__(handler, handler_cancellation=True)
+        self.admits = admits
         self._garbled = garbled
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -143,7 +194,7 @@ class _Server(web.Server):
             self._notes.add(task)
             task.add_done_callback(self._notes.discard)
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> _Protocol:
         """Return the protocol of a new connection; bodies are never decompressed for us."""
         return _Protocol(
             self,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -20,34 +21,66 @@ from ostiary_proxy.wire import Incoming, Reply
 __all__ = ["PublicEdge"]
 
 log = structlog.get_logger(__name__)
+_NOT_YET: Final = Reply(
+    status=503, headers=(("retry-after", "1"),), body=b"this gateway is starting; try again\n"
+)
 
 
 class PublicEdge:
     """Matches a request to an origin, hands it to the runtime in force.
 
-    And writes what comes back.
+    And writes what comes back. `leaving` says that the process ends: each connection then closes
+    after its answer, and its client opens the next one elsewhere.
     """
 
-    def __init__(self, current: Callable[[], Runtime | None], count: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Runtime | None],
+        count: Callable[[int], None],
+        *,
+        leaving: Callable[[], bool],
+    ) -> None:
         self._current = current
         self._count = count
+        self._leaving = leaving
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         runtime = self._current()
         if runtime is None:
-            return write_reply(Reply(status=503, body=b"no configuration is loaded yet\n"))
+            return write_reply(_NOT_YET)
         with runtime.borrowed():
             try:
                 answer = await runtime.serve(_incoming(request, runtime))
             except Refused as refused:
                 answer = _plain(await _noted(refused, request, runtime.live))
             self._count(answer.status)
-            if isinstance(answer.body, bytes):
-                return write_reply(
-                    Reply(status=answer.status, headers=answer.headers, body=answer.body)
-                )
-            return await _stream(request, answer, answer.body)
+            if not isinstance(answer.body, bytes):
+                return await self._stream(request, answer, answer.body)
+            reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
+            response = write_reply(reply)
+            if self._leaving():
+                response.force_close()
+            return response
+
+    async def _stream(
+        self, request: web.BaseRequest, answer: Answer, body: Stream
+    ) -> web.StreamResponse:
+        """Write the head, then each piece as it comes; a client that left abandons the stream."""
+        response = web.StreamResponse(status=answer.status)
+        for name, value in (("server", "ostiary"), *answer.headers):
+            response.headers.add(name, value)
+        if self._leaving():
+            response.force_close()
+        try:
+            await response.prepare(request)
+            async for piece in body:
+                await response.write(piece)
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            await asyncio.shield(body.abandon())
+            raise
+        return response
 
     async def garbled(self, request: web.BaseRequest) -> None:
         """Write down that a request was no HTTP; it is answered already."""
@@ -88,19 +121,3 @@ def _plain(refused: Refused) -> Answer:
     text = f"{HTTPStatus(refused.how.status).phrase}: {refused.message}. {link(refused.code)}\n"
     headers = (("content-type", "text/plain; charset=utf-8"), *refused.headers)
     return Answer(status=refused.how.status, headers=headers, body=text.encode())
-
-
-async def _stream(request: web.BaseRequest, answer: Answer, body: Stream) -> web.StreamResponse:
-    """Write the head, then each piece as it comes; a client that went away abandons the stream."""
-    response = web.StreamResponse(status=answer.status)
-    for name, value in (("server", "ostiary"), *answer.headers):
-        response.headers.add(name, value)
-    try:
-        await response.prepare(request)
-        async for piece in body:
-            await response.write(piece)
-        await response.write_eof()
-    except (ConnectionError, asyncio.CancelledError):
-        await asyncio.shield(body.abandon())
-        raise
-    return response

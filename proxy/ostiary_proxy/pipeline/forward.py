@@ -35,10 +35,14 @@ async def _once(live: Live, call: UpstreamCall, request: Outgoing) -> Exchange:
     credential = await live.credentials.attach(call)
     names = {name.lower() for name, _ in credential}
     headers = (*((n, v) for n, v in request.headers if n not in names), *credential)
+    began = live.clock()
     try:
-        return await live.transport.send(replace(request, headers=headers))
+        exchange = await live.transport.send(replace(request, headers=headers))
     except OutboundFailed as failed:
+        live.upstreams.failed(call.route.key, failed.reason)
         raise failure_of(failed) from failed
+    live.upstreams.answered(call.route.key, exchange.status, live.clock() - began)
+    return exchange
 
 
 def failure_of(failed: OutboundFailed) -> Refused:

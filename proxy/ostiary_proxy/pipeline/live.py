@@ -11,6 +11,7 @@ from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
 from ostiary_proxy.pipeline.ports import Authority, Credentials
 from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.store.port import Store
 
 __all__ = ["Live", "LiveRoute"]
@@ -50,6 +51,7 @@ class Live:
     transport: Transport
     seal: SealRing
     streams: Streams
+    upstreams: Upstreams
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

@@ -4,6 +4,7 @@ Whatever doesn't compile closes its own routes.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ostiary.config.document import Closed, Config, Policy, Route
 from ostiary.decode.fault import Faulty
@@ -13,10 +14,21 @@ from ostiary.policy.rule import Mode
 from ostiary_proxy.oauth.resource import path_of
 from ostiary_proxy.pipeline.live import LiveRoute
 
-__all__ = ["live_routes"]
+__all__ = ["ClosedFault", "live_routes"]
 
 
-def live_routes(config: Config) -> tuple[dict[tuple[str, str], LiveRoute], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedFault:
+    """An object of the bundle that this proxy can't serve, and why; `key` is `namespace/name`."""
+
+    kind: str
+    key: str
+    message: str
+
+
+def live_routes(
+    config: Config,
+) -> tuple[dict[tuple[str, str], LiveRoute], tuple[ClosedFault, ...]]:
     """Return the routes by (origin, raw path), and what of the bundle can't be served.
 
     A policy was checked when the bundle was made; one that this proxy can't compile all the same
@@ -28,7 +40,7 @@ def live_routes(config: Config) -> tuple[dict[tuple[str, str], LiveRoute], tuple
         try:
             compiled[policy.key] = compile_policy(policy)
         except Faulty as faulty:
-            faults[policy.key] = f"policy {policy.key}: {faulty}"
+            faults[policy.key] = str(faulty)
     broken = {p.key: faults[p.key] for p in config.policies if p.key in faults and _enforces(p)}
     ceiling = config.gateway.ceiling == "Required"
     routes = {}
@@ -38,7 +50,9 @@ def live_routes(config: Config) -> tuple[dict[tuple[str, str], LiveRoute], tuple
         routes[route.issuer, path_of(route)] = LiveRoute.of(
             closed, PolicySet.of(attached, ceiling=ceiling)
         )
-    return routes, tuple(faults.values())
+    return routes, tuple(
+        ClosedFault(kind="MCPPolicy", key=key, message=message) for key, message in faults.items()
+    )
 
 
 def _enforces(policy: Policy) -> bool:
@@ -47,7 +61,7 @@ def _enforces(policy: Policy) -> bool:
 
 def _close(route: Route, broken: Mapping[str, str]) -> Route:
     """Return the route, closed where a policy of its is missing or broken."""
-    reasons = [broken[key] for key in route.policies if key in broken]
+    reasons = [f"policy {key}: {broken[key]}" for key in route.policies if key in broken]
     if not reasons or route.closed is not None:
         return route
     return route.model_copy(

@@ -1,0 +1,48 @@
+"""What one proxy says of itself: the answer to a push and to the question what it serves."""
+
+from dataclasses import asdict, dataclass
+
+from ostiary.config.document import SCHEMA
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.audit.tally import Tally
+from ostiary_proxy.confirmation import Confirmation
+from ostiary_proxy.pipeline.upstreams import Upstreams
+from ostiary_proxy.reload import Reloader
+
+__all__ = ["Reporter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter:
+    """Reports on the runtime in force; `boot` is another one after each start."""
+
+    boot: str
+    reloader: Reloader
+    confirmation: Confirmation
+    tally: Tally
+    upstreams: Upstreams
+
+    def __call__(self) -> dict[str, Json]:
+        """Return the report."""
+        loaded = self.reloader.loaded
+        return {
+            "revision": loaded.revision,
+            "digest": loaded.digest,
+            "schema": SCHEMA,
+            "boot": self.boot,
+            "confirmed": self.confirmation.confirmed,
+            "failures": list(loaded.failures),
+            "faults": [asdict(fault) for fault in loaded.faults],
+            **self._seen(),
+        }
+
+    def _seen(self) -> dict[str, Json]:
+        """Return what traffic showed of the policies and routes that are still there."""
+        runtime = self.reloader.current
+        policies = runtime.bundle.config.policies if runtime is not None else ()
+        routes = runtime.bundle.config.routes if runtime is not None else ()
+        would, last = self.tally.would, self.upstreams.last
+        return {
+            "would": {one.key: would[one.key] for one in policies if one.key in would},
+            "upstreams": {one.key: last[one.key] for one in routes if one.key in last},
+        }

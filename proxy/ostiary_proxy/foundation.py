@@ -1,0 +1,144 @@
+"""What lives as long as the process, and is opened for the first bundle: store and audit log."""
+
+import os
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ostiary.config.document import Audit, Bundle
+from ostiary.crypto.rings import Rings
+from ostiary_proxy.audit.log import ChainedLog, LogSettings
+from ostiary_proxy.audit.quota import RefusalQuota
+from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.audit.sink import Sink, Stdout
+from ostiary_proxy.audit.tally import CountedLog, Tally
+from ostiary_proxy.ending import UNUSABLE, Ending
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.pipeline.upstreams import Upstreams
+from ostiary_proxy.runtime import Process
+from ostiary_proxy.settings import Settings
+from ostiary_proxy.store.chosen import Chosen, StorageAsked, choose
+from ostiary_proxy.store.port import StoreUnavailable
+
+__all__ = ["Foundation", "now"]
+
+log = structlog.get_logger(__name__)
+_STDOUT = Stdout()
+
+
+class Foundation:
+    """What lives as long as the process; log and store are opened for the first bundle.
+
+    For its gateway says whose log it is and how it is kept. Where that fails the process ends:
+    whoever runs it starts it again, and its log says why.
+    """
+
+    def __init__(self, settings: Settings, rings: Rings, ending: Ending) -> None:
+        self.settings = settings
+        self.rings = rings
+        self.ending = ending
+        self.streams = Streams()
+        self.upstreams = Upstreams()
+        self.tally = Tally()
+        self._process: Process | None = None
+        self._log: ChainedLog | None = None
+        self._quota: RefusalQuota | None = None
+        self._chosen: Chosen | None = None
+        self._storage: StorageAsked | None = None
+
+    async def process(self, bundle: Bundle, look_again: Callable[[], None]) -> Process:
+        """Return the process's things; raises ValueError where they can't be had.
+
+        `look_again` is called whenever something was revoked on any replica.
+        """
+        asked = StorageAsked.of(bundle.config.gateway.storage, bundle.credentials)
+        if self._process is None:
+            try:
+                self._process = await self._open(bundle, asked)
+            except (OSError, ValueError, AuditUnavailable) as error:
+                log.error("can't start", error=str(error))
+                self.ending.fail(UNUSABLE)
+                raise ValueError(str(error)) from error
+            self._process.wakes.listen(look_again)
+        elif asked != self._storage:
+            raise ValueError("the gateway's storage changed: restart the proxy to use it")
+        return self._process
+
+    def took_over(self, bundle: Bundle) -> None:
+        """Keep the log as the bundle in force asks, and let open streams judge by it."""
+        audit = bundle.config.gateway.audit
+        if self._log is not None:
+            self._log.keep(
+                arguments=audit.arguments, durability=audit.durability, sinks=_sinks(audit)
+            )
+        self.streams.wake()
+
+    async def close(self) -> None:
+        """Close the store, and write the end of the log."""
+        if self._chosen is not None:
+            await self._chosen.close()
+        if self._quota is not None:
+            await self._quota.close()
+        if self._log is not None:
+            await self._log.close()
+
+    async def _open(self, bundle: Bundle, asked: StorageAsked) -> Process:
+        """Strangers' refusals come under a quota, after they were counted."""
+        settings = self.settings
+        self._storage = asked
+        self._chosen = choose(asked, _name(bundle), file=settings.state, clock=now)
+        self._log = await _open_log(settings, self.rings, bundle)
+        self._quota = RefusalQuota(self._log, clock=now, entropy=os.urandom)
+        await _advise(self._chosen)
+        return Process(
+            rings=self.rings,
+            store=self._chosen.store,
+            wakes=self._chosen.wakes,
+            log=CountedLog(self._quota, self.tally),
+            streams=self.streams,
+            upstreams=self.upstreams,
+            clock=now,
+            entropy=os.urandom,
+            new_id=_new_id,
+            environ=os.environ,
+        )
+
+
+async def _open_log(settings: Settings, rings: Rings, first: Bundle) -> ChainedLog:
+    audit = first.config.gateway.audit
+    where = LogSettings(
+        folder=settings.audit,
+        checkpoints=settings.checkpoints,
+        gateway=_name(first),
+        arguments=audit.arguments,
+        durability=audit.durability,
+        sinks=_sinks(audit),
+    )
+    return await ChainedLog.open(where, rings, clock=now, entropy=os.urandom)
+
+
+async def _advise(chosen: Chosen) -> None:
+    """Tell how the store's server may lose what it holds, or that it is away: it may come back."""
+    try:
+        for said in await chosen.advice():
+            log.warning("the store may lose grants", said=said)
+    except StoreUnavailable as away:
+        log.error("requests are refused until the store answers", error=str(away))
+
+
+def _sinks(audit: Audit) -> tuple[Sink, ...]:
+    return (_STDOUT,) if "Stdout" in audit.sinks else ()
+
+
+def _name(bundle: Bundle) -> str:
+    return f"{bundle.config.gateway.namespace}/{bundle.config.gateway.name}"
+
+
+def now() -> float:
+    """Return the time: the edge has the clock."""
+    return time.time()  # noqa: TID251 - see above
+
+
+def _new_id() -> str:
+    return os.urandom(12).hex()
