@@ -222,10 +222,7 @@ def incoming_of(request: web.BaseRequest, *, origin: str, source: Address) -> In
         origin=origin,
         path=path,
         query=query,
-        headers=tuple(
-            (name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip())
-            for name, value in request.raw_headers
-        ),
+        headers=tuple([(name.lower(), value.strip()) for name, value in request.headers.items()]),
         source=source,
         read=functools.partial(read_body, request),
     )
