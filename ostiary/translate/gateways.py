@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ostiary.config import document
+from ostiary.resources.fleet import Keys
 from ostiary.resources.gateway import (
     DevUser,
     Listener,
@@ -116,13 +117,7 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
     looked = _Looked(references, manifest.meta.namespace)
     provider = _provider(gateway, platform, looked)
     storage = _storage(gateway.spec.storage, looked)
-    keys = None
-    if gateway.spec.keys is not None:
-        found = references.secret(
-            gateway.spec.keys.secret_ref, looked.namespace, "spec.keys.secretRef"
-        )
-        keys = found if isinstance(found, SecretKey) else None
-        looked.problems.extend([found] if isinstance(found, Problem) else [])
+    keys = _keys(gateway.spec.keys, looked)
     looked.problems += of_faults(
         pod_template_faults(gateway.spec.proxy.pod_template, "spec.proxy.podTemplate")
     )
@@ -140,6 +135,17 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         dev_users=dev.users if dev is not None else (),
         problems=tuple(looked.problems),
     )
+
+
+def _keys(keys: Keys | None, looked: _Looked) -> SecretKey | None:
+    """Return where the keys are, or will be: nobody may take generated ones meanwhile."""
+    if keys is None:
+        return None
+    ref = keys.secret_ref
+    found = looked.references.secret(ref, looked.namespace, "spec.keys.secretRef")
+    if isinstance(found, Problem):
+        looked.problems.append(found)
+    return SecretKey(looked.namespace, ref.name, ref.key)
 
 
 def _config(

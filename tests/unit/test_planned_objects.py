@@ -8,6 +8,7 @@ from ostiary.resources.manifest import read_manifest
 from ostiary.translate.digest import digest_of
 from ostiary.translate.names import DIGEST, RESTART, labels
 from ostiary.translate.plan import plan
+from ostiary.translate.references import SecretKey
 from ostiary.translate.world import Cluster, Observed, Platform, SecretFacts, World
 
 CLUSTER = Cluster(image="proxy:1", operator_url="http://operator:8082")
@@ -107,6 +108,12 @@ def test_more_replicas_replace_no_pod():
 
 def test_a_secret_that_goes_away_restarts_nothing():
     assert objects(world(REDIS, secrets=())) is None
+
+
+def test_a_gateway_whose_keys_are_not_there_yet_takes_no_generated_ones_meanwhile():
+    bundle = plan(world(REDIS, secrets=()), Observed(), 0).bundles["team/main"]
+
+    assert bundle.keys == SecretKey("team", "s", "keys")
 
 
 def test_rolling_out_changes_no_revision_that_proxies_serve():
