@@ -135,10 +135,11 @@ def programmed(key: str, history: History | None, reported: Sequence[Reported]) 
                 said = f"proxy {proxy.proxy} can't serve it: {fault.message}"
                 return Said("False", Reason.PROXY_FAULT, said)
     current = sum(proxy.revision >= since for proxy in ready)
-    said = f"{current}/{len(ready)} proxies serve it"
     if current < len(ready):
+        said = f"{current}/{len(ready)} proxies serve it"
         return Said("False", Reason.NOT_REPORTED, said)
-    return Said("True", Reason.PROGRAMMED, said)
+    # No number here: a proxy more or less would rewrite the status of every route.
+    return Said("True", Reason.PROGRAMMED, "every proxy that is ready serves it")
 
 
 def last_error(problems: Sequence[Problem]) -> LastError | None:

@@ -125,6 +125,18 @@ def test_a_condition_keeps_its_time_until_its_status_changes():
     }
 
 
+def test_a_proxy_more_or_less_writes_no_status_of_a_route_or_policy():
+    first = planned(WORLD)
+    proxies = tuple(Reported(proxy=name, ready=True, revision=1) for name in "abc")
+
+    several = [
+        planned(WORLD, Observed(history=first.history, proxies={"team/main": proxies[:count]}))
+        for count in (1, 3)
+    ]
+
+    assert several[0].statuses == several[1].statuses
+
+
 def test_the_revision_grows_exactly_where_behaviour_changes():
     first = planned(WORLD)
     observed = Observed(history=first.history)
