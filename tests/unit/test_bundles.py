@@ -98,8 +98,8 @@ def test_a_history_is_read_as_it_was_written() -> None:
     [
         b"",
         b"x",
-        gzip.compress(b"[]"),
-        gzip.compress(b'{"revision": -1, "digest": "", "since": {}}'),
+        gzip.compress(b"[]", mtime=0),
+        gzip.compress(b'{"revision": -1, "digest": "", "since": {}}', mtime=0),
     ],
 )
 def test_a_history_that_cannot_be_read_is_none(data: bytes) -> None:
