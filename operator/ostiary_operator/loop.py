@@ -14,7 +14,8 @@ import structlog
 from ostiary.resources.manifest import Kind
 from ostiary.translate.parsed import Cache
 from ostiary.translate.plan import Plan, plan
-from ostiary.translate.world import History, Observed, Reported
+from ostiary.translate.world import History, Observed, Reported, Rollout
+from ostiary_operator.hands import NotCarriedOut
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.pace import Pace, backoff
 from ostiary_operator.seen import Seen
@@ -35,8 +36,11 @@ class Carrying(Protocol):
     def reported(self) -> Mapping[str, tuple[Reported, ...]]:
         """Return what proxies said last, by gateway."""
 
+    def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
+        """Return how each gateway is doing, with what we could not apply."""
+
     async def carry_out(self, seen: Seen, planned: Plan) -> None:
-        """Make the cluster and its proxies so; raises what is to be tried again."""
+        """Make the cluster and its proxies so; raises NotCarriedOut for what failed of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Loop:
         self._revisions: Mapping[str, int] = {}
         self._failures = 0
         self.failure: str | None = None
-        """Why the last plan was not made or not carried out."""
+        """Why no plan could be made: a bug, or a cluster that doesn't answer."""
 
     def revision(self, uid: str) -> int | None:
         """Return the current revision of the gateway of this uid; None where it is unknown."""
@@ -78,15 +82,24 @@ class Loop:
     async def run(self) -> None:
         """Plan for ever."""
         while True:
-            await self._pace.due(_AT_LATEST)
+            await self._pace.due(self._pause())
             try:
                 await self._turn()
+            except NotCarriedOut as failed:
+                # It stands in statuses what holds whom up: no reason to be unready.
+                self._failures, self.failure = self._failures + 1, None
+                self._metrics.plans.labels("not_carried_out").inc()
+                log.warning("some of a plan is to be tried again", error=str(failed))
             except Exception as error:
-                log.exception("a plan failed and is tried again", failures=self._failures + 1)
-                await self._failed(error)
-            else:
-                self._failures, self.failure = 0, None
-                self._pace.done()
+                self._failures, self.failure = (
+                    self._failures + 1,
+                    f"{type(error).__name__}: {error}",
+                )
+                self._metrics.plans.labels("failed").inc()
+                log.exception("a plan failed and is tried again", failures=self._failures)
+
+    def _pause(self) -> float:
+        return backoff(self._failures, self._clocks.jitter()) if self._failures else _AT_LATEST
 
     async def _turn(self) -> None:
         seen = await self._seen()
@@ -103,13 +116,15 @@ class Loop:
         }
         self._metrics.closed_routes.set(_closed_routes(planned))
         await self._hands.carry_out(seen, planned)
+        self._failures, self.failure = 0, None
+        self._pace.done()
         self._metrics.plans.labels("done").inc()
         self._metrics.last_success.set(self._clocks.wall())
 
     async def _plan(self, seen: Seen, history: Mapping[str, History]) -> Plan:
         observed = Observed(
             proxies=self._hands.reported(),
-            rollouts=seen.rollouts,
+            rollouts=self._hands.rollouts(seen),
             history=history,
             statuses=seen.statuses,
         )
@@ -120,13 +135,6 @@ class Loop:
             planned = await asyncio.to_thread(plan, seen.world, observed, now, cache=cache)
         self._cache = cache
         return planned
-
-    async def _failed(self, error: Exception) -> None:
-        self._failures += 1
-        self.failure = f"{type(error).__name__}: {error}"
-        self._metrics.plans.labels("failed").inc()
-        self._pace.ring()
-        await asyncio.sleep(backoff(self._failures, self._clocks.jitter()))
 
 
 def _closed_routes(planned: Plan) -> int:

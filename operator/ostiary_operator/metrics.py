@@ -17,7 +17,7 @@ class Metrics:
         self.plans = Counter(
             "ostiary_operator_plans", "Plans by outcome", ["outcome"], registry=self.registry
         )
-        for outcome in ("done", "failed"):
+        for outcome in ("done", "not_carried_out", "failed"):
             self.plans.labels(outcome)
         self.plan_seconds = Histogram(
             "ostiary_operator_plan_seconds",

@@ -10,7 +10,7 @@ _QUIET: Final = 0.05
 """Seconds without a further change after which a plan is made."""
 _LONGEST: Final = 0.5
 """Seconds after which it is made in any case."""
-_MOST: Final = 5.0
+_MOST: Final = 30.0
 
 
 def backoff(failures: int, jitter: float) -> float:

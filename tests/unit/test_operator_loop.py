@@ -8,8 +8,9 @@ import pytest
 
 from operator_parts import gateway, policy, route
 from ostiary.translate.plan import Plan
-from ostiary.translate.world import History, Platform, Reported
+from ostiary.translate.world import History, Platform, Reported, Rollout
 from ostiary_operator.feed import Feed
+from ostiary_operator.hands import NotCarriedOut
 from ostiary_operator.loop import Clocks, Loop
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.pace import Pace, backoff
@@ -78,7 +79,7 @@ async def test_a_change_grows_old_until_it_is_carried_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "jitter", "seconds"), [(1, 0, 0.1), (1, 1, 0.2), (3, 1, 0.8), (50, 0, 2.5)]
+    ("failures", "jitter", "seconds"), [(1, 0, 0.1), (1, 1, 0.2), (3, 1, 0.8), (50, 0, 15)]
 )
 def test_pauses_grow_up_to_an_end(failures: int, jitter: float, seconds: float) -> None:
     assert backoff(failures, jitter) == pytest.approx(seconds)
@@ -98,6 +99,9 @@ class Hands:
         self.recalled += 1
         return self.history
 
+    def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
+        return seen.rollouts
+
     def reported(self) -> Mapping[str, tuple[Reported, ...]]:
         return {}
 
@@ -105,7 +109,7 @@ class Hands:
         del seen
         if self.failures:
             self.failures -= 1
-            raise ConnectionError("refused")
+            raise NotCarriedOut("team/gw: over quota")
         self.carried.put_nowait(planned)
 
 
@@ -159,12 +163,13 @@ async def test_what_changed_is_planned_and_carried_out() -> None:
     }
 
 
-async def test_a_failure_is_told_counted_and_tried_again() -> None:
+async def test_what_is_not_carried_out_is_counted_and_tried_again_and_leaves_us_ready() -> None:
     async with running(Hands(failures=2)) as made:
         made.pace.ring()
         await made.carried()
 
-    assert made.plans("failed") == 2
+    assert made.plans("not_carried_out") == 2
+    assert made.loop.failure is None
 
 
 async def test_a_bug_in_planning_does_not_end_the_loop() -> None:
