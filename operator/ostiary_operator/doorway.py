@@ -3,12 +3,16 @@
 kopf swallows what a handler raises and may miss what was deleted while a watch was broken, so
 errors and truth belong elsewhere: to the loop and to the sweep. No finalizer and no annotation is
 ever put on anybody's object.
+
+It runs in a thread and an event loop of its own. Where a watch dies for good kopf takes down every
+task of its loop that it did not find there, and then may never return: neither is to be our end.
 """
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import kopf
 
@@ -16,6 +20,9 @@ from ostiary_operator.feed import Feed
 from ostiary_operator.sources import NAMESPACES, WHOLE, Scope, Source
 
 __all__ = ["Doorway"]
+
+_LAST: Final = 5.0
+"""Seconds that kopf gets to end in."""
 
 
 class Doorway:
@@ -27,47 +34,69 @@ class Doorway:
         self._everywhere = "" in scope
         self._scope = scope
 
-    async def run(self, started: Callable[[], None]) -> None:
-        """Watch until something fails for good; `started` is called once kopf has its signals.
+    async def run(self) -> None:
+        """Watch until something fails for good, and raise that."""
+        ours: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = ours.create_future()
+        stop = threading.Event()
+        watching = self._watch(ours, ended, stop)
+        thread = threading.Thread(target=asyncio.run, args=(watching,), name="kopf", daemon=True)
+        thread.start()
+        try:
+            await ended
+        finally:
+            stop.set()
+            await asyncio.to_thread(thread.join, _LAST)
 
-        It ends by an exception, or by its end: neither is to be survived.
-        """
-        before = frozenset(asyncio.all_tasks())
+    async def _watch(
+        self, ours: asyncio.AbstractEventLoop, ended: asyncio.Future[None], stop: threading.Event
+    ) -> None:
+        """Run kopf in its own loop, and tell `ended` in ours where a task of it ends by itself."""
         tasks = await kopf.spawn_tasks(
-            registry=self._registry(),
+            registry=self._registry(ours),
             settings=self._settings(),
             standalone=True,
             clusterwide=self._everywhere,
             namespaces=() if self._everywhere else self._scope,
+            stop_flag=stop,
         )
-        started()
-        await kopf.run_tasks(tasks, ignored=before)
-        raise RuntimeError("kopf stopped watching")
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            errors = [error for task in done if (error := task.exception()) is not None]
+            reason = errors[0] if errors else RuntimeError("kopf stopped watching")
+            ours.call_soon_threadsafe(ended.set_exception, reason)
+        await kopf.run_tasks(tasks)
 
-    def _registry(self) -> kopf.OperatorRegistry:
+    def _registry(self, ours: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         outside = os.environ.get("KUBECONFIG")
         login = kopf.login_with_kubeconfig if outside else kopf.login_with_service_account
         kopf.on.login(registry=registry, id="login")(login)
         for source in self._sources():
             kopf.on.event(*_selector(source), registry=registry, id=source.kind.plural)(
-                self._store(source)
+                self._store(source, ours)
             )
         return registry
 
     def _sources(self) -> tuple[Source, ...]:
         return tuple(source for source in WHOLE if self._everywhere or source is not NAMESPACES)
 
-    def _store(self, source: Source) -> Callable[..., Awaitable[None]]:
+    def _store(
+        self, source: Source, ours: asyncio.AbstractEventLoop
+    ) -> Callable[..., Awaitable[None]]:
         async def store(event: Any, **_: Any) -> None:
-            if event["type"] == "DELETED":
-                self._feed.drop(source, event["object"])
-                return
-            self._feed.put(source, event["object"])
-            if event["type"] is None:
-                self._relisted()
+            ours.call_soon_threadsafe(self._take, source, event["type"], event["object"])
 
         return store
+
+    def _take(self, source: Source, kind: str | None, body: dict[str, Any]) -> None:
+        """Store what came; no kind of event means that it was listed."""
+        if kind == "DELETED":
+            self._feed.drop(source, body)
+            return
+        self._feed.put(source, body)
+        if kind is None:
+            self._relisted()
 
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()

@@ -52,10 +52,10 @@ class Watch:
             return None
         return self._feed.seen(await self._keys.of(self._feed.named_secrets()))
 
-    async def run(self, started: Callable[[], None]) -> None:
-        """Watch until something fails for good; `started` is called once kopf has its signals."""
+    async def run(self) -> None:
+        """Watch until something fails for good."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._doorway.run(started))
+            tasks.create_task(self._doorway.run())
             tasks.create_task(self._sweep.run())
             tasks.create_task(self._keys.run())
             for namespace in self._scope:

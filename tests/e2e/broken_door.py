@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -13,8 +14,16 @@ from ostiary_operator.api import Api
 
 __all__ = ["BrokenDoor", "open_door"]
 
-_GONE = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired"}
-_GONE |= {"message": "too old resource version", "code": 410}
+_ERROR = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "broken"}
+
+
+@dataclass
+class _Held:
+    """Watches of a kind that are held off."""
+
+    hangs: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    code: int = 0
 
 
 class BrokenDoor:
@@ -23,19 +32,21 @@ class BrokenDoor:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._open: dict[str, set[asyncio.Task[None]]] = {}
-        self._held: dict[str, asyncio.Event] = {}
-        self.watched: asyncio.Queue[str] = asyncio.Queue()
-        """Each watch of a kind as it begins, held off or not."""
+        self._held: dict[str, _Held] = {}
 
     def cut(self, plural: str) -> None:
-        """Break the watches of a kind; new ones hang until `answer_gone`."""
-        self._held[plural] = asyncio.Event()
+        """Break the watches of a kind; new ones hang until `answer`."""
+        self._held[plural] = _Held()
         for task in self._open.get(plural, ()):
             task.cancel()
 
-    def answer_gone(self, plural: str) -> None:
-        """Answer 410 to the watches that hang; later ones go through again."""
-        self._held.pop(plural).set()
+    async def answer(self, plural: str, code: int = 410) -> None:
+        """Answer an error to the watches that hang, once one does; later ones go through again."""
+        held = self._held[plural]
+        await asyncio.wait_for(held.hangs.wait(), 30)
+        del self._held[plural]
+        held.code = code
+        held.answered.set()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Relay one request."""
@@ -45,11 +56,12 @@ class BrokenDoor:
             await self._relay(request, response)
             return response
         held = self._held.get(plural)
-        self.watched.put_nowait(plural)
         if held is not None:
-            await held.wait()
+            held.hangs.set()
+            await held.answered.wait()
             await response.prepare(request)
-            await response.write(json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n")
+            said = {"type": "ERROR", "object": {**_ERROR, "code": held.code}}
+            await response.write(json.dumps(said).encode() + b"\n")
             return response
         task = asyncio.create_task(self._relay(request, response))
         self._open.setdefault(plural, set()).add(task)

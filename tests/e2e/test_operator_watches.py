@@ -88,7 +88,7 @@ async def watching(*scope: str) -> AsyncIterator[Watching]:
     api = await Api.connect(Path(os.environ["KUBECONFIG"]))
     changed, loop = asyncio.Event(), asyncio.get_running_loop()
     watch = Watch(api, Platform(), scope or ("",), changed=changed.set, clock=loop.time)
-    task = asyncio.create_task(watch.run(lambda: None))
+    task = asyncio.create_task(watch.run())
     try:
         yield Watching(watch, changed, task)
     finally:
@@ -127,7 +127,7 @@ async def test_kopf_alone_keeps_what_was_deleted_while_its_watch_was_broken(
     created = await api.create(fresh(policy("allow"), team))
     heard, relisted = asyncio.Event(), asyncio.Event()
     feed = Feed(Platform(), ("",), heard.set)
-    task = asyncio.create_task(Doorway(feed, ("",), relisted.set).run(lambda: None))
+    task = asyncio.create_task(Doorway(feed, ("",), relisted.set).run())
     async with asyncio.timeout(30):
         while ours(feed.seen(()), team) != {"MCPPolicy/allow"}:
             heard.clear()
@@ -135,7 +135,7 @@ async def test_kopf_alone_keeps_what_was_deleted_while_its_watch_was_broken(
         through.cut("mcppolicies")
         await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
         await api.create(fresh(policy("other"), team))
-        through.answer_gone("mcppolicies")
+        await through.answer("mcppolicies")
         while "MCPPolicy/other" not in ours(feed.seen(()), team):
             heard.clear()
             await heard.wait()
@@ -155,7 +155,7 @@ async def test_a_deleted_allow_leaves_the_world_though_every_watch_is_broken(
         await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
         await found.until(lambda seen: not ours(seen, team), SOON)
 
-        through.answer_gone("mcppolicies")
+        await through.answer("mcppolicies")
         await api.create(fresh(policy("later"), team))
         await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/later"})
 
@@ -168,7 +168,7 @@ async def test_a_deletion_is_seen_where_a_watch_starts_anew_after_410(
         await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/allow"})
         through.cut("mcppolicies")
         await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
-        through.answer_gone("mcppolicies")
+        await through.answer("mcppolicies")
 
         await found.until(lambda seen: not ours(seen, team), SOON)
 
