@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,7 +112,11 @@ class SimulatedProxy:
 
 @asynccontextmanager
 async def simulated(
-    proxy: SimulatedProxy, context: ssl.SSLContext, *, address: str = "127.0.0.1", port: int = 0
+    proxy: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    context: ssl.SSLContext | None,
+    *,
+    address: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[int]:
     """Run a proxy; yields its port."""
     runner = web.ServerRunner(web.Server(proxy), shutdown_timeout=0)
@@ -121,7 +125,8 @@ async def simulated(
     await site.start()
     assert site._server is not None
     yield site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    proxy.ends.set()
+    if isinstance(proxy, SimulatedProxy):
+        proxy.ends.set()
     await runner.cleanup()
 
 

@@ -7,7 +7,7 @@ operator that starts again finds it there and changes nothing.
 import gzip
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import Field
@@ -40,7 +40,7 @@ class Parcel:
 
     revision: int
     digest: str
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 class _History(Model):

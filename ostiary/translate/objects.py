@@ -4,7 +4,7 @@ Secrets are not among them: nothing here knows a value. The operator makes those
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ostiary.resources.storage import VolumeClaim
@@ -18,9 +18,12 @@ __all__ = ["PlannedObject", "planned_objects"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedObject:
-    """One object, complete; `digest` is in its annotation `ostiary.dev/digest` too."""
+    """One object, complete; `digest` is in its annotation `ostiary.dev/digest` too.
 
-    body: Mapping[str, Any]
+    The operator makes Secrets of this type, so it does not show what it holds.
+    """
+
+    body: Mapping[str, Any] = field(repr=False)
     digest: str
 
     @property

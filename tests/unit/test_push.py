@@ -11,8 +11,6 @@ import pytest
 from fleet_parts import OWNER, Certificates, SimulatedProxy, parcel, pod, simulated
 from ostiary.resources.manifest import Kind
 from ostiary.translate.world import ProxyFault, Reported
-from ostiary_operator.asking import AdminClient, NoAnswer
-from ostiary_operator.owned import Owner
 from ostiary_operator.push import Proxies, pause_after
 
 CERTIFICATES = Certificates.of()
@@ -188,31 +186,6 @@ async def test_an_answer_of_thousands_of_faults_is_read_whole(proxy: Proxy) -> N
     await proxies.deliver(parcel(4), CERTIFICATES.trust, wait=5)
 
     assert len(proxies.reported()[0].faults) == 5000
-
-
-STRANGER = Certificates.of()
-OTHER_UID = Owner(namespace="prod", name="main", uid="another")
-
-
-@pytest.mark.parametrize(
-    ("trust", "server_name"),
-    [
-        (STRANGER.trust, f"{OWNER.uid}.proxy.ostiary.internal"),
-        (CERTIFICATES.trust, "another.proxy.ostiary.internal"),
-    ],
-    ids=["a stranger's authority", "a proxy of another gateway"],
-)
-async def test_no_bundle_leaves_for_a_proxy_that_cannot_prove_itself(
-    server: ssl.SSLContext, trust: object, server_name: str
-) -> None:
-    simulation = SimulatedProxy()
-    async with simulated(simulation, server) as port:
-        client = AdminClient(trust, server_name, port=port)  # type: ignore[arg-type]
-        with pytest.raises(NoAnswer, match="certificate"):
-            await client.push("127.0.0.1", parcel(4))
-        await client.close()
-
-    assert simulation.asked == []
 
 
 def test_pauses_grow_and_are_uneven() -> None:
