@@ -58,7 +58,7 @@ class Applier:
             meta = await self._api.apply(planned.body)
         except ApiFailed as failed:
             kind, _, name = planned.key
-            raise NotApplied(f"{kind} {name}: {failed}") from failed
+            raise NotApplied(f"{kind} {name}: {failed.explained}") from failed
         before = None if child is None else _mark_of(child)
         after = _mark(meta["uid"], meta.get("generation", 0), meta["resourceVersion"])
         applied = _Applied(digest=planned.digest, before=before, after=after)
@@ -100,7 +100,8 @@ class Applier:
         except (NotFound, Conflict):
             return  # gone already, or another one that will be seen
         except ApiFailed as failed:
-            raise NotApplied(f"{child.kind} {child.name} can't be deleted: {failed}") from failed
+            said = f"{child.kind} {child.name} can't be deleted: {failed.explained}"
+            raise NotApplied(said) from failed
         log.info("deleted", kind=child.kind, namespace=child.namespace, name=child.name)
 
 

@@ -31,6 +31,11 @@ class ApiFailed(Exception):  # noqa: N818 - a statement
         self.status = status
         super().__init__(message)
 
+    @property
+    def explained(self) -> str:
+        """Return what people read in a status: the server's words, or a mend."""
+        return str(self)
+
 
 class NotFound(ApiFailed):
     """There is no such object, or no such kind."""
@@ -56,6 +61,12 @@ class Forbidden(ApiFailed):
         resource = ".".join(filter(None, (found["resource"], found["group"])))
         where = f" in namespace {found['namespace']}" if found["namespace"] else ""
         return f"{found['verb']} {resource}{where}"
+
+    @property
+    def explained(self) -> str:
+        """Return what people read in a status."""
+        missing = self.permission
+        return f"the operator may not {missing}; grant it" if missing else str(self)
 
 
 class Invalid(ApiFailed):

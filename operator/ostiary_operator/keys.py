@@ -54,7 +54,7 @@ class Keys:
             try:
                 kept = await self._read_or_make(owner, kept)
             except ApiFailed as failed:
-                raise NotApplied(f"Secret {owner.names.keys}: {failed}") from failed
+                raise NotApplied(f"Secret {owner.names.keys}: {failed.explained}") from failed
             self._kept[owner.key] = kept
         return kept.rings
 

@@ -41,10 +41,12 @@ class StatusWriter:
         self._events = events
         self._written: dict[str, _Written] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._away = False
 
     async def write(self, seen: Seen, statuses: Mapping[str, _Status]) -> tuple[str, ...]:
         """Write what differs; return what could not be written, in words."""
         due = [key for key, status in statuses.items() if self._is_due(key, status, seen)]
+        self._away = False
         said = await asyncio.gather(*(self._write(key, statuses[key], seen) for key in due))
         self._written = {key: self._written[key] for key in self._written.keys() & statuses.keys()}
         return tuple(filter(None, said))
@@ -63,13 +65,16 @@ class StatusWriter:
 
     async def _write(self, key: str, status: _Status, seen: Seen) -> str:
         async with self._gate:
+            if self._away:
+                return ""  # a thousand deadlines one after the other would hold up everything
             try:
                 meta = await self._apply(key, status, seen)
             except NotFound:
                 return ""
             except ApiFailed as failed:
+                self._away |= failed.status == 0  # no answer at all
                 log.warning("a status can't be written", object=key, why=str(failed))
-                return f"status of {key}: {failed}"
+                return f"status of {key}: {failed.explained}"
             if meta is None:
                 return ""
             self._written[key] = _Written(

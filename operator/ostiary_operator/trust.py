@@ -76,5 +76,5 @@ class Trusts:
         except NotFound:
             return {}
         except ApiFailed as failed:
-            raise NotApplied(f"Secret {name}: {failed}") from failed
+            raise NotApplied(f"Secret {name}: {failed.explained}") from failed
         return text_of(found) if owner.is_mine(found["metadata"]) else {}

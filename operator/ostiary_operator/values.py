@@ -70,7 +70,7 @@ class Values:
                 log.warning("a Secret can't be read", secret="/".join(name), why=str(failed))
                 return {}
             except ApiFailed as failed:
-                raise NotApplied(f"Secret {name[1]} can't be read: {failed}") from failed
+                raise NotApplied(f"Secret {name[1]} can't be read: {failed.explained}") from failed
         self._kept[name] = (versions, found)
         return found
 

@@ -91,4 +91,12 @@ def test_a_permission_names_verb_resource_group_and_namespace() -> None:
     )
 
     assert Forbidden(said).permission == "patch deployments.apps in namespace prod"
-    assert Forbidden('exceeded quota: "none"').permission == ""
+    assert Forbidden(said).explained == (
+        "the operator may not patch deployments.apps in namespace prod; grant it"
+    )
+
+
+def test_a_quota_speaks_for_itself() -> None:
+    failed = Forbidden("exceeded quota: none")
+
+    assert (failed.permission, failed.explained) == ("", "exceeded quota: none")
