@@ -1,0 +1,110 @@
+"""One replica: it stands by until it wins the election, and then watches, plans and acts.
+
+A replica that stands by watches nothing: it is ready to take over, and starts from a listing then.
+"""
+
+import asyncio
+import os
+import random
+import time
+from typing import Any, Final
+
+import structlog
+
+from ostiary.translate.world import Platform
+from ostiary_operator.api import Api
+from ostiary_operator.default_gateway import make_once
+from ostiary_operator.election import Election
+from ostiary_operator.hands import Hands
+from ostiary_operator.loop import Clocks, Loop
+from ostiary_operator.masked import masked
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.pace import Pace
+from ostiary_operator.settings import Settings
+from ostiary_operator.watch import Watch
+
+__all__ = ["Replica"]
+
+log = structlog.get_logger(__name__)
+_CLOCKS: Final = Clocks(
+    wall=time.time,  # noqa: TID251 - the edge has the clock
+    monotonic=time.monotonic,
+    jitter=random.SystemRandom().random,
+)
+
+
+class Replica:
+    """Joins the parts of one process; what its port tells of them is here too."""
+
+    def __init__(self, settings: Settings, api: Api, metrics: Metrics) -> None:
+        self._settings = settings
+        self._api = api
+        self._metrics = metrics
+        self._pace = Pace(_CLOCKS.monotonic)
+        self._election = Election(
+            api,
+            settings.namespace,
+            settings.identity,
+            monotonic=_CLOCKS.monotonic,
+            wall=_CLOCKS.wall,
+        )
+        self._watch = Watch(
+            api,
+            Platform(cluster=settings.cluster),
+            settings.scope,
+            changed=self._pace.ring,
+            clock=_CLOCKS.monotonic,
+        )
+        self._hands = Hands(api, clock=_CLOCKS.wall, entropy=os.urandom, changed=self._pace.ring)
+        self._loop = Loop(self._watch.seen, self._hands, self._pace, metrics, _CLOCKS)
+        self._acting: asyncio.Task[None] | None = None
+        metrics.watch(
+            {
+                "queue_age_seconds": ("Age of the oldest change not acted on", self._age),
+                "unlisted": ("Kinds that can't be listed", lambda: len(self._watch.failures)),
+            }
+        )
+
+    async def run(self) -> None:
+        """Stand for election, then act until that fails for good; never ends well."""
+        await self._election.win()
+        self._metrics.leader.set(1)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._election.hold())
+            tasks.create_task(self._watch.run())
+            self._acting = tasks.create_task(self._loop.run())
+            if self._settings.default_gateway is not None:
+                gateway = dict(self._settings.default_gateway)
+                tasks.create_task(make_once(self._api, self._settings.namespace, gateway))
+
+    async def rest(self) -> None:
+        """Stop acting and let another replica act at once."""
+        if self._acting is not None:
+            self._acting.cancel()
+            await asyncio.wait({self._acting})
+        await self._hands.close()
+        await self._election.release()
+
+    @property
+    def acts(self) -> bool:
+        """Say whether this replica knows what is current."""
+        return self._acting is not None and not self._watch.waiting
+
+    def unready(self) -> str | None:
+        """Return why the operator isn't ready; one that stands by is."""
+        if self._acting is None:
+            return None
+        return "\n".join(self._watch.waiting) or self._loop.failure
+
+    def revision(self, uid: str) -> int | None:
+        """Return a gateway's current revision."""
+        return self._loop.revision(uid)
+
+    async def world(self) -> dict[str, Any]:
+        """Return what is known, masked."""
+        seen = await self._watch.seen()
+        waiting = {"waiting": self._watch.waiting, "failures": self._watch.failures}
+        return waiting if seen is None else {**waiting, **masked(seen)}
+
+    def _age(self) -> float:
+        return self._pace.age
