@@ -15,6 +15,7 @@ from ostiary import __version__
 __all__ = ["SUBCOMMANDS", "main"]
 
 SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "accounts": ("accounts", "List and revoke people's accounts at services behind routes."),
     "audit": ("audit", "Verify the audit log, show one request, follow what happens."),
     "check": ("check", "Say what is wrong with the YAML in a folder, and how to mend it."),
     "connect": ("connect", "Print what to paste into an MCP client to use a route."),

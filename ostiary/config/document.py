@@ -161,7 +161,7 @@ class OAuth2Auth(Model):
     """The upstream gets the person's own token, from the vault (security decisions 14 and 21).
 
     `issuer` names the authorization server (for AAD and for RFC 9207); the origin of
-    `authorization_endpoint` where unknown. `iss_advertised`: it promises `iss` in its answers.
+    `authorization_endpoint` where unknown.
     """
 
     type: Literal["OAuth2"] = "OAuth2"
@@ -174,7 +174,6 @@ class OAuth2Auth(Model):
     scopes: tuple[str, ...] = ()
     resource: str | None = None
     revocation_endpoint: str | None = None
-    iss_advertised: bool = False
 
 
 UpstreamAuth = Annotated[

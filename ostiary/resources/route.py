@@ -45,10 +45,15 @@ class BackendRef(Model):
 
 
 class Endpoint(Model):
-    """The two URLs of an authorization server."""
+    """The URLs of an authorization server."""
 
     auth_url: ProviderUrl = Field(description="Where the person's browser goes to agree.")
     token_url: ProviderUrl = Field(description="Where codes and refresh tokens are redeemed.")
+    revocation_url: ProviderUrl | None = Field(
+        default=None,
+        description="Where tokens are revoked (RFC 7009) when an account is taken back; "
+        "absent: they are only forgotten here.",
+    )
     auth_style: Literal["InHeader", "InParams"] = Field(
         default="InHeader",
         description="How our client id and secret are sent: Basic authentication, or in the form.",

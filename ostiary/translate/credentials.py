@@ -107,6 +107,7 @@ class _Resolving:
             auth_style="InParams" if style == "InParams" else "InHeader",
             scopes=oauth2.scopes,
             resource=oauth2.resource,
+            revocation_endpoint=oauth2.endpoint.revocation_url if oauth2.endpoint else None,
         )
 
 

@@ -14,6 +14,7 @@ from ostiary.crypto.secret import Secret
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 from ostiary_proxy.confirmation import Confirmation
+from ostiary_proxy.edge.accounts import AccountsDesk
 from ostiary_proxy.edge.admin import AdminEdge, TokenGate
 from ostiary_proxy.edge.admin_tls import follow_files, is_operator, tls_context
 from ostiary_proxy.edge.endpoint import Endpoint
@@ -186,6 +187,7 @@ def _admin(foundation: Foundation, reloader: Reloader, confirmation: Confirmatio
         ),
         confirmation=confirmation,
         grants=GrantsDesk(current=lambda: reloader.current),
+        accounts=AccountsDesk(current=lambda: reloader.current),
         gate=None,
     )
     if settings.admin_tls is not None:

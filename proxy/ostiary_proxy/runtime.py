@@ -90,6 +90,7 @@ class Runtime:
         upstream = _upstream(bundle, process, transport)
         self.bundle = bundle
         self.oauth = _oauth(config, process)
+        self.connector = Connector(upstream)
         self._authority = AccessAuthority(self.oauth)
         self.live = _live(
             self.oauth,
@@ -105,7 +106,7 @@ class Runtime:
         self._authorization = AuthorizationServer(
             self.oauth,
             credentials=bundle.credentials,
-            connecting=Connector(upstream),
+            connecting=self.connector,
             http=HttpClient(platform, allow_loopback=gateway.allow_loopback),
             patterns={route.route.key: route.policies.patterns() for route in routes.values()},
         )

@@ -13,7 +13,6 @@ from ostiary_proxy.upstream.credentials import UpstreamCredentials
 from ostiary_proxy.upstream.link import link
 from upstream_parts import (
     ANNA,
-    AUTH,
     BEN,
     ISSUER,
     NOW,
@@ -140,15 +139,6 @@ async def test_a_service_that_lies_or_says_no_connects_nothing(changed: Query, c
     assert not await connected(around)
     assert service.issued == []
     assert log.events == ([] if code == "FlowEnded" else ["account-refused"])
-
-
-async def test_a_service_that_promises_its_name_must_give_it() -> None:
-    promising = route(AUTH.model_copy(update={"iss_advertised": True}))
-    around = context(Service(), configured=config(promising))
-    url = await Connector(around).start(promising, ANNA, browser="anna's browser", back="/back")
-    state = dict(parse_qsl(urlsplit(url).query))["state"]
-
-    assert await landed(around, [("code", "c"), ("state", state)]) == "LoginFailed"
 
 
 async def test_a_service_that_is_away_is_said_to_be_away() -> None:

@@ -1,4 +1,4 @@
-"""`ostiary grants` against an admin port that answers as agreed."""
+"""`ostiary grants` and `ostiary accounts` against an admin port that answers as agreed."""
 
 import json
 import os
@@ -171,3 +171,23 @@ def test_the_token_is_never_sent_in_clear_to_another_machine(admin: Admin, tmp_p
     result = run(tmp_path, "list", "--admin-url", "http://mcp.example.com:9000")
 
     assert (result.exit_code, "must be https" in result.output) == (1, True)
+
+
+def test_accounts_are_listed_and_revoked_for_one_person(admin: Admin, tmp_path: Path) -> None:
+    account = {
+        "user": "mara@example.com", "route": "default/git", "service": "https://git.example",
+        "scopes": ["repo", "user"], "dead": True,
+    }  # fmt: skip
+    admin.answers = [(200, {"accounts": [account]}), (200, {"revoked": 1})]
+    named = ["--state", str(tmp_path), "--user", "mara@example.com"]
+
+    shown = CliRunner().invoke(main, ["accounts", "list", *named])
+    ended = CliRunner().invoke(main, ["accounts", "revoke", *named, "--route", "default/git"])
+
+    assert shown.output == "mara@example.com  default/git  https://git.example  repo user  dead\n"
+    assert ended.output == "revoked 1 account\n"
+    selector = {"user": "mara@example.com", "route": "default/git"}
+    assert admin.asked == [
+        ("GET", "/accounts?user=mara@example.com", "Bearer hush", None),
+        ("POST", "/accounts/revoke", "Bearer hush", selector),
+    ]

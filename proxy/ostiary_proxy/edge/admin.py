@@ -15,6 +15,7 @@ from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.confirmation import Confirmation
+from ostiary_proxy.edge.accounts import AccountsDesk
 from ostiary_proxy.edge.endpoint import Endpoint
 from ostiary_proxy.edge.grants import GrantsDesk
 from ostiary_proxy.edge.listener import read_body, write_reply
@@ -56,7 +57,7 @@ class TokenGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminEdge:
-    """Answers `/revision`, `/configz`, `/bundle` (PUT) and `/grants`.
+    """Answers `/revision`, `/configz`, `/bundle` (PUT), `/grants` and `/accounts`.
 
     `gate` is None where the connection itself was proven.
     """
@@ -65,6 +66,7 @@ class AdminEdge:
     report: Reporter
     confirmation: Confirmation
     grants: GrantsDesk
+    accounts: AccountsDesk
     gate: TokenGate | None
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -90,13 +92,14 @@ class AdminEdge:
             case ("GET", "/grants"):
                 return _json(200, await self.grants.list(dict(request.query)))
             case ("POST", "/grants/revoke"):
-                asked = read_json(await read_body(request, _MAX_ASK))
-                members = asked if isinstance(asked, dict) else {}
-                selector = {k: v for k, v in members.items() if isinstance(v, str)}
-                return _json(200, {"revoked": await self.grants.revoke(selector)})
+                return _json(200, {"revoked": await self.grants.revoke(await _asked(request))})
+            case ("GET", "/accounts"):
+                return _json(200, await self.accounts.list(dict(request.query)))
+            case ("POST", "/accounts/revoke"):
+                return _json(200, {"revoked": await self.accounts.revoke(await _asked(request))})
             case _:
                 return _json(
-                    404, {"error": "try GET /revision, GET /configz, PUT /bundle or GET /grants"}
+                    404, {"error": "try GET /revision, /configz, /grants, /accounts, PUT /bundle"}
                 )
 
     async def _take(self, data: bytes) -> web.Response:
@@ -111,6 +114,13 @@ class AdminEdge:
         runtime = self.reloader.current
         config = runtime.bundle.config.plain() if runtime else None
         return {**self.report(), "config": config}
+
+
+async def _asked(request: web.BaseRequest) -> dict[str, str]:
+    """Return the text members of the JSON object in the body."""
+    asked = read_json(await read_body(request, _MAX_ASK))
+    members = asked if isinstance(asked, dict) else {}
+    return {name: value for name, value in members.items() if isinstance(value, str)}
 
 
 def _json(status: int, value: object) -> web.Response:

@@ -16,7 +16,7 @@ from ostiary_proxy.oauth.grants import (
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.runtime import Runtime
 
-__all__ = ["GrantsDesk"]
+__all__ = ["GrantsDesk", "is_user"]
 
 _REASON: Final = "admin"
 _PAGE: Final = 1000
@@ -55,7 +55,7 @@ class GrantsDesk:
             people = {
                 (row.person.issuer, row.person.subject)
                 async for row in listed(context)
-                if row.revoked is None and _is_user(row, user)
+                if row.revoked is None and is_user(row, user)
             }
             ended = sum([await revoke_person(context, *who, reason=_REASON) for who in people])
         elif client := asked.get("client"):
@@ -79,13 +79,14 @@ class GrantsDesk:
 def _matches(row: GrantRow, asked: Mapping[str, str]) -> bool:
     user, client, route = (asked.get(name) for name in ("user", "client", "route"))
     return (
-        (not user or _is_user(row, user))
+        (not user or is_user(row, user))
         and (not client or client in (row.client_id, row.client_name))
         and (not route or route == row.route)
     )
 
 
-def _is_user(row: GrantRow, user: str) -> bool:
+def is_user(row: GrantRow, user: str) -> bool:
+    """Say whether the grant's person is called `user`: by e-mail or subject."""
     return user in (row.person.email, row.person.subject)
 
 

@@ -67,10 +67,16 @@ class Connector:
         if not isinstance(route.auth, OAuth2Auth):
             return False
         try:
-            account = (await self._accounts.read(self._place(route, route.auth, person))).account
+            account = await self.account(route, person)
         except StoreUnavailable:
             raise Refused("StoreUnavailable") from None
         return account is None or account.dead or not set(route.auth.scopes) <= set(account.asked)
+
+    async def account(self, route: Route, person: Person) -> Account | None:
+        """Return the account of `person` behind `route`; raises StoreUnavailable."""
+        if not isinstance(route.auth, OAuth2Auth):
+            return None
+        return (await self._accounts.read(self._place(route, route.auth, person))).account
 
     def opened(self, issuer: str, query: list[tuple[str, str]], *, person: Person) -> Route:
         """Return the route of the link in a call's error; see `link.opened`."""

@@ -53,7 +53,6 @@ class Context:
             client_secret=self.credential(auth.client_secret) if auth.client_secret else None,
             auth_style=auth.auth_style,
             scopes=auth.scopes,
-            iss_advertised=auth.iss_advertised,
             resource=auth.resource,
             named_by="route",
         )
