@@ -1,6 +1,7 @@
 """What is true of the store in Redis alone: its failures, its limits, its keys."""
 
 import asyncio
+import contextlib
 import random
 import signal
 import subprocess
@@ -68,14 +69,21 @@ async def recovers(store: Store, *, seconds: float = 10) -> None:
 async def answering(reply: bytes) -> AsyncIterator[str]:
     """Run a server that answers everything with `reply`; yields its URL."""
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65536):
-            writer.write(reply)
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65536):
+                writer.write(reply)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.wait(serving, timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +230,20 @@ async def test_keys_of_another_type_refuse(redis: RedisPart) -> None:
     store = redis_store(redis, lambda: NOW)
 
     await refuses(store)
+    await store.close()
+
+
+async def test_an_error_of_one_command_is_not_that_of_its_neighbours(redis: RedisPart) -> None:
+    redis.ask("RPUSH", "ostiary:{tests/gateway}:row:t:bad", "x")
+    store = redis_store(redis, lambda: NOW)
+    await store.put("t", "k", b"v", expires=None)
+
+    answers = await asyncio.gather(
+        *(store.get("t", key) for key in ("k", "bad", "k", "absent")), return_exceptions=True
+    )
+
+    assert [answers[0], answers[2], answers[3]] == [ROW, ROW, None]
+    assert isinstance(answers[1], StoreUnavailable)
     await store.close()
 
 

@@ -4,14 +4,13 @@ Nothing is ever sent twice: after a lost answer nobody knows whether a code was 
 charged, so the caller is told that the store is away.
 """
 
-import asyncio
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -19,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ostiary.crypto.secret import Secret
 from ostiary_proxy.store.port import StoreUnavailable
+from ostiary_proxy.store.redis_lane import RedisLane
 from ostiary_proxy.store.redis_scripts import Script
 
 __all__ = ["RedisServer", "RedisUrl"]
@@ -26,8 +26,7 @@ __all__ = ["RedisServer", "RedisUrl"]
 T = TypeVar("T")
 
 _TIMEOUT: Final = 1.0
-"""Seconds for each of: a free connection, connecting, an answer."""
-_CONNECTIONS: Final = 32
+"""Seconds for each of: connecting, sending, an answer."""
 _FORM: Final = "rediss://user:password@host:6379/0, or redis:// without TLS"
 _ADVICE: Final = (
     ("role", "master", "this is a replica, which takes no writes: name the primary in the URL"),
@@ -38,7 +37,7 @@ _ADVICE: Final = (
     ),
     (
         "aof_enabled",
-        1,
+        "1",
         "after a crash what was revoked since the last snapshot is alive: set appendonly yes",
     ),
 )
@@ -81,15 +80,13 @@ class RedisUrl:
             ca_bundle=ca_bundle.reveal() if ca_bundle is not None else None,
         )
 
-    def pool(self) -> BlockingConnectionPool:
-        """Return the connections to it, none of them open yet."""
+    def pool(self) -> ConnectionPool:
+        """Return a maker of connections, none of them open yet."""
         tls: dict[str, Any] = {
             "ssl_ca_data": self.ca_bundle,
             "ssl_min_version": ssl.TLSVersion.TLSv1_2,
         }
-        return BlockingConnectionPool(
-            max_connections=_CONNECTIONS,
-            timeout=_TIMEOUT,
+        return ConnectionPool(
             connection_class=SSLConnection if self.tls else Connection,
             host=self.host,
             port=self.port,
@@ -106,16 +103,13 @@ class RedisUrl:
 
 
 class RedisServer:
-    """Talks to one server through a few connections, opened when needed and again after failures.
-
-    A command that was begun goes on although its caller was cancelled: the client library would
-    lose the connection, and after enough of them there would be none.
-    """
+    """Talks to one server; a subscription has a connection of its own."""
 
     def __init__(self, url: RedisUrl) -> None:
         self.name = f"{url.host}:{url.port}"
-        self._redis = Redis.from_pool(url.pool())
-        self._running: set[asyncio.Task[Any]] = set()
+        pool = url.pool()
+        self._lane = RedisLane(pool.make_connection())  # type: ignore[no-untyped-call]
+        self._subscriber = Redis.from_pool(pool)
         self._closed = False
 
     async def run(
@@ -130,7 +124,7 @@ class RedisServer:
 
         `read` raises ValueError or TypeError where it is no answer of ours.
         """
-        answer = await self._ask(self._evaluate(script, len(keys), *keys, *values))
+        answer = await self._evaluate(script, len(keys), *keys, *values)
         try:
             return read(answer)
         except (ValueError, TypeError) as error:
@@ -143,50 +137,40 @@ class RedisServer:
         Raises StoreUnavailable where it does not answer.
         """
         try:
-            info = await self._ask(self._command("INFO"))
+            said = bytes(await self._ask("INFO")).decode()
         except StoreUnavailable as error:
             if isinstance(error.__cause__, ResponseError):  # managed services may forbid it
                 return ()
             raise
-        return [said for name, good, said in _ADVICE if info.get(name, good) != good]
+        info = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+        return [told for name, good, told in _ADVICE if info.get(name, good) != good]
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell whoever is subscribed now; raises StoreUnavailable."""
-        await self._ask(self._command("PUBLISH", channel, message))
+        await self._ask("PUBLISH", channel, message)
 
     def pubsub(self) -> PubSub:
         """Return a subscriber of one's own."""
-        return self._redis.pubsub()
+        return self._subscriber.pubsub()
 
     async def close(self) -> None:
         """Let running commands end, and close every connection."""
         self._closed = True
-        if self._running:
-            await asyncio.wait(self._running)
-        await self._redis.aclose(close_connection_pool=True)
+        await self._lane.close()
+        await self._subscriber.aclose(close_connection_pool=True)
 
     async def _evaluate(self, script: Script, *arguments: Any) -> Any:
         try:
-            return await self._command("EVALSHA", script.sha, *arguments)
-        except NoScriptError:  # a server that was restarted: nothing was run
-            return await self._command("EVAL", script.text, *arguments)
+            return await self._ask("EVALSHA", script.sha, *arguments)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, NoScriptError):  # it was restarted: nothing was run
+                return await self._ask("EVAL", script.text, *arguments)
+            raise
 
-    async def _command(self, *parts: Any) -> Any:
-        return await self._redis.execute_command(*parts)  # type: ignore[no-untyped-call]
-
-    async def _ask(self, command: Coroutine[Any, Any, Any]) -> Any:
+    async def _ask(self, *command: Any) -> Any:
         if self._closed:
-            command.close()
             raise StoreUnavailable("the store is closed")
-        task = asyncio.ensure_future(command)
-        self._running.add(task)
-        task.add_done_callback(self._done)
         try:
-            return await asyncio.shield(task)
+            return await self._lane.ask(*command)
         except Exception as error:  # whatever it is, nothing is known and nothing is allowed
             raise StoreUnavailable(f"Redis at {self.name} can't be used now: {error}") from error
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved: the caller may be gone
