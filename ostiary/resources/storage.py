@@ -69,7 +69,7 @@ class Storage(Model):
     )
     ca_bundle_ref: SecretKeyRef | None = Field(
         default=None,
-        description="PEM certificates that vouch for the server, instead of the public ones.",
+        description="PEM certificates that vouch for the server, beside the public ones.",
     )
 
     @model_validator(mode="after")

@@ -456,3 +456,11 @@ def test_a_url_that_is_none_is_named_by_its_field_and_never_shown(url: str) -> N
 def test_an_authority_without_tls_is_a_mistake() -> None:
     with pytest.raises(ValueError, match=r"storage\.caBundleRef is for rediss"):
         RedisUrl.of(Secret("redis://h"), Secret("pem"))
+
+
+@pytest.mark.parametrize(
+    "bundle", ["", "pem", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"]
+)
+def test_an_authority_that_is_no_certificate_is_a_mistake(bundle: str) -> None:
+    with pytest.raises(ValueError, match=r"storage\.caBundleRef holds no PEM certificate"):
+        RedisUrl.of(Secret("rediss://h"), Secret(bundle))

@@ -5,6 +5,7 @@ which costs more than the command. It gives connections of its own and reads the
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ class RedisLane:
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="store-lane")
         return await future
 
@@ -55,10 +56,10 @@ class RedisLane:
                 async with asyncio.timeout(_LONGEST):
                     await self._carry(batch)
             except Exception as error:  # noqa: BLE001 - it goes to the callers
-                await self._connection.disconnect(nowait=True)
                 for _, future in batch:
                     _settle(future, error)
-        self._task = None
+                with contextlib.suppress(Exception):  # it is gone, one way or another
+                    await self._connection.disconnect(nowait=True)
 
     async def _carry(self, batch: Sequence[_Job]) -> None:
         await self._ready()

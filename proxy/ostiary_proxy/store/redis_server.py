@@ -46,7 +46,7 @@ _ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisUrl:
-    """The parts of a server's URL; `ca_bundle` vouches for it instead of the public authorities."""
+    """The parts of a server's URL; `ca_bundle` vouches for it beside the system's authorities."""
 
     tls: bool
     host: str
@@ -77,7 +77,7 @@ class RedisUrl:
             database=database,
             username=unquote(parts.username) if parts.username else None,
             password=Secret(unquote(parts.password)) if parts.password else None,
-            ca_bundle=ca_bundle.reveal() if ca_bundle is not None else None,
+            ca_bundle=_pem(ca_bundle) if ca_bundle is not None else None,
         )
 
     def pool(self) -> ConnectionPool:
@@ -100,6 +100,14 @@ class RedisUrl:
             protocol=2,
             **(tls if self.tls else {}),
         )
+
+
+def _pem(ca_bundle: Secret) -> str:
+    try:
+        ssl.create_default_context().load_verify_locations(cadata=ca_bundle.reveal())
+    except (ssl.SSLError, ValueError):
+        raise ValueError("storage.caBundleRef holds no PEM certificate") from None
+    return ca_bundle.reveal()
 
 
 class RedisServer:
