@@ -52,10 +52,10 @@ class StatusWriter:
         return tuple(filter(None, said))
 
     def _is_due(self, key: str, status: _Status, seen: Seen) -> bool:
-        if key not in seen.uids or seen.statuses.get(key) == status:
+        if key not in seen.uids:
             return False
         last = self._last(key, seen)
-        return last is None or last.status != status
+        return status != (seen.statuses.get(key) if last is None else last.status)
 
     def _last(self, key: str, seen: Seen) -> _Written | None:
         """Return what we wrote last where what was seen is older than that."""

@@ -15,9 +15,11 @@ from ostiary.config.document import Bundle
 from ostiary.crypto.secret import Secret
 from ostiary.translate.names import Names
 from ostiary_operator.api import Object
+from ostiary_operator.events import Events
 from ostiary_operator.hands import NotCarriedOut
 from ostiary_operator.kinds import KINDS
 from ostiary_operator.seen import ChildKey, Pod
+from ostiary_operator.statuses import StatusWriter
 from stage_parts import GATEWAY, POLICY, ROUTE, Recording, Stage
 
 pytestmark = pytest.mark.usefixtures("kinds")
@@ -229,6 +231,19 @@ async def test_an_object_made_again_does_not_get_the_status_of_the_one_before(
 
     assert "PATCH notes/status" in stage.api.writes
     assert (await stage.get("MCPRoute", "notes"))["status"] == UNTOUCHED
+
+
+async def test_a_status_that_turns_back_before_it_was_seen_is_written_back(stage: Stage) -> None:
+    await stage.settle()
+    seen, key = await stage.look(), f"MCPRoute/{stage.namespace}/notes"
+    first, second = seen.statuses[key], {**seen.statuses[key], "url": "https://other.example.com"}
+    writer = StatusWriter(stage.api, Events(stage.api, lambda: 0.0, os.urandom))
+
+    said = [await writer.write(seen, {key: status}) for status in (second, first, first)]
+
+    assert said == [(), (), ()]
+    assert (await stage.get("MCPRoute", "notes"))["status"] == first
+    assert stage.api.writes == ["PATCH notes/status", "PATCH notes/status"]
 
 
 async def test_a_bundle_that_grows_and_shrinks_leaves_no_part_behind(stage: Stage) -> None:
