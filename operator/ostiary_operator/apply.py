@@ -39,22 +39,21 @@ class _Applied:
 
 
 class Applier:
-    """Applies the objects of every gateway."""
+    """Applies the objects of one gateway."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, owner: Owner) -> None:
         self._api = api
+        self._owner = owner
         self._applied: dict[ChildKey, _Applied] = {}
 
-    async def apply(
-        self, planned: PlannedObject, owner: Owner, children: Mapping[ChildKey, Child]
-    ) -> None:
+    async def apply(self, planned: PlannedObject, children: Mapping[ChildKey, Child]) -> None:
         """Apply an object unless it stands; raises NotApplied, also where it is somebody else's."""
         child = children.get(planned.key)
         if self._stands(planned, child):
             return
         try:
             if child is None:
-                await self.refuse_foreign(planned.key, owner)
+                await self._refuse_foreign(planned.key)
             meta = await self._api.apply(planned.body)
         except ApiFailed as failed:
             kind, _, name = planned.key
@@ -74,20 +73,19 @@ class Applier:
         # What was seen may be older than what we did: then it is still what we found.
         return mark == applied.before
 
-    async def refuse_foreign(self, key: ChildKey, owner: Owner) -> None:
+    async def _refuse_foreign(self, key: ChildKey) -> None:
         """Raise NotApplied where an object of this name exists that is not the gateway's."""
         kind, namespace, name = key
         try:
             meta = await self._api.get_metadata(KINDS[kind], namespace, name)
         except NotFound:
             return
-        if not owner.is_mine(meta):
+        if not self._owner.is_mine(meta):
             raise NotApplied(f"{kind} {name} exists and is not this gateway's; delete or rename it")
 
-    async def prune(
-        self, keep: Iterable[ChildKey], owner: Owner, children: Mapping[ChildKey, Child]
-    ) -> None:
+    async def prune(self, keep: Iterable[ChildKey], children: Mapping[ChildKey, Child]) -> None:
         """Delete the gateway's objects that are not to be kept; volumes and keys always are."""
+        owner = self._owner
         kept = {*keep, ("Secret", owner.namespace, owner.names.keys)}
         for child in children.values():
             ours = (child.namespace, child.gateway_uid) == (owner.namespace, owner.uid)

@@ -26,7 +26,7 @@ from ostiary_operator.push import AT_ONCE, Proxies
 from ostiary_operator.rolling import Rolling
 from ostiary_operator.seen import Seen
 from ostiary_operator.statuses import StatusWriter
-from ostiary_operator.values import bytes_of
+from ostiary_operator.values import Values, bytes_of
 
 __all__ = ["Hands", "NotCarriedOut"]
 
@@ -53,9 +53,12 @@ class Hands:
         self._api = api
         self._changed = changed
         self._gate = asyncio.Semaphore(AT_ONCE)
-        self._rolling = Rolling(api, clock, entropy)
+        self._clock = clock
+        self._entropy = entropy
+        self._values = Values(api)
         self._statuses = StatusWriter(api, Events(api, clock, entropy))
         self._proxies: dict[Owner, Proxies] = {}
+        self._rollings: dict[Owner, Rolling] = {}
         self._held_up: dict[str, str] = {}
         self._heard = 0
         self._put_off = 0
@@ -90,7 +93,7 @@ class Hands:
         """
         heard, owners = self._heard, owners_of(seen)
         await self._follow(seen, owners.values())
-        self._rolling.begin(seen)
+        self._values.see(seen.world.secrets)
         acted = [key for key in planned.bundles if key in owners and key not in seen.paused]
         said = await asyncio.gather(*(self._gateway(owners[key], seen, planned) for key in acted))
         self._hold_up({key: why for key, why in zip(acted, said, strict=True) if why})
@@ -111,9 +114,8 @@ class Hands:
     async def _gateway(self, owner: Owner, seen: Seen, planned: Plan) -> str:
         """Roll one gateway out and return what holds it up, '' where nothing does."""
         bundle, objects = planned.bundles[owner.key], planned.objects.get(owner.key)
-        proxies = self._proxies[owner]
         try:
-            await self._rolling.roll_out(owner, bundle, objects, seen.children, proxies)
+            await self._rollings[owner].roll_out(bundle, objects, seen.children)
         except (NotApplied, TooLarge) as known:
             return str(known)
         except Exception as error:
@@ -134,10 +136,18 @@ class Hands:
     async def _follow(self, seen: Seen, owners: Collection[Owner]) -> None:
         """Take note which pods there are of which gateways."""
         for owner in self._proxies.keys() - set(owners):
+            del self._rollings[owner]
             await self._proxies.pop(owner).close()
         for owner in owners:
-            proxies = self._proxies.setdefault(owner, Proxies(owner, self._gate, self._hear))
-            proxies.follow(pod for pod in seen.pods if pod.gateway == owner.key)
+            if owner not in self._proxies:
+                self._start(owner)
+            self._proxies[owner].follow(pod for pod in seen.pods if pod.gateway == owner.key)
+
+    def _start(self, owner: Owner) -> None:
+        proxies = self._proxies[owner] = Proxies(owner, self._gate, self._hear)
+        self._rollings[owner] = Rolling(
+            self._api, owner, proxies, self._values, now=self._clock, entropy=self._entropy
+        )
 
     async def _history(self, owner: Owner) -> History | None:
         try:

@@ -39,39 +39,40 @@ class _Kept:
 
 
 class Keys:
-    """The generated keys of every gateway."""
+    """The generated keys of one gateway."""
 
-    def __init__(self, api: Api, entropy: Entropy) -> None:
+    def __init__(self, api: Api, owner: Owner, entropy: Entropy) -> None:
         self._api = api
+        self._owner = owner
         self._entropy = entropy
-        self._kept: dict[str, _Kept] = {}
+        self._kept: _Kept | None = None
 
-    async def of(self, owner: Owner, children: Mapping[ChildKey, Child]) -> Rings:
-        """Return the rings of a gateway, made now where it has none yet; raises NotApplied."""
-        kept = self._kept.get(owner.key)
+    async def rings(self, children: Mapping[ChildKey, Child]) -> Rings:
+        """Return the gateway's rings, made now where it has none yet; raises NotApplied."""
+        kept, owner = self._kept, self._owner
         child = children.get(("Secret", owner.namespace, owner.names.keys))
         if kept is None or child is None or kept.version != (child.uid, child.resource_version):
             try:
-                kept = await self._read_or_make(owner, kept)
+                kept = self._kept = await self._read_or_make()
             except ApiFailed as failed:
                 raise NotApplied(f"Secret {owner.names.keys}: {failed.explained}") from failed
-            self._kept[owner.key] = kept
         return kept.rings
 
-    async def _read_or_make(self, owner: Owner, before: _Kept | None) -> _Kept:
+    async def _read_or_make(self) -> _Kept:
         try:
-            return await self._read(owner)
+            return await self._read()
         except NotFound:
-            text = before.text if before is not None else self._fresh()
+            text = self._kept.text if self._kept is not None else self._fresh()
+        owner = self._owner
         try:
             data = {_KEY: text.reveal().encode()}
             await self._api.create(owner.lasting_secret(owner.names.keys, data))
         except Conflict:
             pass  # somebody was faster: theirs are the keys
-        return await self._read(owner)
+        return await self._read()
 
-    async def _read(self, owner: Owner) -> _Kept:
-        name = owner.names.keys
+    async def _read(self) -> _Kept:
+        owner, name = self._owner, self._owner.names.keys
         found = await self._api.get(KINDS["Secret"], owner.namespace, name)
         meta = found["metadata"]
         if not owner.is_mine(meta):

@@ -24,7 +24,7 @@ from ostiary_operator.owned import Owner
 from ostiary_operator.seen import Child, ChildKey
 from ostiary_operator.values import text_of
 
-__all__ = ["Trust", "Trusts"]
+__all__ = ["Trust", "Trusting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,39 +42,40 @@ class _Held:
     trust: Trust
 
 
-class Trusts:
-    """The trust of every gateway."""
+class Trusting:
+    """Keeps the trust of one gateway."""
 
-    def __init__(self, api: Api, applier: Applier, now: Callable[[], float]) -> None:
+    def __init__(self, api: Api, owner: Owner, applier: Applier, now: Callable[[], float]) -> None:
         self._api = api
+        self._owner = owner
         self._applier = applier
         self._now = now
-        self._held: dict[str, _Held] = {}
+        self._held: _Held | None = None
 
-    async def of(self, owner: Owner, seal: SealRing, children: Mapping[ChildKey, Child]) -> Trust:
-        """Return how to call a gateway's proxies; the Secrets stand then. Raises NotApplied."""
-        names, now, held = owner.names, self._now(), self._held.get(owner.key)
-        authority = held.authority if held else await self._stored(owner, names.admin_ca)
-        admin = held.admin if held else await self._stored(owner, names.admin)
+    async def trust(self, seal: SealRing, children: Mapping[ChildKey, Child]) -> Trust:
+        """Return how to call the gateway's proxies; the Secrets stand then. Raises NotApplied."""
+        owner, names, now, held = self._owner, self._owner.names, self._now(), self._held
+        authority = held.authority if held else await self._stored(names.admin_ca)
+        admin = held.admin if held else await self._stored(names.admin)
         authority = renew_authority(authority, owner.uid, now)
         admin = renew_admin(admin, authority, owner.uid, now)
         for name, data in ((names.admin_ca, authority), (names.admin, admin)):
             revealed = {key: value.reveal().encode() for key, value in data.items()}
-            await self._applier.apply(owner.secret(name, revealed, seal), owner, children)
+            await self._applier.apply(owner.secret(name, revealed, seal), children)
         if held is None or held.authority is not authority or is_due(held.trust.pair.leaf, now):
             pair = operator_pair(authority, now)
             trust = Trust(authorities=authority["ca.crt"].reveal(), pair=pair)
         else:
             trust = held.trust
-        self._held[owner.key] = _Held(authority=authority, admin=admin, trust=trust)
+        self._held = _Held(authority=authority, admin=admin, trust=trust)
         return trust
 
-    async def _stored(self, owner: Owner, name: str) -> SecretData:
+    async def _stored(self, name: str) -> SecretData:
         """Return what a Secret of the gateway holds, nothing where it isn't there."""
         try:
-            found = await self._api.get(KINDS["Secret"], owner.namespace, name)
+            found = await self._api.get(KINDS["Secret"], self._owner.namespace, name)
         except NotFound:
             return {}
         except ApiFailed as failed:
             raise NotApplied(f"Secret {name}: {failed.explained}") from failed
-        return text_of(found) if owner.is_mine(found["metadata"]) else {}
+        return text_of(found) if self._owner.is_mine(found["metadata"]) else {}

@@ -138,6 +138,21 @@ async def test_keys_that_are_deleted_come_back_the_same(stage: Stage) -> None:
     assert "ownerReferences" not in after["metadata"]
 
 
+async def test_keys_deleted_with_their_gateway_are_gone(stage: Stage) -> None:
+    await stage.settle()
+    before = await stage.get("Secret", "ostiary-main-keys")
+    await stage.delete("MCPGateway", "main")
+    await stage.delete("Secret", "ostiary-main-keys")
+    await stage.put("MCPGateway", "main", GATEWAY)
+
+    await stage.settle()
+
+    assert (await stage.get("Secret", "ostiary-main-keys"))["data"] != before["data"]
+    uid = (await stage.get("MCPGateway", "main"))["metadata"]["uid"]
+    deployment = await stage.get("Deployment", "ostiary-main")
+    assert [owner["uid"] for owner in deployment["metadata"]["ownerReferences"]] == [uid]
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
