@@ -135,6 +135,8 @@ def containerd(layout: Layout) -> str:
     """Return containerd's configuration."""
     # restrict_oom_score_adj: a root without CAP_SYS_RESOURCE may not give the pause container its
     # score, and runc would fail. The snapshotters left out probe for file systems at every start.
+    # schedule_delay: an image imported again under its name is not yet unpacked when the layers of
+    # the old one, which it shares, are collected as garbage.
     return f"""\
 version = 2
 root = "{layout.data}/containerd"
@@ -145,6 +147,8 @@ disabled_plugins = [
 ]
 [grpc]
   address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.gc.v1.scheduler"]
+  schedule_delay = "60s"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
   disable_apparmor = true
