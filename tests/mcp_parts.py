@@ -50,6 +50,7 @@ class ScriptedExchange:
     headers: Mapping[str, str]
     parts: list[bytes | asyncio.Future[None] | Exception]
     closed: bool = False
+    arrived: bool = False
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         for part in self.parts:

@@ -226,3 +226,26 @@ def test_trust_demands_verified_names_and_a_real_bundle() -> None:
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     with pytest.raises(ValueError, match="PEM"):
         trust("-----BEGIN CERTIFICATE-----\nnope\n-----END CERTIFICATE-----\n")
+
+
+async def test_a_body_has_arrived_once_all_of_it_is_here(transport: PooledTransport) -> None:
+    go = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(OK[:-1])
+        await go.wait()
+        writer.write(OK[-1:])
+        await writer.drain()
+        writer.close()
+
+    async with upstream(serve) as url:
+        exchange = await transport.send(post(url))
+        before = exchange.arrived
+        go.set()
+        async with asyncio.timeout(5):
+            while not exchange.arrived:
+                await asyncio.sleep(0.01)
+        whole = await exchange.body(2)
+
+    assert (before, whole) == (False, b"ok")

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
-from aiohttp import http_parser, web
+from aiohttp import StreamReader, http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from ostiary_proxy.edge.endpoint import Endpoint
@@ -235,19 +235,25 @@ async def read_body(request: web.BaseRequest, limit: int) -> bytes:
     """
     if (request.content_length or 0) > limit:
         raise Refused("TooLarge", detail=f"{request.content_length} bytes, {limit} are taken")
-    parts: list[bytes] = []
-    size = 0
     try:
+        if request.content.is_eof():  # as nearly always: all of it is here
+            return await _read(request.content, limit)
         async with asyncio.timeout(_PATIENCE):
-            while chunk := await request.content.readany():
-                size += len(chunk)
-                if size > limit:
-                    raise Refused("TooLarge", detail=f"more than {limit} bytes")
-                parts.append(chunk)
+            return await _read(request.content, limit)
     except TimeoutError:
-        raise Refused("TooSlow", detail=f"{size} bytes in {_PATIENCE} s") from None
+        raise Refused("TooSlow", detail=f"no whole body in {_PATIENCE} s") from None
     except web.RequestPayloadError as error:
         raise Refused("InvalidHttp", detail=str(error)) from None
+
+
+async def _read(content: StreamReader, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while chunk := await content.readany():
+        size += len(chunk)
+        if size > limit:
+            raise Refused("TooLarge", detail=f"more than {limit} bytes")
+        parts.append(chunk)
     return b"".join(parts)
 
 

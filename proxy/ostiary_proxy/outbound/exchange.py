@@ -43,11 +43,15 @@ class Outgoing:
 class Exchange(Protocol):
     """An answer whose head has arrived; header names are lower case.
 
-    No redirect is followed, no body decompressed.
+    No redirect is followed, no body decompressed. `arrived` says whether the body is here as a
+    whole, so that reading it waits for nothing.
     """
 
     status: int
     headers: Mapping[str, str]
+
+    @property
+    def arrived(self) -> bool: ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the body as it arrives; raises OutboundFailed where it breaks off."""

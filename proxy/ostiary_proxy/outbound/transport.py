@@ -130,6 +130,10 @@ class _Exchange:
         self.status: int = response.status
         self.headers: Mapping[str, str] = _combined(response.headers)
 
+    @property
+    def arrived(self) -> bool:
+        return self._response.content.is_eof()
+
     async def chunks(self) -> AsyncIterator[bytes]:
         while chunk := await self._read():
             yield chunk

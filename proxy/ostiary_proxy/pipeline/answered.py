@@ -161,6 +161,8 @@ def _error(body: bytes, request: Request, redactions: tuple[Redaction, ...]) -> 
 async def read_body(exchange: Exchange, limit: int) -> bytes:
     """Return the whole body; raises Refused where it breaks off, is too large or does not end."""
     try:
+        if exchange.arrived:  # as nearly always; the limit would cost more than what it limits
+            return await exchange.body(limit)
         async with asyncio.timeout(_BODY_TIME):
             return await exchange.body(limit)
     except OutboundFailed as failed:
