@@ -122,7 +122,10 @@ class Installation:
             "image": self.operator_image,
             "imagePullPolicy": "IfNotPresent",
             "args": list(self._arguments()),
-            "env": [_field("POD_NAME", "metadata.name"), _field("POD_NAMESPACE", _IN_NAMESPACE)],
+            "env": [
+                _field("OSTIARY_OPERATOR_IDENTITY", "metadata.name"),
+                _field("OSTIARY_OPERATOR_OWN_NAMESPACE", "metadata.namespace"),
+            ],
             "ports": [{"name": "http", "containerPort": _PORT}],
             "livenessProbe": {
                 "httpGet": {"path": "/livez", "port": "http"},
@@ -154,9 +157,6 @@ class Installation:
         yield f"--default-gateway={_DEFAULT_GATEWAY}/gateway.yaml"
         if self.confined:
             yield f"--namespace={self.namespace}"
-
-
-_IN_NAMESPACE: Final = "metadata.namespace"
 
 
 def _selector() -> dict[str, str]:
