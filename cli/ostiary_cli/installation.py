@@ -83,6 +83,8 @@ class Installation:
     def _deployment(self) -> dict[str, Any]:
         pod = {
             "serviceAccountName": _NAME,
+            # Links would set OSTIARY_OPERATOR_PORT for the Service, which is an option of ours.
+            "enableServiceLinks": False,
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 65532,

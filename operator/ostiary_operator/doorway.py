@@ -11,7 +11,7 @@ task of its loop that it did not find there, and then may never return: neither 
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import kopf
@@ -51,21 +51,32 @@ class Doorway:
     async def _watch(
         self, ours: asyncio.AbstractEventLoop, ended: asyncio.Future[None], stop: threading.Event
     ) -> None:
-        """Run kopf in its own loop, and tell `ended` in ours where a task of it ends by itself."""
-        tasks = await kopf.spawn_tasks(
+        """Run kopf in its own loop, and tell `ended` in ours why it ends by itself."""
+        tasks: Collection[asyncio.Task[None]] = ()
+        reason: BaseException = RuntimeError("kopf stopped watching")
+        try:
+            tasks = await self._spawned(ours, stop)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            reason = next((error for task in done if (error := task.exception())), reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the operator
+            reason = error
+        if not stop.is_set():
+            ours.call_soon_threadsafe(ended.set_exception, reason)
+        await kopf.run_tasks(tasks)
+
+    async def _spawned(
+        self, ours: asyncio.AbstractEventLoop, stop: threading.Event
+    ) -> Collection[asyncio.Task[None]]:
+        return await kopf.spawn_tasks(
             registry=self._registry(ours),
             settings=self._settings(),
             standalone=True,
+            # Nobody sees it; kopf's own would be made of the user's name, and ours may have none.
+            identity="ostiary-operator",  # type: ignore[arg-type]  # a NewType that kopf keeps back
             clusterwide=self._everywhere,
             namespaces=() if self._everywhere else self._scope,
             stop_flag=stop,
         )
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            errors = [error for task in done if (error := task.exception()) is not None]
-            reason = errors[0] if errors else RuntimeError("kopf stopped watching")
-            ours.call_soon_threadsafe(ended.set_exception, reason)
-        await kopf.run_tasks(tasks)
 
     def _registry(self, ours: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
