@@ -39,7 +39,7 @@ async def reading() -> Reading:
 
 @pytest.fixture
 async def at(reading: Reading) -> AsyncIterator[Endpoint]:
-    served = Listener(reading, Endpoint("127.0.0.1", 0), reading.note)
+    served = Listener(reading, Endpoint("127.0.0.1", 0), garbled=reading.note)
     yield await served.start()
     await served.stop(drain=1)
 
