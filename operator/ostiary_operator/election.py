@@ -30,11 +30,8 @@ _KIND: Final = KINDS["Lease"]
 _LOOK: Final = 1.0
 """Seconds between two looks at another's Lease: what a hand-over takes at most."""
 _RENEW: Final = 2.0
-_PATIENCE: Final = 2.0
-"""Seconds that one attempt gets."""
 _DEADLINE: Final = 10.0
-"""Seconds without a renewal after which we stop acting; with the last pause and the last attempt
-that is before another may start."""
+"""Seconds without a renewal after which we stop acting, well before another may start."""
 
 
 class Lost(Exception):  # noqa: N818 - a statement
@@ -63,7 +60,7 @@ class Election:
 
     async def win(self) -> None:
         """Wait until this replica may act."""
-        while not await self._try():  # noqa: ASYNC110 - nothing tells us of another's Lease
+        while not await self._try(_DEADLINE):  # noqa: ASYNC110 - nothing tells us of another's Lease
             await asyncio.sleep(_LOOK)
         log.info("this replica acts", identity=self._me)
 
@@ -71,9 +68,11 @@ class Election:
         """Renew for ever; raises Lost where another holds it or it can't be renewed in time."""
         while True:
             await asyncio.sleep(_RENEW)
-            if self._monotonic() - self._renewed > _DEADLINE:
+            left = self._renewed + _DEADLINE - self._monotonic()
+            if left <= 0:
                 raise Lost(f"the Lease was not renewed for {_DEADLINE:.0f} seconds")
-            if not await self._try() and self._view is not None and self._view.holder != self._me:
+            held = await self._try(left)
+            if not held and self._view is not None and self._view.holder != self._me:
                 raise Lost(f"the Lease is held by {self._view.holder or 'nobody'}")
 
     async def release(self) -> None:
@@ -85,16 +84,18 @@ class Election:
         except ApiFailed as failed:
             log.warning("the Lease could not be released", error=str(failed))
 
-    async def _try(self) -> bool:
-        """Take or renew; say whether that worked."""
+    async def _try(self, seconds: float) -> bool:
+        """Take or renew within so many seconds; say whether that worked."""
         began = self._monotonic()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(seconds):
                 worked = await self._claim()
         except Conflict:
             return False
         except (ApiFailed, TimeoutError) as failed:
-            log.warning("the Lease can't be read or written", error=str(failed))
+            log.warning(
+                "the Lease can't be read or written", error=str(failed) or "no answer in time"
+            )
             return False
         if worked:
             self._renewed = began

@@ -37,6 +37,9 @@ async def run(settings: Settings) -> int:
         await port.setup()
         await web.TCPSite(port, None, settings.port).start()
         log.info("standing by", port=settings.port, identity=settings.identity)
+        if "" not in settings.scope:
+            said = "labels of namespaces are not known: a listener's Selector sees their names only"
+            log.info(said, namespaces=settings.scope)
         return await _until_stopped(replica)
     except OSError as error:
         log.error("can't listen", port=settings.port, error=str(error))
