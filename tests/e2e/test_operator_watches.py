@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from e2e.broken_door import BrokenDoor, open_door
+from e2e.cluster.layout import ROOT
 from operator_parts import policy, route
+from ostiary.decode.yaml_documents import read_documents
 from ostiary.translate.world import Platform
 from ostiary_operator.api import Api
 from ostiary_operator.doorway import Doorway
@@ -22,6 +24,7 @@ from ostiary_operator.seen import Seen
 from ostiary_operator.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("kinds")
+CRD = KINDS["CustomResourceDefinition"]
 SOON = 12
 """Seconds within which a deletion that no watch told of must be obeyed."""
 
@@ -254,23 +257,66 @@ async def test_a_namespace_that_is_deleted_takes_its_objects_out_of_the_world(
         await api.merge(KINDS["MCPPolicy"], name, "deny", {"metadata": {"finalizers": None}})
 
 
+def crd(plural: str) -> dict[str, Any]:
+    path = ROOT / "crds" / f"ostiary.dev_{plural}.yaml"
+    found = read_documents(path.read_bytes(), str(path))[0].value
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_kind_that_is_deleted_and_made_again_is_seen_again(api: Api, team: str) -> None:
+    definition = crd("mcppolicies")
+    name = definition["metadata"]["name"]
+    await api.create(fresh(policy("before"), team))
+    async with watching() as found:
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/before"})
+        stands = await api.get(CRD, "", name)
+        try:
+            await api.delete(CRD, "", name, uid=stands["metadata"]["uid"])
+            await found.until(lambda seen: not ours(seen, team))
+        finally:
+            await _soon(api, definition)
+        await _soon(api, fresh(policy("after"), team))
+        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/after"}, 2 * SOON)
+
+
+async def test_nothing_is_seen_before_a_kind_is_there_and_it_is_said_which(
+    api: Api, team: str
+) -> None:
+    definition = crd("mcproutes")
+    stands = await api.get(CRD, "", definition["metadata"]["name"])
+    await api.delete(CRD, "", definition["metadata"]["name"], uid=stands["metadata"]["uid"])
+    missing = "mcproutes.ostiary.dev: the CRD mcproutes.ostiary.dev is missing"
+    try:
+        async with watching() as found, asyncio.timeout(60):
+            while len(found.watch.waiting) != 1 or missing not in found.watch.waiting[0]:
+                await asyncio.sleep(0.05)
+            assert await found.watch.seen() is None
+
+            await _soon(api, definition)
+            await _soon(api, fresh(route(), team))
+            await found.until(lambda seen: ours(seen, team) == {"MCPRoute/tools"}, 2 * SOON)
+    finally:
+        await api.apply(definition)
+
+
 async def test_a_grant_is_seen_though_its_kind_came_after_the_operator(api: Api, team: str) -> None:
     async with watching() as found:
         await found.until(lambda seen: not seen.world.grants)
-        crd = await api.create(GRANTS_CRD)
+        made = await api.create(GRANTS_CRD)
         try:
-            await _create_once_served(api, grant(team))
+            await _soon(api, grant(team))
             seen = await found.until(lambda seen: seen.world.grants)
         finally:
-            kind = KINDS["CustomResourceDefinition"]
-            await api.delete(kind, "", GRANTS_CRD["metadata"]["name"], uid=crd["uid"])
+            await api.delete(CRD, "", GRANTS_CRD["metadata"]["name"], uid=made["uid"])
         await found.until(lambda seen: not seen.world.grants, 3 * SOON)
 
     assert [item.metadata.namespace for item in seen.world.grants] == [team]
 
 
-async def _create_once_served(api: Api, body: dict[str, Any]) -> None:
-    async with asyncio.timeout(20):
+async def _soon(api: Api, body: dict[str, Any]) -> None:
+    """Create an object as soon as the server takes it."""
+    async with asyncio.timeout(30):
         while True:
             try:
                 await api.create(body)
