@@ -83,9 +83,11 @@ CLUSTER_ONLY: Final = (
 
 OWN_NAMESPACE: Final = (
     Permission(
-        "coordination.k8s.io", ("leases",), ("get", "create", "update"), "one replica leads"
+        "coordination.k8s.io",
+        ("leases",),
+        ("get", "create", "update"),
+        "one replica leads, and remembers there that it made the default gateway",
     ),
-    Permission("", ("configmaps",), ("get", "create"), "it remembers the default gateway it made"),
 )
 """In the namespace that it runs in."""
 

@@ -73,7 +73,7 @@ class Loop:
         self._revisions: Mapping[str, int] = {}
         self._failures = 0
         self.failure: str | None = None
-        """Why no plan could be made: a bug, or a cluster that doesn't answer."""
+        """Why no plan can be made: a bug, or a cluster that doesn't answer; None where it can."""
 
     def revision(self, uid: str) -> int | None:
         """Return the current revision of the gateway of this uid; None where it is unknown."""
@@ -84,27 +84,34 @@ class Loop:
         while True:
             await self._pace.due(self._pause())
             try:
-                await self._turn()
+                if await self._turn():
+                    self._failures = 0
+                    self._planned("done")
             except NotCarriedOut as failed:
-                # It stands in statuses what holds whom up: no reason to be unready.
-                self._failures, self.failure = self._failures + 1, None
-                self._metrics.plans.labels("not_carried_out").inc()
+                # Whom something holds up reads it in a status: it is no reason to be unready.
+                self._failures += 1
+                self._planned("not_carried_out")
                 log.warning("some of a plan is to be tried again", error=str(failed))
             except Exception as error:
-                self._failures, self.failure = (
-                    self._failures + 1,
-                    f"{type(error).__name__}: {error}",
-                )
+                self._failures += 1
+                self.failure = f"no plan can be made ({type(error).__name__}); the log says more"
                 self._metrics.plans.labels("failed").inc()
                 log.exception("a plan failed and is tried again", failures=self._failures)
 
     def _pause(self) -> float:
         return backoff(self._failures, self._clocks.jitter()) if self._failures else _AT_LATEST
 
-    async def _turn(self) -> None:
+    def _planned(self, outcome: str) -> None:
+        self.failure = None
+        self._pace.done()
+        self._metrics.plans.labels(outcome).inc()
+        self._metrics.last_success.set(self._clocks.wall())
+
+    async def _turn(self) -> bool:
+        """Plan and carry out; say whether there was anything to plan on."""
         seen = await self._seen()
         if seen is None:
-            return
+            return False
         if self._history is None:
             self._history = await self._hands.recall(seen)
         planned = await self._plan(seen, self._history)
@@ -116,10 +123,7 @@ class Loop:
         }
         self._metrics.closed_routes.set(_closed_routes(planned))
         await self._hands.carry_out(seen, planned)
-        self._failures, self.failure = 0, None
-        self._pace.done()
-        self._metrics.plans.labels("done").inc()
-        self._metrics.last_success.set(self._clocks.wall())
+        return True
 
     async def _plan(self, seen: Seen, history: Mapping[str, History]) -> Plan:
         observed = Observed(

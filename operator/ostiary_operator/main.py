@@ -60,13 +60,11 @@ Examples:
 )
 @click.option(
     "--own-namespace",
-    envvar="POD_NAMESPACE",
     required=True,
     help="The operator's own namespace, where its Lease is.",
 )
 @click.option(
     "--identity",
-    envvar="POD_NAME",
     default=socket.gethostname,
     show_default="the host's name",
     help="Name of this replica in the Lease.",

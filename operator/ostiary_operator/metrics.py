@@ -26,7 +26,7 @@ class Metrics:
             registry=self.registry,
         )
         self.last_success = self._gauge(
-            "last_plan_success_timestamp_seconds", "When a plan was last made and carried out"
+            "last_plan_success_timestamp_seconds", "When everything was last planned and acted on"
         )
         self.closed_routes = self._gauge(
             "closed_routes", "Routes that refuse everything because of a fault of theirs"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -9,9 +10,14 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from prometheus_client import generate_latest
 
+from ostiary.translate.world import Cluster
 from ostiary_operator.edge import Edge
 from ostiary_operator.metrics import Metrics
+from ostiary_operator.replica import Replica
+from ostiary_operator.settings import Settings
+from real_parts import ROOT
 
 
 @dataclass
@@ -93,6 +99,19 @@ async def test_metrics_are_prometheus_text(port: Port) -> None:
 
     assert status == 200
     assert "# TYPE ostiary_operator_plan_seconds histogram" in said
+
+
+async def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    metrics = Metrics()
+    cluster = Cluster(image="proxy", operator_url="http://operator")
+    settings = Settings(scope=("",), namespace="own", identity="me", port=0, cluster=cluster)
+    Replica(settings, None, metrics)  # type: ignore[arg-type]  # it speaks to nobody yet
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    made = {line.split()[2] for line in lines if line.startswith("# TYPE ostiary_")}
+    document = (ROOT / "docs" / "operations" / "operator.md").read_text()
+
+    documented = set(re.findall(r"^\| `(ostiary_\w+)`", document, re.MULTILINE))
+    assert documented == {name for name in made if not name.endswith("_created")}
 
 
 async def test_nothing_else_is_answered(port: Port) -> None:
