@@ -1,6 +1,7 @@
 """Plans carried out on a real API server: what is written, what is left alone, what is refused."""
 
 import base64
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -12,7 +13,9 @@ import pytest
 from fleet_parts import SimulatedProxy, server_context, simulated
 from ostiary.config.bundle import read_bundle, unpack
 from ostiary.config.document import Bundle
+from ostiary.config.keys import KeyDocument
 from ostiary.crypto.secret import Secret
+from ostiary.decode.json_text import write_json
 from ostiary.translate.names import Names
 from ostiary_operator.api import Object
 from ostiary_operator.events import Events
@@ -317,6 +320,46 @@ async def bundle_with(stage: Stage, value: str | None) -> Bundle:
     await stage.settle()
     held = (await stage.get("Secret", "ostiary-main-bundle-v1-00"))["data"]["bundle-000"]
     return read_bundle(unpack([base64.b64decode(held)]))
+
+
+async def test_the_development_provider_and_the_bundle_share_one_secret(stage: Stage) -> None:
+    user = {"username": "alice", "password": "wonderland", "groups": ["eng"]}
+    spec = {"publicUrl": "http://127.0.0.1:7100", "identityProvider": {"dev": {"users": [user]}}}
+    await stage.put("MCPGateway", "dev", spec)
+
+    await stage.settle()
+
+    held = (await stage.get("Secret", "ostiary-dev-dev-identity"))["data"]
+    shard = (await stage.get("Secret", "ostiary-dev-bundle-v1-00"))["data"]["bundle-000"]
+    bundle = read_bundle(unpack([base64.b64decode(shard)]))
+    client_secret = Secret(base64.b64decode(held["client-secret"]).decode())
+    assert json.loads(base64.b64decode(held["users.json"])) == [user]
+    assert list(bundle.credentials.values()) == [client_secret]
+
+
+async def test_keys_from_outside_are_used_and_none_are_made(stage: Stage) -> None:
+    spec = {**GATEWAY, "keys": {"secretRef": {"name": "ours", "key": "document"}}}
+    await stage.put("MCPGateway", "main", spec)
+    with pytest.raises(NotCarriedOut, match="Secret ours holds no keys"):
+        await stage.turn()
+    assert await stage.condition("MCPGateway", "main", "ResolvedRefs") == (
+        "False",
+        f"spec.keys.secretRef: there is no Secret ours in namespace {stage.namespace}; create it",
+    )
+    document = write_json(KeyDocument.generate(os.urandom).reveal())
+    await stage.api.apply(
+        {
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "ours", "namespace": stage.namespace},
+            "data": {"document": base64.b64encode(document).decode()},
+        }
+    )  # fmt: skip
+
+    await stage.settle()
+
+    children = (await stage.look()).children
+    assert ("Secret", stage.namespace, "ostiary-main-keys") not in children
+    assert ("Deployment", stage.namespace, "ostiary-main") in children
 
 
 async def test_what_proxies_answer_becomes_the_status_of_all(stage: Stage, tmp_path: Path) -> None:
