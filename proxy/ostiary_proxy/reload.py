@@ -7,10 +7,10 @@ runtime and give it back, so that its pools live until its last stream has ended
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import structlog
 
@@ -26,6 +26,7 @@ __all__ = ["Loaded", "Reloader"]
 log = structlog.get_logger(__name__)
 _SHARDS: Final = "bundle-*"
 _NOTHING: Final = "no bundle was loaded yet"
+T = TypeVar("T")
 Way = Literal["volume", "push"]
 
 
@@ -70,7 +71,7 @@ class Reloader:
         self._now = now
         self._swapped = swapped
         self._taking = asyncio.Condition()
-        self._retired: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._current: Runtime | None = None
         self._revision = 0
         self._pushed = b""
@@ -123,7 +124,7 @@ class Reloader:
         self._current = await self._build(bundle)
         self._swapped(bundle)
         if old is not None:
-            self._retire(old)
+            self._keep(old.retire())
         log.info(
             "configuration loaded",
             revision=bundle.revision,
@@ -139,7 +140,10 @@ class Reloader:
             )
 
     async def push(self, data: bytes) -> Loaded:
-        """Serve the bundle in gzip JSON `data`; the bytes that were taken last cost nothing."""
+        """Serve the bundle in gzip JSON `data`; the bytes that were taken last cost nothing.
+
+        Who pushes may be too busy to wait: the bundle is served all the same where they go away.
+        """
         digest = hashlib.sha256(data).digest()
         if digest == self._pushed:
             self._failures.pop("push", None)
@@ -148,7 +152,7 @@ class Reloader:
             bundle = await asyncio.to_thread(read_bundle, data)
         except Faulty as faulty:
             return self._fail("push", *(str(fault) for fault in faulty.faults))
-        loaded = await self.take(bundle)
+        loaded = await asyncio.shield(self._keep(self.take(bundle)))
         if not loaded.failures:
             self._pushed = digest
         return loaded
@@ -187,12 +191,12 @@ class Reloader:
             await self.load(folder)
 
     async def close(self) -> None:
-        """Let the runtime in force go, and wait for retired ones to end."""
+        """Let the runtime in force go, and wait for what still runs to end."""
         if self._current is not None:
-            self._retire(self._current)
-        for task in self._retired:
+            self._keep(self._current.retire())
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._retired, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _fail(self, way: Way, *failures: str) -> Loaded:
         if failures != self._failures.get(way):
@@ -201,7 +205,9 @@ class Reloader:
         self._failures[way] = failures
         return self.loaded
 
-    def _retire(self, old: Runtime) -> None:
-        task = asyncio.create_task(old.retire())
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let `work` run to its end, until `close`."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

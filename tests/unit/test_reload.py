@@ -197,6 +197,26 @@ async def test_a_push_waits_while_another_is_taken(
     assert [(await one).revision for one in (first, second)] == [1, 2]
 
 
+async def test_a_push_is_served_although_its_sender_went_away(
+    reloader: Reloader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building, may = asyncio.Event(), asyncio.Event()
+
+    async def slow(made: Bundle) -> Served:
+        building.set()
+        await may.wait()
+        return Served(made)
+
+    monkeypatch.setattr(reloader, "_build", slow)
+    push = asyncio.create_task(reloader.push(write_bundle(bundle(3))))
+    await asyncio.wait_for(building.wait(), 5)
+    push.cancel()
+    may.set()
+
+    await asyncio.wait_for(reloader.reaches(3), 5)
+    assert push.cancelled()
+
+
 async def test_who_waits_for_a_revision_is_told_when_it_comes(reloader: Reloader) -> None:
     waiting = asyncio.create_task(reloader.reaches(2))
     await reloader.take(bundle(1))
