@@ -86,7 +86,8 @@ def measure(gateway: Gateway, upstream: str, folder: Path) -> None:
     """Call the tool each way under each load, and print a line for each."""
     issued = gateway.log_in()
     proxy = int(json.loads((gateway.state / "proxy-ready.json").read_text())["pid"])
-    print(f"memory of the proxy before load: {_resident(proxy):.0f} MiB")
+    status = Path(f"/proc/{proxy}/status")
+    print(f"memory of the proxy before load: {mebibytes(status.read_text()):.0f} MiB")
     with ExitStack() as stack:
         ways = [
             Way("direct", upstream, os.getpid()),
@@ -96,7 +97,7 @@ def measure(gateway: Gateway, upstream: str, folder: Path) -> None:
         ]
         for connections, calls in LOADS:
             _load(ways, issued, connections, calls)
-    print(f"memory of the proxy after load: {_resident(proxy):.0f} MiB")
+    print(f"memory of the proxy after load: {mebibytes(status.read_text()):.0f} MiB")
 
 
 def while_called(gateway: Gateway, work: Callable[[], None]) -> Sequence[float]:
@@ -112,9 +113,8 @@ def while_called(gateway: Gateway, work: Callable[[], None]) -> Sequence[float]:
     return uvloop.run(both())
 
 
-def _resident(pid: int) -> float:
-    """Return the resident memory of a process in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
+def mebibytes(status: str) -> float:
+    """Return the resident memory that `/proc/<pid>/status` tells of, in MiB."""
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 

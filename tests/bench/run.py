@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from calls import fast_upstream, measure, while_called
+from calls import fast_upstream, measure, mebibytes, while_called
 from pushes import push
 from verdicts import judge
 
@@ -123,11 +123,13 @@ def _start(gateway: Gateway) -> None:
             while not ready.exists():
                 time.sleep(0.005)
             times.append(time.perf_counter() - start)
-    code = "import ostiary_proxy.process, resource as r; print(r.getrusage(0).ru_maxrss // 1024)"
+    code = "import ostiary_proxy.process; print(open('/proc/self/status').read())"
     bare = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    print(f"start to ready: {statistics.median(times):.2f} s; bare imports: {bare} MiB")
+    ).stdout
+    print(
+        f"start to ready: {statistics.median(times):.2f} s; bare imports: {mebibytes(bare):.0f} MiB"
+    )
 
 
 def _reload(gateway: Gateway, upstream: str) -> None:
