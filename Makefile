@@ -52,6 +52,7 @@ cluster-up: setup ## start that cluster and leave it up (Linux, root, Go)
 cluster-down: ## end it
 	@PYTHONPATH=tests $(PY) -m e2e.cluster down
 
-images: ## build both images with docker (ARGS='--build-arg BASE=...')
+images: ## build the three images with docker (ARGS='--build-arg BASE=...')
 	docker build $(ARGS) -f proxy/Dockerfile -t ostiary-proxy:$(VERSION) .
 	docker build $(ARGS) -f operator/Dockerfile -t ostiary-operator:$(VERSION) .
+	docker build $(ARGS) -f cli/Dockerfile -t ostiary-demo:$(VERSION) .

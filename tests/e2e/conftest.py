@@ -9,6 +9,7 @@ import pytest
 from e2e.cluster.layout import ROOT, Layout
 from e2e.images import reference
 from e2e.kubectl import Kubectl
+from e2e.pods import PYTHON, pod
 from e2e.provider import Own, Provider, choose
 from real_parts import require
 
@@ -59,6 +60,13 @@ def operator_image(cluster: Provider) -> str:
 
 
 @pytest.fixture(scope="session")
+def demo_image(cluster: Provider) -> str:
+    """The image of the command and of the demo's MCP servers, in the cluster."""
+    cluster.load("demo")
+    return reference("demo")
+
+
+@pytest.fixture(scope="session")
 def kinds(cluster: Provider) -> None:
     """The three kinds, known to the cluster."""
     kubectl = Kubectl(namespace="default")
@@ -83,3 +91,17 @@ def namespace(cluster: Provider) -> Iterator[str]:
 def kubectl(namespace: str) -> Kubectl:
     """kubectl, in the test's namespace."""
     return Kubectl(namespace=namespace)
+
+
+@pytest.fixture
+def file_server(kubectl: Kubectl, demo_image: str) -> str:
+    """A real MCP server of the official SDK (`list_files`, `read_file` ...); its URL inside."""
+    code = (
+        "import uvicorn; from ostiary_cli.demo.files import file_server; "
+        "app = file_server().streamable_http_app(host='0.0.0.0'); "
+        "uvicorn.run(app, host='0.0.0.0', port=8080)"
+    )
+    kubectl.apply(pod("files", demo_image, command=(PYTHON, "-c", code), port=8080))
+    kubectl("expose", "pod/files", "--port=8080")
+    kubectl.wait_for("pod/files")
+    return f"http://files.{kubectl.namespace}.svc:8080/mcp"

@@ -10,7 +10,9 @@ from setup_parts import say
 
 __all__ = ["IMAGES", "archive", "build_stale", "current", "dockerfile", "reference"]
 
-IMAGES = ("proxy", "operator")
+IMAGES = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
+"""Image → folder of its Dockerfile."""
+
 _ARCHIVES = ROOT / ".cache" / "images"
 _SOURCES = ("cli", "operator", "ostiary", "proxy")
 
@@ -22,7 +24,7 @@ def reference(name: str) -> str:
 
 def dockerfile(name: str) -> Path:
     """Return what an image is built by, the repository being the context."""
-    return ROOT / name / "Dockerfile"
+    return ROOT / IMAGES[name] / "Dockerfile"
 
 
 def archive(name: str) -> Path:

@@ -49,9 +49,16 @@ class Kubectl:
         return read["items"] if read["kind"] == "List" else read
 
     def wait_for(self, what: str, condition: str = "condition=Ready", seconds: int = 60) -> None:
-        """Wait until an object is there and a condition of `kubectl wait` holds."""
+        """Wait until an object is there and a condition of `kubectl wait` holds.
+
+        Where it does not, the failure tells what the cluster says of the object.
+        """
         self("wait", what, "--for=create", f"--timeout={seconds}s")
-        self("wait", what, f"--for={condition}", f"--timeout={seconds}s")
+        try:
+            self("wait", what, f"--for={condition}", f"--timeout={seconds}s")
+        except KubectlFailed as failed:
+            told = self("describe", what) + self("logs", what, "--tail=20", "--ignore-errors")
+            raise KubectlFailed(f"{failed}\n{told}") from None
 
     def logs(self, what: str, *options: str) -> str:
         """Return what a pod (`pod/one`, `deploy/two`) has said."""

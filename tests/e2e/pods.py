@@ -1,12 +1,24 @@
 """Pods as values: restricted as the operator's own are, and bare but for what a test adds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["PYTHON", "pod"]
 
 PYTHON = "/opt/ostiary/bin/python"
 """The interpreter in our images; they need no shell."""
+
+_POD = {
+    "runAsNonRoot": True,
+    "fsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONTAINER = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 def pod(
@@ -15,36 +27,36 @@ def pod(
     *,
     command: Sequence[str] = (),
     args: Sequence[str] = (),
-    claim: str | None = None,
+    mounts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    port: int | None = None,
 ) -> dict[str, Any]:
-    """Return a pod that runs to its end; a `claim` is mounted at /state."""
+    """Return a pod that is not restarted; with a `port` it is Ready once that is listened on.
+
+    `mounts` are volume sources by where they are mounted.
+    """
     container: dict[str, Any] = {
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": list(args),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "volumeMounts": [],
+        "securityContext": _CONTAINER,
     }
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _POD,
         "containers": [container],
+        "volumes": [],
     }
     if command:
         container["command"] = list(command)
-    if claim is not None:
-        container["volumeMounts"] = [{"name": "state", "mountPath": "/state"}]
-        spec["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": claim}}]
+    if port is not None:
+        container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 1}
+    for index, (path, source) in enumerate(mounts.items()):
+        container["volumeMounts"].append({"name": f"volume-{index}", "mountPath": path})
+        spec["volumes"].append({"name": f"volume-{index}", **source})
     return {
         "apiVersion": "v1",
         "kind": "Pod",

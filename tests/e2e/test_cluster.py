@@ -1,15 +1,19 @@
 """What the other tests take for granted of the cluster, and of the images in it."""
 
 import json
+import os
+import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
+from mcp import Client
 
 from e2e.cluster import lifecycle
 from e2e.cluster.layout import Layout
 from e2e.kubectl import Kubectl, KubectlFailed, eventually
 from e2e.pods import PYTHON, pod
+from ostiary.config.keys import KeyDocument
 
 CLAIM = """
 apiVersion: v1
@@ -48,17 +52,28 @@ def test_the_proxys_image_has_the_proxy_and_the_command(
     assert (status, said.split("[")[0]) == (0, f"Usage: {program} ")
 
 
-def test_the_proxys_image_runs_the_proxy_which_refuses_to_go_without_a_bundle(
+def test_the_proxys_image_runs_the_proxy_which_says_what_it_lacks(
     kubectl: Kubectl, proxy_image: str
 ) -> None:
-    needed = ("bundle", "keys", "state", "audit", "checkpoints", "admin-token")
-    kubectl.apply(pod("bare", proxy_image, args=[f"--{each}=/tmp/{each}" for each in needed]))
+    keys = json.dumps(KeyDocument.generate(os.urandom).reveal())
+    secret = {"metadata": {"name": "keys"}, "stringData": {"keys.json": keys}}
+    kubectl.apply({"apiVersion": "v1", "kind": "Secret", **secret})
+    places = ("state", "audit", "checkpoints", "admin-token")
+    args = ["--bundle=/bundle", "--keys=/keys/keys.json", "--status=0.0.0.0:9090"]
+    args += [f"--{place}=/state/{place}" for place in places]
+    empty: dict[str, Any] = {"emptyDir": {}}
+    mounts = {"/keys": {"secret": {"secretName": "keys"}}, "/state": empty, "/bundle": empty}
+    kubectl.apply(pod("bare", proxy_image, args=args, mounts=mounts, port=9090))
+    kubectl.wait_for("pod/bare")
 
-    status, said = ended(kubectl, "bare")
-    event = json.loads(said.splitlines()[-1])
+    with (
+        kubectl.port_forward("pod/bare", 9090) as port,
+        pytest.raises(urllib.error.HTTPError, match="503") as refused,
+    ):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10)
 
-    assert status == 2
-    assert (event["event"], event["error"]) == ("can't start", "there is no bundle yet")
+    assert refused.value.read() == b"there is no bundle yet\n"
+    refused.value.close()
 
 
 def test_a_pod_is_nobody_and_may_write_nowhere(kubectl: Kubectl, proxy_image: str) -> None:
@@ -102,26 +117,35 @@ def test_a_service_is_found_by_its_name(kubectl: Kubectl, proxy_image: str) -> N
 
 def test_a_port_of_a_pod_is_reached_from_here(kubectl: Kubectl, proxy_image: str) -> None:
     serve = (PYTHON, "-m", "http.server", "8000", "--directory", "/etc/ssl")
-    kubectl.apply(pod("served", proxy_image, command=serve))
+    kubectl.apply(pod("served", proxy_image, command=serve, port=8000))
     kubectl.wait_for("pod/served")
 
-    with kubectl.port_forward("pod/served", 8000) as port:
+    with (
+        kubectl.port_forward("pod/served", 8000) as port,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer,
+    ):
+        page = answer.read()
 
-        def page() -> str:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-                    return str(answer.read().decode())
-            except OSError:  # Ready says that it runs, not that it listens
-                return ""
+    assert b"certs/" in page
 
-        assert "certs/" in eventually(page)
+
+async def test_a_real_mcp_server_can_stand_behind_a_route(
+    kubectl: Kubectl, file_server: str
+) -> None:
+    with kubectl.port_forward("service/files", 8080) as port:
+        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+
+    assert file_server == f"http://files.{kubectl.namespace}.svc:8080/mcp"
+    assert tools == {"list_files", "read_file", "write_file", "search_files", "publish_file"}
 
 
 def test_what_is_written_to_a_claim_outlives_the_pod(kubectl: Kubectl, proxy_image: str) -> None:
     kubectl.apply(CLAIM)
+    mounts = {"/state": {"persistentVolumeClaim": {"claimName": "state"}}}
     write, read = "open('/state/kept', 'w').write('kept')", "print(open('/state/kept').read())"
     for name, code in (("first", write), ("second", read)):
-        kubectl.apply(pod(name, proxy_image, command=(PYTHON, "-c", code), claim="state"))
+        kubectl.apply(pod(name, proxy_image, command=(PYTHON, "-c", code), mounts=mounts))
         status, said = ended(kubectl, name)
         assert status == 0, said
 

@@ -43,12 +43,12 @@ def test_test_folders_are_no_packages_and_test_names_are_unique() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("name", ["", "-dev", "-build", "-proxy", "-operator"])
+@pytest.mark.parametrize("name", ["", "-dev", "-build", "-demo", "-proxy", "-operator"])
 def test_a_lock_file_names_no_host(name: str) -> None:
     assert re.findall(r"\w+://\S+", (ROOT / f"requirements{name}.lock").read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["", "-build", "-proxy", "-operator"])
+@pytest.mark.parametrize("name", ["", "-build", "-demo", "-proxy", "-operator"])
 def test_every_lock_file_pins_what_development_pins(name: str) -> None:
     def pins(file: str) -> set[str]:
         return set(re.findall(r"^[\w.-]+==\S+", (ROOT / file).read_text(), re.MULTILINE))
