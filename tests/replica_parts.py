@@ -85,10 +85,10 @@ class Fleet:
     def path(self) -> str:
         return urlsplit(self.gateway.url()).path
 
-    def faults(self) -> list[str]:
-        """Return what each replica says is wrong with what came last."""
+    def failures(self) -> list[str]:
+        """Return what each replica says keeps it from what came last."""
         said = (replica.ask_admin("/revision").json() for replica in self.replicas)
-        return ["; ".join(one["faults"]) for one in said]
+        return ["; ".join(one["failures"]) for one in said]
 
     def log_in(self, *, authorize: Replica, redeem: Replica, username: str = "alice") -> Tokens:
         """Register and log in at one replica, redeem the code at another."""

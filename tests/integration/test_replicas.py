@@ -121,10 +121,10 @@ def test_another_storage_takes_a_restart_and_until_then_the_last_good_one_goes_o
 
     secret.write_text(before.replace("redis://", "redis://:another@"))
 
-    until(lambda: all("restart the proxy" in text for text in shared.faults()))
+    until(lambda: all("restart the proxy" in text for text in shared.failures()))
     assert [shared.call(at, tokens.access).status for at in shared.replicas] == [200] * 3
     secret.write_text(before)
-    until(lambda: shared.faults() == ["", "", ""])
+    until(lambda: shared.failures() == ["", "", ""])
 
 
 def test_the_death_of_one_replica_fails_no_request_of_the_others(
