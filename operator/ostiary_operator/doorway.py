@@ -9,6 +9,7 @@ task of its loop that it did not find there, and then may never return: neither 
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Collection
@@ -23,6 +24,8 @@ __all__ = ["Doorway"]
 
 _LAST: Final = 5.0
 """Seconds that kopf gets to end in."""
+_TLS: Final = 0.25
+"""Seconds in which connections with TLS that were let go are closed."""
 
 
 class Doorway:
@@ -62,7 +65,9 @@ class Doorway:
             reason = error
         if not stop.is_set():
             ours.call_soon_threadsafe(ended.set_exception, reason)
-        await kopf.run_tasks(tasks)
+        with contextlib.suppress(Exception):  # it was told above
+            await kopf.run_tasks(tasks)
+        await asyncio.sleep(_TLS)
 
     async def _spawned(
         self, ours: asyncio.AbstractEventLoop, stop: threading.Event

@@ -49,7 +49,8 @@ class Pace:
     async def due(self, at_latest: float) -> None:
         """Wait until what changed is to be planned, or for `at_latest` seconds without a change."""
         try:
-            await asyncio.wait_for(self._rung.wait(), at_latest)
+            async with asyncio.timeout(at_latest):
+                await self._rung.wait()
         except TimeoutError:
             return
         assert self._first is not None

@@ -5,6 +5,7 @@ in force. A listing of metadata every ten seconds finds them, and what no watch 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from itertools import starmap
 from typing import Final
@@ -77,10 +78,10 @@ class Sweep:
         while True:
             await self.once()
             pause = min(pause * 2, _PERIOD / 2) if self._waiting else _PERIOD
-            try:
-                await asyncio.wait_for(self._soon.wait(), pause)
-            except TimeoutError:
-                continue
+            # Not `wait_for`: up to Python 3.11 it may swallow the cancellation that ends us.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._soon.wait()
             self._soon.clear()
 
     async def once(self) -> None:
