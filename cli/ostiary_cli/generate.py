@@ -11,6 +11,7 @@ from ostiary.resources.manifest import Kind
 from ostiary.resources.meta import GROUP
 from ostiary_cli.installation import Installation
 from ostiary_cli.permissions import explained
+from ostiary_cli.reference import PAGES, filled
 from ostiary_cli.yaml_text import write_documents
 
 __all__ = ["command", "generated"]
@@ -21,6 +22,7 @@ _INSTALLATIONS: Final = {
     "install.yaml": Installation(),
     "install-namespace.yaml": Installation(namespace="ostiary", confined=True),
 }
+_REFERENCE: Final = Path("docs/reference")
 _ARGOCD: Final = Path("manifests/gitops/argocd")
 
 
@@ -29,7 +31,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, definition in crds().items():
         yield Path("crds") / name, _HEAD + write_documents([definition])
     yield _ARGOCD / "argocd-cm.yaml", _argocd_settings()
-    yield Path("docs/reference/permissions.md"), explained()
+    yield _REFERENCE / "permissions.md", explained()
+    for page in (*PAGES, "cli.md"):
+        yield _REFERENCE / page, filled(_ROOT / _REFERENCE / page)
     for name, installation in _INSTALLATIONS.items():
         yield Path("manifests") / name, _HEAD + write_documents(installation.objects())
 

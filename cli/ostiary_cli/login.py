@@ -135,14 +135,14 @@ def _fields(
     help="Print the access token (the default), or everything that the login gave.",
 )
 def command(*, route_url: str, form: Mapping[str, str] | None, output: str) -> None:
-    r"""Log in at ROUTE_URL as an MCP client would and print the access token.
+    """Log in at ROUTE_URL as an MCP client would and print the access token.
 
     Fields given by --form go to whatever page on the way asks for them.
 
     \b
     curl -H "Authorization: Bearer $(ostiary login URL)" ...
     ostiary login URL --form username=alice --form password=... --form approve=yes
-    """
+    """  # noqa: D301 - click reads the backspace
     try:
         done = asyncio.run(_run(route_url, form))
     except FlowFailed as failed:

@@ -1,0 +1,148 @@
+"""Runs the console blocks of a page of the documentation, in order, in one shell.
+
+A block is fenced by ```console, its commands begin with `$ ` or, continued, with `> `. What follows
+a command is what it prints, `…` standing for anything. A word behind `console` says what it is:
+`stays` goes on running while the page lasts, `by-hand` is not run. A block fenced by ```LANGUAGE
+FILE is written to that file.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway_parts import until
+from real_parts import free_port, running
+
+__all__ = ["Block", "blocks_of", "run_page"]
+
+_FENCE = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^\$ (.*\n(?:> .*\n)*)((?:(?!\$ ).*\n)*)", re.MULTILINE)
+_END = "-- end of command --"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A fenced block: its language, the word behind it, and what is in it."""
+
+    language: str
+    word: str
+    text: str
+
+    def commands(self) -> list[tuple[str, str]]:
+        """Return each command with what it prints."""
+        found = _COMMAND.findall(self.text)
+        return [(command.replace("\n> ", "\n").strip(), shown.strip()) for command, shown in found]
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Yield the blocks of a page."""
+    for language, word, text in _FENCE.findall(page.read_text()):
+        yield Block(language=language, word=word, text=text)
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Run a page's blocks in `folder`."""
+    with _Reader.at(folder) as reader, ExitStack() as staying:
+        for block in blocks_of(page):
+            if block.language == "console" and block.word == "stays":
+                staying.enter_context(reader.stays(block))
+            elif block.language == "console" and not block.word:
+                reader.run(block)
+            elif block.language != "console" and block.word:
+                reader.write(block.word, block.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Somebody who follows a page; the ports 3000 and 8080 of the page are free ones here."""
+
+    folder: Path
+    environment: dict[str, str]
+    shell: "subprocess.Popen[str]"
+    ports: dict[str, str] = field(
+        default_factory=lambda: {port: str(free_port()) for port in ("3000", "8080")}
+    )
+
+    @classmethod
+    @contextmanager
+    def at(cls, folder: Path) -> "Iterator[_Reader]":
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "XDG_STATE_HOME": str(folder / ".state"),
+            "XDG_CONFIG_HOME": str(folder / ".config"),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        with subprocess.Popen(
+            ["bash"],
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as shell:
+            yield cls(folder=folder, environment=environment, shell=shell)
+            assert shell.stdin is not None
+            shell.stdin.close()
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self._here(text))
+
+    def run(self, block: Block) -> None:
+        """Run commands one after the other; each prints what the block shows, or ends with 0."""
+        for command, shown in block.commands():
+            printed, code = self._ask(self._here(command))
+            if shown:
+                assert _pattern(shown).fullmatch(printed), f"$ {command}\n{printed}"
+            else:
+                assert code == 0, f"$ {command}\n{printed}"
+
+    @contextmanager
+    def stays(self, block: Block) -> Iterator[None]:
+        """Run a command while the context lasts, once it printed what the block shows."""
+        ((command, shown),) = block.commands()
+        log = self.folder / f".{len(list(self.folder.glob('.*.log')))}.log"
+        line = ["bash", "-c", f"exec {self._here(command)}"]
+        with running(line, log=log, env=self.environment, cwd=self.folder) as process:
+
+            def printed() -> bool:
+                assert process.poll() is None, log.read_text()
+                return bool(_pattern(shown).fullmatch(self._there(log.read_text()).strip()))
+
+            until(printed, seconds=60)
+            yield
+
+    def _ask(self, command: str) -> tuple[str, int]:
+        stdin, stdout = self.shell.stdin, self.shell.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(f'{{ {command}\n}} < /dev/null\necho "{_END}$?"\n')
+        stdin.flush()
+        lines = []
+        while not (line := stdout.readline()).startswith(_END):
+            assert line, "the shell ended"
+            lines.append(line)
+        return self._there("".join(lines)).strip(), int(line.removeprefix(_END))
+
+    def _here(self, text: str) -> str:
+        for page, free in self.ports.items():
+            text = re.sub(rf"\b{page}\b", free, text)
+        return text
+
+    def _there(self, text: str) -> str:
+        for page, free in self.ports.items():
+            text = re.sub(rf"\b{free}\b", page, text)
+        return text
+
+
+def _pattern(shown: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(map(re.escape, shown.split("…"))), re.DOTALL)
