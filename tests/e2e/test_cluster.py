@@ -41,11 +41,19 @@ def run(kubectl: Kubectl, image: str, *code: str) -> str:
     return said.strip()
 
 
-@pytest.mark.parametrize("program", ["ostiary-proxy", "ostiary"])
-def test_the_proxys_image_has_the_proxy_and_the_command(
-    kubectl: Kubectl, proxy_image: str, program: str
+@pytest.mark.parametrize(
+    ("image", "program"),
+    [
+        ("proxy_image", "ostiary-proxy"),
+        ("proxy_image", "ostiary"),
+        ("operator_image", "ostiary-operator"),
+        ("demo_image", "ostiary"),
+    ],
+)
+def test_an_image_has_the_programs_that_it_is_for(
+    kubectl: Kubectl, request: pytest.FixtureRequest, image: str, program: str
 ) -> None:
-    kubectl.apply(pod("help", proxy_image, command=(program, "--help")))
+    kubectl.apply(pod("help", request.getfixturevalue(image), command=(program, "--help")))
 
     status, said = ended(kubectl, "help")
 

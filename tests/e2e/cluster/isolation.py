@@ -10,9 +10,9 @@ from pathlib import Path
 
 from e2e.cluster.layout import NODE, NODE_IP, SERVICE_RANGE, VOLUMES, Layout
 
-__all__ = ["HIERARCHIES", "hierarchies", "isolate"]
+__all__ = ["hierarchies", "isolate"]
 
-HIERARCHIES = Path("/sys/fs/cgroup")
+_HIERARCHIES = Path("/sys/fs/cgroup")
 
 # Where the kubelet, containerd and CNI insist on writing: each gets a private copy.
 _PRIVATE = (
@@ -58,7 +58,7 @@ def isolate(layout: Layout) -> None:
 
 def hierarchies() -> Iterator[Path]:
     """Return the mounted version 1 cgroup hierarchies, each by one name."""
-    for folder in HIERARCHIES.iterdir():
+    for folder in _HIERARCHIES.iterdir():
         if folder.is_dir() and not folder.is_symlink() and folder.name != "unified":
             yield folder
 

@@ -17,7 +17,7 @@ from e2e.cluster.isolation import hierarchies
 from e2e.cluster.layout import LISTENER, ROOT, Layout
 from e2e.cluster.settings import write_settings
 
-__all__ = ["ClusterFailed", "down", "enter", "is_up", "load", "restart", "up"]
+__all__ = ["ClusterFailed", "down", "is_up", "load", "restart", "up"]
 
 _STEP = 0.05
 _NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--uts")
@@ -38,7 +38,7 @@ def up(layout: Layout, binaries: Path) -> dict[str, float]:
         write_settings(layout, listener.getsockname()[1])
         pid = _spawn(layout, binaries, listener)
     layout.state.write_text(json.dumps({"pid": pid, "began": _began(pid)}))
-    _wait(lambda: layout.ready.exists() or _pid(layout) is None, seconds=150)
+    _wait("start", lambda: layout.ready.exists() or _pid(layout) is None, seconds=150)
     if not layout.ready.exists():
         down(layout)
         raise ClusterFailed((layout.logs / "supervisor.log").read_text()[-4000:])
@@ -50,9 +50,9 @@ def down(layout: Layout) -> None:
     """End the cluster, if one is up, and remove all that it left but its logs."""
     if (pid := _pid(layout)) is not None:
         os.kill(pid, signal.SIGKILL)  # its child, which is all the rest, dies with it
-        _wait(lambda: _pid(layout) is None, seconds=10)
+        _wait("end", lambda: _pid(layout) is None, seconds=10)
     for hierarchy in hierarchies():
-        _wait(partial(_removed, hierarchy / layout.name), seconds=10)
+        _wait("free its cgroups", partial(_removed, hierarchy / layout.name), seconds=10)
     for path in layout.folder.glob("*"):
         if path.is_file():
             path.unlink()
@@ -67,7 +67,14 @@ def is_up(layout: Layout) -> bool:
 
 def load(layout: Layout, archive: Path) -> None:
     """Import an image archive into the node."""
-    enter(layout, "ctr", "-n", "k8s.io", "images", "import", str(archive.resolve()))
+    if (pid := _pid(layout)) is None:
+        raise ClusterFailed("no cluster is up")
+    first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    enter = ["nsenter", "--target", first, "--all", "--"]
+    command = ["ctr", "-n", "k8s.io", "images", "import", str(archive.resolve())]
+    ended = subprocess.run([*enter, *command], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise ClusterFailed(f"{archive} was not imported: {ended.stdout}{ended.stderr}")
 
 
 def restart(layout: Layout, component: str) -> None:
@@ -77,22 +84,7 @@ def restart(layout: Layout, component: str) -> None:
     whole = layout.restart.with_suffix(".tmp")
     whole.write_text(component)
     whole.rename(layout.restart)
-    _wait(lambda: not layout.restart.exists(), seconds=20)
-
-
-def enter(layout: Layout, *command: str) -> str:
-    """Run a command inside the cluster's namespaces and return what it says."""
-    if (pid := _pid(layout)) is None:
-        raise ClusterFailed("no cluster is up")
-    ended = subprocess.run(
-        ["nsenter", "--target", str(_first(pid)), "--all", "--", *command],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise ClusterFailed(f"{' '.join(command)}: {ended.stdout}{ended.stderr}")
-    return ended.stdout
+    _wait(f"restart {component}", lambda: not layout.restart.exists(), seconds=20)
 
 
 def _spawn(layout: Layout, binaries: Path, listener: socket.socket) -> int:
@@ -126,11 +118,6 @@ def _pid(layout: Layout) -> int | None:
     return pid if _began(pid) == state["began"] else None
 
 
-def _first(pid: int) -> int:
-    """Return the cluster's PID 1, as numbered outside."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-
-
 def _began(pid: int) -> str | None:
     """Return when a process began, which tells it from a later one of the same number."""
     try:
@@ -150,7 +137,9 @@ def _removed(cgroup: Path) -> bool:
     return True
 
 
-def _wait(done: Callable[[], bool], *, seconds: float) -> None:
+def _wait(what: str, done: Callable[[], bool], *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while not done() and time.monotonic() < deadline:
+    while not done():
+        if time.monotonic() > deadline:
+            raise ClusterFailed(f"the cluster does not {what} in {seconds:.0f} s")
         time.sleep(_STEP)

@@ -35,16 +35,21 @@ def _provision(api: Api) -> None:
 
 
 def _step(api: Api) -> None:
-    volumes = {item["metadata"]["name"]: item for item in api.get(_VOLUMES)["items"]}
-    for claim in api.get(_CLAIMS)["items"]:
-        ours = claim["spec"].get("storageClassName") == STORAGE_CLASS
-        if ours and claim["status"]["phase"] == "Pending" and _name(claim) not in volumes:
+    volumes = {each["metadata"]["name"]: each for each in _ours(api.get(_VOLUMES))}
+    for claim in _ours(api.get(_CLAIMS)):
+        if claim["status"]["phase"] == "Pending" and _name(claim) not in volumes:
             (VOLUMES / _name(claim)).mkdir(exist_ok=True)
             api.create(_VOLUMES, volume_for(claim))
     for name, volume in volumes.items():
         if volume["status"].get("phase") == "Released":
             shutil.rmtree(Path(volume["spec"]["local"]["path"]), ignore_errors=True)
             api.delete(f"{_VOLUMES}/{name}")
+
+
+def _ours(listed: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        each for each in listed["items"] if each["spec"].get("storageClassName") == STORAGE_CLASS
+    ]
 
 
 def _name(claim: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ class Supervisor:
         self._begun = time.monotonic()
         self._times: dict[str, float] = {}
 
-    def start(self, listener: socket.socket) -> Api:
+    def start(self, listener: socket.socket) -> None:
         """Start everything; return once the node is Ready."""
         isolate(self._layout)
         self._mark("namespaces")
@@ -61,7 +61,6 @@ class Supervisor:
         self._wait("service account", lambda: _has_account(api))
         self._wait("node", lambda: _is_ready(api))
         provision_forever(api)
-        return api
 
     def serve(self) -> None:
         """Say that the cluster is ready; then reap until a component ends."""
