@@ -65,8 +65,10 @@ async def test_a_first_plan_writes_each_object_once_and_the_same_again_nothing(
     await stage.turn()
     first = [write.replace(stage.namespace, "{ns}") for write in stage.api.writes]
     await stage.turn()
+    # The cluster binds the claim meanwhile, and a claim has no generation: it is applied again.
+    again = [write for write in stage.api.writes if "/ostiary-main-state" not in write]
 
-    assert (sorted(first), stage.api.writes) == (sorted(FIRST), [])
+    assert (sorted(first), again) == (sorted(FIRST), [])
 
 
 async def test_an_operator_that_starts_again_changes_no_object(stage: Stage) -> None:
