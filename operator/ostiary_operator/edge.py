@@ -4,6 +4,7 @@ Probes, metrics, and for proxies that start the current revision of their gatewa
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,15 +25,11 @@ _REVISION: Final = re.compile(r"/gateways/([-0-9a-zA-Z]{1,128})/revision")
 class Standing(Protocol):
     """What the port tells of the process."""
 
-    @property
-    def acts(self) -> bool:
-        """Say whether this replica knows what is current."""
-
     def unready(self) -> str | None:
         """Return why the operator isn't ready, or None where it is."""
 
-    def revision(self, uid: str) -> int | None:
-        """Return a gateway's current revision; None where there is no such gateway."""
+    def revisions(self) -> Mapping[str, int] | None:
+        """Return current revisions by uid of their gateway; None where another replica acts."""
 
     async def world(self) -> object:
         """Return what is known of the cluster, masked, as JSON can hold it."""
@@ -80,12 +77,12 @@ class Edge:
         return _Reply(status=404, body=b"try /livez, /readyz, /metrics or /debug/world\n")
 
     def _revision(self, uid: str) -> _Reply:
-        if not self._standing.acts:
+        revisions = self._standing.revisions()
+        if revisions is None:
             return _Reply(status=503, body=b"another replica acts: ask again\n")
-        revision = self._standing.revision(uid)
-        if revision is None:
+        if uid not in revisions:
             return _Reply(status=404, body=b"there is no such gateway\n")
-        return _Reply(status=200, body=write_json({"revision": revision}), kind=_JSON)
+        return _Reply(status=200, body=write_json({"revision": revisions[uid]}), kind=_JSON)
 
     async def _world(self, remote: str) -> _Reply:
         if not is_loopback(remote):

@@ -30,7 +30,7 @@ _ENDED: Final = frozenset({"Failed", "Succeeded"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """An object of one of the three kinds; None where it is being deleted.
+    """An object of one of the three kinds.
 
     `secrets` are the names of Secrets, in its own namespace, that it refers to.
     """

@@ -70,14 +70,11 @@ class Loop:
         self._clocks = clocks
         self._cache = Cache()
         self._history: Mapping[str, History] | None = None
-        self._revisions: Mapping[str, int] = {}
         self._failures = 0
+        self.revisions: Mapping[str, int] | None = None
+        """Current revisions by the uid of their gateway; None before the first plan."""
         self.failure: str | None = None
         """Why no plan can be made: a bug, or a cluster that doesn't answer; None where it can."""
-
-    def revision(self, uid: str) -> int | None:
-        """Return the current revision of the gateway of this uid; None where it is unknown."""
-        return self._revisions.get(uid)
 
     async def run(self) -> None:
         """Plan for ever."""
@@ -117,7 +114,7 @@ class Loop:
         planned = await self._plan(seen, self._history)
         # A gateway that can't be read for a while goes on where it was.
         self._history = {**self._history, **planned.history}
-        self._revisions = {
+        self.revisions = {
             seen.uids[f"{Kind.GATEWAY}/{key}"]: bundle.revision
             for key, bundle in planned.bundles.items()
         }

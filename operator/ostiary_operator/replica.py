@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -57,7 +58,7 @@ class Replica:
         )
         self._hands = Hands(api, clock=_CLOCKS.wall, entropy=os.urandom, changed=self._pace.ring)
         self._loop = Loop(self._watch.seen, self._hands, self._pace, metrics, _CLOCKS)
-        self._acting: asyncio.Task[None] | None = None
+        self._acting: tuple[asyncio.Task[None], ...] = ()
         metrics.watch(
             {
                 "queue_age_seconds": ("Age of the oldest change not acted on", self._age),
@@ -70,35 +71,32 @@ class Replica:
         await self._election.win()
         self._metrics.leader.set(1)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._election.hold())
             tasks.create_task(self._watch.run())
-            self._acting = tasks.create_task(self._loop.run())
+            self._acting = (
+                tasks.create_task(self._election.hold()),
+                tasks.create_task(self._loop.run()),
+            )
             if self._settings.default_gateway is not None:
                 gateway = dict(self._settings.default_gateway)
                 tasks.create_task(make_once(self._api, self._settings.namespace, gateway))
 
     async def rest(self) -> None:
         """Stop acting and let another replica act at once."""
-        if self._acting is not None:
-            self._acting.cancel()
-            await asyncio.wait({self._acting})
+        for task in self._acting:
+            task.cancel()
+        await asyncio.gather(*self._acting, return_exceptions=True)
         await self._hands.close()
         await self._election.release()
 
-    @property
-    def acts(self) -> bool:
-        """Say whether this replica knows what is current."""
-        return self._acting is not None and not self._watch.waiting
-
     def unready(self) -> str | None:
         """Return why the operator isn't ready; one that stands by is."""
-        if self._acting is None:
+        if not self._acting:
             return None
         return "\n".join(self._watch.waiting) or self._loop.failure
 
-    def revision(self, uid: str) -> int | None:
-        """Return a gateway's current revision."""
-        return self._loop.revision(uid)
+    def revisions(self) -> Mapping[str, int] | None:
+        """Return current revisions by uid of their gateway; None where another replica acts."""
+        return self._loop.revisions
 
     async def world(self) -> dict[str, Any]:
         """Return what is known, masked."""

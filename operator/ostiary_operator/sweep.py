@@ -102,9 +102,9 @@ class Sweep:
 
     async def _compare(self, place: _Place) -> None:
         source, namespace = place
-        listing = await self._api.list_metadata(
-            source.kind, namespace, labels=source.labels, at="0"
-        )
+        # The first listing is the newest there is; later ones may come from the server's cache.
+        at = "" if place in self._waiting else "0"
+        listing = await self._api.list_metadata(source.kind, namespace, labels=source.labels, at=at)
         self._absent.pop(place, None)
         if source in CHILDREN:
             for item in listing.items:

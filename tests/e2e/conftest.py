@@ -1,8 +1,10 @@
 """One cluster for the whole run, a namespace for each test; README.md says how to use them."""
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from e2e.images import reference
 from e2e.kubectl import Kubectl
 from e2e.pods import PYTHON, pod
 from e2e.provider import Own, Provider, choose
+from ostiary_operator.api import Api
 from real_parts import require
 
 CRDS = ROOT / "crds"
@@ -85,6 +88,15 @@ def namespace(cluster: Provider) -> Iterator[str]:
     kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")  # pods need it
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def api(cluster: Provider) -> AsyncIterator[Api]:
+    """The API server, as the operator speaks to it."""
+    opened = await Api.connect(Path(os.environ["KUBECONFIG"]))
+    yield opened
+    await opened.close()
+    await asyncio.sleep(0.25)  # connections with TLS close a moment later
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import os
-import secrets
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +20,6 @@ from ostiary_operator.failures import (
 from ostiary_operator.kinds import KINDS
 
 SECRET = KINDS["Secret"]
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    opened = await Api.connect(Path(os.environ["KUBECONFIG"]))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def namespace(api: Api) -> AsyncIterator[str]:
-    name = f"api-{secrets.token_hex(4)}"
-    meta = await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await api.delete(KINDS["Namespace"], "", name, uid=meta["uid"])
 
 
 def secret(namespace: str, name: str = "one", **values: str) -> dict[str, object]:

@@ -1,11 +1,8 @@
 """Replicas of the operator: one acts, another takes over, and what can't go on ends."""
 
 import asyncio
-import os
-import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +18,8 @@ pytestmark = pytest.mark.usefixtures("kinds")
 LEASE = KINDS["Lease"]
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    opened = await Api.connect(Path(os.environ["KUBECONFIG"]))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def home(api: Api) -> AsyncIterator[str]:
-    """The namespace of an operator of this test's own, which serves no other."""
-    name = f"operator-{secrets.token_hex(4)}"
-    meta = await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await api.delete(KINDS["Namespace"], "", name, uid=meta["uid"])
-
-
-async def holder(api: Api, home: str) -> str:
-    lease = await api.get(LEASE, home, "ostiary-operator")
+async def holder(api: Api, namespace: str) -> str:
+    lease = await api.get(LEASE, namespace, "ostiary-operator")
     return str(lease["spec"]["holderIdentity"])
 
 
@@ -46,26 +27,28 @@ async def ready(process: OperatorProcess) -> None:
     await process.until("/readyz", lambda status, _: status == 200)
 
 
-async def test_one_of_two_acts_and_both_are_ready(api: Api, home: str, tmp_path: Path) -> None:
-    async with operator(tmp_path, home, "one", "--namespace", home) as first:
+async def test_one_of_two_acts_and_both_are_ready(api: Api, namespace: str, tmp_path: Path) -> None:
+    async with operator(tmp_path, namespace, "one", "--namespace", namespace) as first:
         await first.until_it_acts()
-        async with operator(tmp_path, home, "two", "--namespace", home) as second:
+        async with operator(tmp_path, namespace, "two", "--namespace", namespace) as second:
             await ready(second)
             await ready(first)
 
-            assert await holder(api, home) == "one"
+            assert await holder(api, namespace) == "one"
             assert (await second.get("/gateways/none/revision"))[0] == 503
             await first.until("/gateways/none/revision", lambda status, _: status == 404)
 
 
-async def test_one_that_is_stopped_hands_over_at_once(api: Api, home: str, tmp_path: Path) -> None:
+async def test_one_that_is_stopped_hands_over_at_once(
+    api: Api, namespace: str, tmp_path: Path
+) -> None:
     async with (
-        operator(tmp_path, home, "one", "--namespace", home) as first,
-        operator(tmp_path, home, "two", "--namespace", home) as second,
+        operator(tmp_path, namespace, "one", "--namespace", namespace) as first,
+        operator(tmp_path, namespace, "two", "--namespace", namespace) as second,
     ):
         await ready(first)
         await ready(second)
-        leader, other = await _leader(api, home, {"one": first, "two": second})
+        leader, other = await _leader(api, namespace, {"one": first, "two": second})
         began = time.monotonic()
         code = await leader.ends(signal.SIGTERM)
         await other.until_it_acts()
@@ -75,13 +58,13 @@ async def test_one_that_is_stopped_hands_over_at_once(api: Api, home: str, tmp_p
 
 
 async def _leader(
-    api: Api, home: str, replicas: dict[str, OperatorProcess]
+    api: Api, namespace: str, replicas: dict[str, OperatorProcess]
 ) -> tuple[OperatorProcess, OperatorProcess]:
     """Return the one that acts and the one that stands by."""
     async with asyncio.timeout(40):
         while True:
             try:
-                acting = replicas[await holder(api, home)]
+                acting = replicas[await holder(api, namespace)]
             except (NotFound, KeyError):
                 await asyncio.sleep(0.05)
                 continue
@@ -90,46 +73,48 @@ async def _leader(
 
 
 async def test_one_that_is_killed_is_followed_when_its_lease_has_run_out(
-    api: Api, home: str, tmp_path: Path
+    api: Api, namespace: str, tmp_path: Path
 ) -> None:
     async with (
-        operator(tmp_path, home, "one", "--namespace", home) as first,
-        operator(tmp_path, home, "two", "--namespace", home) as second,
+        operator(tmp_path, namespace, "one", "--namespace", namespace) as first,
+        operator(tmp_path, namespace, "two", "--namespace", namespace) as second,
     ):
-        leader, other = await _leader(api, home, {"one": first, "two": second})
+        leader, other = await _leader(api, namespace, {"one": first, "two": second})
         await leader.ends(signal.SIGKILL)
 
         await other.until_it_acts(seconds=30)
 
 
-async def test_one_that_loses_its_lease_ends(api: Api, home: str, tmp_path: Path) -> None:
-    async with operator(tmp_path, home, "one", "--namespace", home) as process:
+async def test_one_that_loses_its_lease_ends(api: Api, namespace: str, tmp_path: Path) -> None:
+    async with operator(tmp_path, namespace, "one", "--namespace", namespace) as process:
         await process.until_it_acts()
-        await api.merge(LEASE, home, "ostiary-operator", {"spec": {"holderIdentity": "two"}})
+        await api.merge(LEASE, namespace, "ostiary-operator", {"spec": {"holderIdentity": "two"}})
 
         assert await process.ends() == 1
-        assert await holder(api, home) == "two"
+        assert await holder(api, namespace) == "two"
 
 
 async def test_a_watch_that_dies_for_good_ends_the_process(
-    api: Api, home: str, tmp_path: Path
+    api: Api, namespace: str, tmp_path: Path
 ) -> None:
     async with (
         open_door(api, tmp_path) as (door, kubeconfig),
-        operator(tmp_path, home, "one", "--namespace", home, kubeconfig=kubeconfig) as process,
+        operator(
+            tmp_path, namespace, "one", "--namespace", namespace, kubeconfig=kubeconfig
+        ) as process,
     ):
         await process.until_it_has_planned()
         door.cut("mcproutes")
         await door.answer("mcproutes", code=500)
 
         assert await process.ends() == 1
-        assert await holder(api, home) == ""
+        assert await holder(api, namespace) == ""
 
 
 GATEWAY = """\
 apiVersion: ostiary.dev/v1alpha1
 kind: MCPGateway
-metadata: {{name: default, namespace: {home}}}
+metadata: {{name: default, namespace: {namespace}}}
 spec:
   publicUrl: https://mcp.example.com
   identityProvider: {{oidc: {{issuer: https://login.example.com, clientId: ostiary}}}}
@@ -137,17 +122,17 @@ spec:
 
 
 async def test_the_default_gateway_is_made_once_and_not_again_after_it_was_deleted(
-    api: Api, home: str, tmp_path: Path
+    api: Api, namespace: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "gateway.yaml"
-    file.write_text(GATEWAY.format(home=home))
-    options = ("--namespace", home, "--default-gateway", str(file))
-    async with operator(tmp_path, home, "one", *options):
-        made = await _get_soon(api, "MCPGateway", home, "default")
-        await _marked(api, home)
-    await api.delete(KINDS["MCPGateway"], home, "default", uid=made["metadata"]["uid"])
+    file.write_text(GATEWAY.format(namespace=namespace))
+    options = ("--namespace", namespace, "--default-gateway", str(file))
+    async with operator(tmp_path, namespace, "one", *options):
+        made = await _get_soon(api, "MCPGateway", namespace, "default")
+        await _marked(api, namespace)
+    await api.delete(KINDS["MCPGateway"], namespace, "default", uid=made["metadata"]["uid"])
 
-    async with operator(tmp_path, home, "one", *options) as process:
+    async with operator(tmp_path, namespace, "one", *options) as process:
         await process.until_it_has_planned()
         assert (await process.world())["manifests"] == []
 
@@ -161,7 +146,9 @@ async def _get_soon(api: Api, kind: str, namespace: str, name: str) -> dict[str,
                 await asyncio.sleep(0.05)
 
 
-async def _marked(api: Api, home: str) -> None:
+async def _marked(api: Api, namespace: str) -> None:
     async with asyncio.timeout(20):
-        while "annotations" not in (await api.get(LEASE, home, "ostiary-operator"))["metadata"]:
+        while (
+            "annotations" not in (await api.get(LEASE, namespace, "ostiary-operator"))["metadata"]
+        ):
             await asyncio.sleep(0.05)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,23 +30,6 @@ SOON = 12
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    opened = await Api.connect(Path(os.environ["KUBECONFIG"]))
-    yield opened
-    await opened.close()
-    await asyncio.sleep(0.25)  # connections with TLS close a moment later
-
-
-@pytest.fixture
-async def team(api: Api) -> AsyncIterator[str]:
-    """A namespace of this test's own."""
-    name = f"see-{secrets.token_hex(4)}"
-    meta = await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await api.delete(KINDS["Namespace"], "", name, uid=meta["uid"])
-
-
-@pytest.fixture
 async def through(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[BrokenDoor]:
@@ -61,6 +43,10 @@ def fresh(body: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Return an object to be created."""
     meta = {"name": body["metadata"]["name"], "namespace": namespace}
     return {**body, "metadata": meta}
+
+
+def namespaced(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def secret(namespace: str, name: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
@@ -110,83 +96,83 @@ def ours(seen: Seen, namespace: str) -> set[str]:
     }
 
 
-async def test_what_stands_and_what_comes_is_seen(api: Api, team: str) -> None:
-    await api.create(fresh(route("first"), team))
+async def test_what_stands_and_what_comes_is_seen(api: Api, namespace: str) -> None:
+    await api.create(fresh(route("first"), namespace))
 
     async with watching() as found:
-        await found.until(lambda seen: ours(seen, team) == {"MCPRoute/first"})
-        await api.create(fresh(policy("second"), team))
-        seen = await found.until(lambda seen: len(ours(seen, team)) == 2)
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPRoute/first"})
+        await api.create(fresh(policy("second"), namespace))
+        seen = await found.until(lambda seen: len(ours(seen, namespace)) == 2)
 
     assert seen.world.services_known
     assert {"name": "kubernetes", "namespace": "default"} in [
         {"name": item.name, "namespace": item.namespace} for item in seen.world.services
     ]
-    assert seen.world.namespaces[team] == {"kubernetes.io/metadata.name": team}
+    assert seen.world.namespaces[namespace]["kubernetes.io/metadata.name"] == namespace
 
 
 async def test_kopf_alone_keeps_what_was_deleted_while_its_watch_was_broken(
-    api: Api, team: str, through: BrokenDoor
+    api: Api, namespace: str, through: BrokenDoor
 ) -> None:
     """Why there is a sweep: when this fails, kopf has learnt it, and the sweep may go."""
-    created = await api.create(fresh(policy("allow"), team))
+    created = await api.create(fresh(policy("allow"), namespace))
     heard, relisted = asyncio.Event(), asyncio.Event()
     feed = Feed(Platform(), ("",), heard.set)
     task = asyncio.create_task(Doorway(feed, ("",), relisted.set).run())
     async with asyncio.timeout(30):
-        while ours(feed.seen(()), team) != {"MCPPolicy/allow"}:
+        while ours(feed.seen(()), namespace) != {"MCPPolicy/allow"}:
             heard.clear()
             await heard.wait()
         through.cut("mcppolicies")
-        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
-        await api.create(fresh(policy("other"), team))
+        await api.delete(KINDS["MCPPolicy"], namespace, "allow", uid=created["uid"])
+        await api.create(fresh(policy("other"), namespace))
         await through.answer("mcppolicies")
-        while "MCPPolicy/other" not in ours(feed.seen(()), team):
+        while "MCPPolicy/other" not in ours(feed.seen(()), namespace):
             heard.clear()
             await heard.wait()
     task.cancel()
     await asyncio.wait({task})
 
-    assert ours(feed.seen(()), team) == {"MCPPolicy/allow", "MCPPolicy/other"}
+    assert ours(feed.seen(()), namespace) == {"MCPPolicy/allow", "MCPPolicy/other"}
 
 
 async def test_a_deleted_allow_leaves_the_world_though_every_watch_is_broken(
-    api: Api, team: str, through: BrokenDoor
+    api: Api, namespace: str, through: BrokenDoor
 ) -> None:
-    created = await api.create(fresh(policy("allow"), team))
+    created = await api.create(fresh(policy("allow"), namespace))
     async with watching() as found:
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/allow"})
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/allow"})
         through.cut("mcppolicies")
-        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
-        await found.until(lambda seen: not ours(seen, team), SOON)
+        await api.delete(KINDS["MCPPolicy"], namespace, "allow", uid=created["uid"])
+        await found.until(lambda seen: not ours(seen, namespace), SOON)
 
         await through.answer("mcppolicies")
-        await api.create(fresh(policy("later"), team))
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/later"})
+        await api.create(fresh(policy("later"), namespace))
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/later"})
 
 
 async def test_a_deletion_is_seen_where_a_watch_starts_anew_after_410(
-    api: Api, team: str, through: BrokenDoor
+    api: Api, namespace: str, through: BrokenDoor
 ) -> None:
-    created = await api.create(fresh(policy("allow"), team))
+    created = await api.create(fresh(policy("allow"), namespace))
     async with watching() as found:
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/allow"})
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/allow"})
         through.cut("mcppolicies")
-        await api.delete(KINDS["MCPPolicy"], team, "allow", uid=created["uid"])
+        await api.delete(KINDS["MCPPolicy"], namespace, "allow", uid=created["uid"])
         await through.answer("mcppolicies")
 
-        await found.until(lambda seen: not ours(seen, team), SOON)
+        await found.until(lambda seen: not ours(seen, namespace), SOON)
 
 
 async def test_a_new_deny_is_seen_though_no_watch_tells_of_it(
-    api: Api, team: str, through: BrokenDoor
+    api: Api, namespace: str, through: BrokenDoor
 ) -> None:
     async with watching() as found:
-        await found.until(lambda seen: not ours(seen, team))
+        await found.until(lambda seen: not ours(seen, namespace))
         through.cut("mcppolicies")
-        await api.create(fresh(policy("deny"), team))
+        await api.create(fresh(policy("deny"), namespace))
 
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/deny"}, 2 * SOON)
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/deny"}, 2 * SOON)
 
 
 def header(name: str) -> dict[str, Any]:
@@ -198,28 +184,30 @@ def header(name: str) -> dict[str, Any]:
     ("labels", "seconds"), [({"ostiary.dev/credential": "true"}, 5), ({}, SOON)]
 )
 async def test_a_secret_that_comes_later_is_noticed(
-    api: Api, team: str, labels: dict[str, str], seconds: float
+    api: Api, namespace: str, labels: dict[str, str], seconds: float
 ) -> None:
-    await api.create(fresh(route(spec=header("key")), team))
+    await api.create(fresh(route(spec=header("key")), namespace))
     async with watching() as found:
-        seen = await found.until(lambda seen: ours(seen, team))
+        seen = await found.until(lambda seen: ours(seen, namespace))
         assert seen.world.secrets == ()
-        await api.create(secret(team, "key", labels))
+        await api.create(secret(namespace, "key", labels))
         seen = await found.until(lambda seen: seen.world.secrets, seconds)
 
         assert [(item.name, list(item.keys)) for item in seen.world.secrets] == [("key", ["value"])]
         assert "s3" not in repr(seen)
-        uid = (await api.get(KINDS["Secret"], team, "key"))["metadata"]["uid"]
-        await api.delete(KINDS["Secret"], team, "key", uid=uid)
+        uid = (await api.get(KINDS["Secret"], namespace, "key"))["metadata"]["uid"]
+        await api.delete(KINDS["Secret"], namespace, "key", uid=uid)
         await found.until(lambda seen: not seen.world.secrets, seconds)
 
 
-async def test_a_child_is_seen_by_its_label_and_missed_when_it_goes(api: Api, team: str) -> None:
+async def test_a_child_is_seen_by_its_label_and_missed_when_it_goes(
+    api: Api, namespace: str
+) -> None:
     labels = {"app.kubernetes.io/managed-by": "ostiary-operator", "ostiary.dev/gateway-uid": "u"}
     async with watching() as found:
-        await found.until(lambda seen: not ours(seen, team))
-        created = await api.create(secret(team, "ostiary-gw-keys", labels))
-        key = ("Secret", team, "ostiary-gw-keys")
+        await found.until(lambda seen: not ours(seen, namespace))
+        created = await api.create(secret(namespace, "ostiary-gw-keys", labels))
+        key = ("Secret", namespace, "ostiary-gw-keys")
         seen = await found.until(lambda seen: key in seen.children)
 
         assert seen.children[key].gateway_uid == "u"
@@ -228,27 +216,27 @@ async def test_a_child_is_seen_by_its_label_and_missed_when_it_goes(api: Api, te
         await found.until(lambda seen: key not in seen.children)
 
 
-async def test_some_namespaces_are_watched_without_a_look_at_others(api: Api, team: str) -> None:
-    other = f"{team}-other"
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}}
-    made = await api.create(namespace)
+async def test_some_namespaces_are_watched_without_a_look_at_others(
+    api: Api, namespace: str
+) -> None:
+    other = f"{namespace}-other"
+    made = await api.create(namespaced(other))
     await api.create(fresh(route("theirs"), other))
-    async with watching(team) as found:
-        await found.until(lambda seen: not ours(seen, team))
-        await api.create(fresh(route("mine"), team))
-        seen = await found.until(lambda seen: ours(seen, team))
+    async with watching(namespace) as found:
+        await found.until(lambda seen: not ours(seen, namespace))
+        await api.create(fresh(route("mine"), namespace))
+        seen = await found.until(lambda seen: ours(seen, namespace))
 
     await api.delete(KINDS["Namespace"], "", other, uid=made["uid"])
     assert ours(seen, other) == set()
-    assert set(seen.world.namespaces) == {team}
+    assert set(seen.world.namespaces) == {namespace}
 
 
 async def test_a_namespace_that_is_deleted_takes_its_objects_out_of_the_world(
-    api: Api, team: str
+    api: Api, namespace: str
 ) -> None:
-    name = f"{team}-going"
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    made = await api.create(namespace)
+    name = f"{namespace}-going"
+    made = await api.create(namespaced(name))
     held = fresh(policy("deny"), name)
     held["metadata"]["finalizers"] = ["example.com/held"]
     await api.create(held)
@@ -266,24 +254,26 @@ def crd(plural: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_kind_that_is_deleted_and_made_again_is_seen_again(api: Api, team: str) -> None:
+async def test_a_kind_that_is_deleted_and_made_again_is_seen_again(
+    api: Api, namespace: str
+) -> None:
     definition = crd("mcppolicies")
     name = definition["metadata"]["name"]
-    await api.create(fresh(policy("before"), team))
+    await api.create(fresh(policy("before"), namespace))
     async with watching() as found:
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/before"})
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/before"})
         stands = await api.get(CRD, "", name)
         try:
             await api.delete(CRD, "", name, uid=stands["metadata"]["uid"])
-            await found.until(lambda seen: not ours(seen, team))
+            await found.until(lambda seen: not ours(seen, namespace))
         finally:
             await _soon(api, definition)
-        await _soon(api, fresh(policy("after"), team))
-        await found.until(lambda seen: ours(seen, team) == {"MCPPolicy/after"}, 2 * SOON)
+        await _soon(api, fresh(policy("after"), namespace))
+        await found.until(lambda seen: ours(seen, namespace) == {"MCPPolicy/after"}, 2 * SOON)
 
 
 async def test_nothing_is_seen_before_a_kind_is_there_and_it_is_said_which(
-    api: Api, team: str
+    api: Api, namespace: str
 ) -> None:
     definition = crd("mcproutes")
     stands = await api.get(CRD, "", definition["metadata"]["name"])
@@ -297,24 +287,26 @@ async def test_nothing_is_seen_before_a_kind_is_there_and_it_is_said_which(
             assert await found.watch.seen() is None
 
             await _soon(api, definition)
-            await _soon(api, fresh(route(), team))
-            await found.until(lambda seen: ours(seen, team) == {"MCPRoute/tools"}, 2 * SOON)
+            await _soon(api, fresh(route(), namespace))
+            await found.until(lambda seen: ours(seen, namespace) == {"MCPRoute/tools"}, 2 * SOON)
     finally:
         await api.apply(definition)
 
 
-async def test_a_grant_is_seen_though_its_kind_came_after_the_operator(api: Api, team: str) -> None:
+async def test_a_grant_is_seen_though_its_kind_came_after_the_operator(
+    api: Api, namespace: str
+) -> None:
     async with watching() as found:
         await found.until(lambda seen: not seen.world.grants)
         made = await api.create(GRANTS_CRD)
         try:
-            await _soon(api, grant(team))
+            await _soon(api, grant(namespace))
             seen = await found.until(lambda seen: seen.world.grants)
         finally:
             await api.delete(CRD, "", GRANTS_CRD["metadata"]["name"], uid=made["uid"])
         await found.until(lambda seen: not seen.world.grants, 3 * SOON)
 
-    assert [item.metadata.namespace for item in seen.world.grants] == [team]
+    assert [item.metadata.namespace for item in seen.world.grants] == [namespace]
 
 
 async def _undiscovered(api: Api, plural: str) -> None:

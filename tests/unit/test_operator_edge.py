@@ -22,15 +22,14 @@ from real_parts import ROOT
 
 @dataclass
 class Standing:
-    acts: bool = True
     reason: str | None = None
-    revisions: dict[str, int] = field(default_factory=lambda: {"uid-1": 7})
+    known: dict[str, int] | None = field(default_factory=lambda: {"uid-1": 7})
 
     def unready(self) -> str | None:
         return self.reason
 
-    def revision(self, uid: str) -> int | None:
-        return self.revisions.get(uid)
+    def revisions(self) -> dict[str, int] | None:
+        return self.known
 
     async def world(self) -> object:
         return {"manifests": []}
@@ -85,7 +84,7 @@ async def test_a_proxy_learns_the_revision_of_its_gateway(port: Port) -> None:
 
 
 async def test_a_replica_that_stands_by_sends_proxies_to_ask_again(port: Port) -> None:
-    port.standing.acts = False
+    port.standing.known = None
 
     assert (await port.get("/gateways/uid-1/revision"))[0] == 503
 

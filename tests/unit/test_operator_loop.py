@@ -189,9 +189,10 @@ async def test_a_bug_in_planning_does_not_end_the_loop() -> None:
 async def test_revisions_go_on_from_what_was_rendered_last_which_is_recalled_once() -> None:
     hands = Hands(history={"team/gw": History(revision=7, digest="")})
     async with running(hands) as made:
+        assert made.loop.revisions is None
         for version in (1, 2):
             made.feed.put(OURS[0], gateway(version=version, uid=f"uid-{version}"))
             await made.carried()
 
     assert hands.recalled == 1
-    assert [made.loop.revision(f"uid-{version}") for version in (1, 2)] == [None, 8]
+    assert made.loop.revisions == {"uid-2": 8}
