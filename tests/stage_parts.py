@@ -128,7 +128,10 @@ class Stage:
         if between is not None:
             await between()
         self.api.writes.clear()
-        await self.hands.carry_out(seen, planned)
+        try:
+            await self.hands.carry_out(seen, planned)
+        finally:
+            await self.hands.done()
         return planned
 
     async def settle(self) -> None:

@@ -32,7 +32,7 @@ _METADATA: Final = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 _WATCH_SECONDS: Final = 300
-# The server sends a bookmark about once a minute: longer silence is a dead connection.
+# Bookmarks come about once a minute where anything happens: silence may be a dead connection.
 _WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=90)
 
 
@@ -114,6 +114,7 @@ class Api:
     ) -> AsyncIterator[Change]:
         """Yield what happens after a resourceVersion, bookmarks included, for five minutes.
 
+        Silence ends it sooner: then, too, another watch goes on from the last resourceVersion.
         Raises Gone where the server no longer knows what happened since.
         """
         query = {
@@ -129,7 +130,9 @@ class Api:
         try:
             async for line in _lines(response):
                 yield _change(json.loads(line))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except TimeoutError:
+            return
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"the watch of {kind.plural} broke: {error!r}") from error
         finally:
             response.close()

@@ -31,8 +31,8 @@ from ostiary_operator.values import Values, bytes_of
 __all__ = ["Hands", "NotCarriedOut"]
 
 log = structlog.get_logger(__name__)
-_PUT_OFF: Final = 3
-"""How many times in a row statuses may wait for the plan that knows what proxies just answered."""
+_PATIENCE: Final = 3.0
+"""Seconds that statuses may wait for the plan that knows what proxies answered."""
 
 
 class NotCarriedOut(Exception):  # noqa: N818 - a statement
@@ -61,7 +61,7 @@ class Hands:
         self._rollings: dict[Owner, Rolling] = {}
         self._held_up: dict[str, str] = {}
         self._heard = 0
-        self._put_off = 0
+        self._waits_since: float | None = None
 
     async def recall(self, seen: Seen) -> Mapping[str, History]:
         """Return what was rendered last for each gateway, as the cluster keeps it.
@@ -89,7 +89,8 @@ class Hands:
     async def carry_out(self, seen: Seen, planned: Plan) -> None:
         """Bring cluster and proxies to `planned`; raises NotCarriedOut when the rest is done.
 
-        Statuses wait for the next plan where proxies answered meanwhile: it knows what they said.
+        Statuses wait for the next plan where proxies answered meanwhile, or have still to: it
+        knows what they said. They are written later, in their own time.
         """
         heard, owners = self._heard, owners_of(seen)
         await self._follow(seen, owners.values())
@@ -97,17 +98,20 @@ class Hands:
         acted = [key for key in planned.bundles if key in owners and key not in seen.paused]
         said = await asyncio.gather(*(self._gateway(owners[key], seen, planned) for key in acted))
         self._hold_up({key: why for key, why in zip(acted, said, strict=True) if why})
-        failed = list(self._held_up.values())
-        if heard == self._heard or self._put_off == _PUT_OFF:
-            self._put_off = 0
-            failed += await self._statuses.write(seen, planned.statuses)
-        else:
-            self._put_off += 1
-        if failed:
-            raise NotCarriedOut("; ".join(failed))
+        settled = all(proxies.settled for proxies in self._proxies.values())
+        if (settled and heard == self._heard) or self._waited_long():
+            self._waits_since = None
+            self._statuses.offer(seen, planned.statuses)
+        if self._held_up:
+            raise NotCarriedOut("; ".join(self._held_up.values()))
+
+    async def done(self) -> None:
+        """Wait until the statuses of the last plan are written."""
+        await self._statuses.done()
 
     async def close(self) -> None:
-        """Leave the proxies alone."""
+        """Leave proxies and statuses alone."""
+        self._statuses.close()
         for proxies in self._proxies.values():
             await proxies.close()
 
@@ -122,6 +126,12 @@ class Hands:
             log.exception("a gateway could not be rolled out", gateway=owner.key)
             return f"an error of the operator: {type(error).__name__}; its log says more"
         return ""
+
+    def _waited_long(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._waits_since is None:
+            self._waits_since = now
+        return now - self._waits_since >= _PATIENCE
 
     def _hold_up(self, held_up: dict[str, str]) -> None:
         if held_up != self._held_up:

@@ -15,7 +15,7 @@ _MOST: Final = 30.0
 
 def backoff(failures: int, jitter: float) -> float:
     """Return the seconds to wait after so many failures; `jitter` is between 0 and 1."""
-    return float(min(0.1 * 2**failures, _MOST)) * (0.5 + jitter / 2)
+    return float(min(0.1 * 2 ** min(failures, 10), _MOST)) * (0.5 + jitter / 2)
 
 
 class Pace:

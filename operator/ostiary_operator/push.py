@@ -21,16 +21,16 @@ from ostiary.translate.world import ProxyFault, Reported
 from ostiary_operator.asking import AdminClient, Answer, NoAnswer
 from ostiary_operator.bundles import Parcel
 from ostiary_operator.owned import Owner
+from ostiary_operator.pace import backoff
 from ostiary_operator.seen import Pod
 from ostiary_operator.trust import Trust
 
-__all__ = ["AT_ONCE", "Proxies", "pause_after"]
+__all__ = ["AT_ONCE", "Proxies"]
 
 log = structlog.get_logger(__name__)
 AT_ONCE: Final = 32
 """How many proxies are talked to at the same time."""
 _POLL: Final = 30.0
-_FIRST_PAUSE: Final = 0.1
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -45,7 +45,11 @@ class _Proxy:
 
 
 class Proxies:
-    """The proxies of one gateway. `heard` is called whenever one says something new."""
+    """The proxies of one gateway.
+
+    `heard` is called whenever one says something new, or was visited for the first time with a
+    bundle, successfully or not.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,12 @@ class Proxies:
         """Return what each pod says of itself; one that was not heard yet serves revision 0."""
         pods = sorted(self._proxies.values(), key=lambda proxy: proxy.pod.name)
         return tuple(_reported(proxy, self._owner.key, self._parcel) for proxy in pods)
+
+    @property
+    def settled(self) -> bool:
+        """Say whether each pod that is ready was visited since there is this bundle."""
+        ready = (proxy for proxy in self._proxies.values() if proxy.pod.ready and proxy.task)
+        return all(proxy.visited.is_set() for proxy in ready)
 
     def follow(self, pods: Iterable[Pod]) -> None:
         """Take these for the gateway's pods from now on."""
@@ -123,6 +133,7 @@ class Proxies:
         failures = 0
         while True:
             proxy.wake.clear()
+            before = (proxy.answer, proxy.visited.is_set())
             try:
                 done = await self._visit(proxy)
             except NoAnswer as none:
@@ -132,9 +143,11 @@ class Proxies:
             except Exception:
                 done = False
                 log.exception("a visit failed", proxy=proxy.pod.name)
-            pause = _POLL if done else pause_after(failures)
+            pause = _POLL if done else backoff(failures, random.random())  # noqa: S311
             failures = 0 if done else failures + 1
             proxy.visited.set()
+            if before != (proxy.answer, True):
+                self._heard()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await proxy.wake.wait()
@@ -150,16 +163,8 @@ class Proxies:
                 answer = await client.revision(proxy.pod.address)
             if answer.is_behind(parcel):
                 answer = await client.push(proxy.pod.address, parcel)
-        if answer != proxy.answer:
-            proxy.answer = answer
-            self._heard()
+        proxy.answer = answer
         return not answer.is_behind(parcel)
-
-
-def pause_after(failures: int) -> float:
-    """Return how long to leave a pod alone that has failed so often: longer and longer, uneven."""
-    longest = min(_POLL, _FIRST_PAUSE * (1 << min(failures, 10)))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
 
 
 def _cancel(proxy: _Proxy) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from ostiary_operator.api import Api, Object
 from ostiary_operator.events import Events
 from ostiary_operator.failures import ApiFailed, Conflict, NotFound
 from ostiary_operator.kinds import KINDS
+from ostiary_operator.pace import backoff
 from ostiary_operator.seen import Seen
 
 __all__ = ["StatusWriter"]
@@ -33,23 +35,66 @@ class _Written:
     seen_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Offer:
+    seen: Seen
+    statuses: Mapping[str, _Status]
+
+
 class StatusWriter:
-    """The statuses of all objects."""
+    """Writes in its own time: a thousand statuses must not keep a new policy from its proxies."""
 
     def __init__(self, api: Api, events: Events) -> None:
         self._api = api
         self._events = events
         self._written: dict[str, _Written] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._away = False
+        self._offered: _Offer | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    async def write(self, seen: Seen, statuses: Mapping[str, _Status]) -> tuple[str, ...]:
-        """Write what differs; return what could not be written, in words."""
-        due = [key for key, status in statuses.items() if self._is_due(key, status, seen)]
-        self._away = False
-        said = await asyncio.gather(*(self._write(key, statuses[key], seen) for key in due))
-        self._written = {key: self._written[key] for key in self._written.keys() & statuses.keys()}
-        return tuple(filter(None, said))
+    def offer(self, seen: Seen, statuses: Mapping[str, _Status]) -> None:
+        """Have these written from now on; what is left of an earlier offer is dropped."""
+        self._offered = _Offer(seen=seen, statuses=statuses)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    async def done(self) -> None:
+        """Wait until what was offered is written."""
+        if self._task is not None:
+            await self._task
+
+    def close(self) -> None:
+        """Write nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        """Write the newest offer until all of it is written."""
+        failures = 0
+        while True:
+            offer = self._offered
+            assert offer is not None
+            complete = await self._pass(offer)
+            if offer is not self._offered:
+                continue
+            if complete:
+                return
+            await asyncio.sleep(backoff(failures, random.random()))  # noqa: S311 - spreads load
+            failures += 1
+
+    async def _pass(self, offer: _Offer) -> bool:
+        """Write what differs in an offer, as long as there is no newer; say whether all worked."""
+        due = [
+            key for key, status in offer.statuses.items() if self._is_due(key, status, offer.seen)
+        ]
+        try:
+            worked = await asyncio.gather(*(self._write(key, offer) for key in due))
+        except Exception:
+            log.exception("statuses could not be written")
+            return False
+        known = self._written.keys() & offer.statuses.keys()
+        self._written = {key: self._written[key] for key in known}
+        return all(worked)
 
     def _is_due(self, key: str, status: _Status, seen: Seen) -> bool:
         if key not in seen.uids:
@@ -63,20 +108,20 @@ class StatusWriter:
         stood = (seen.uids[key], seen.versions.get(key))
         return last if last is not None and (last.uid, last.seen_version) == stood else None
 
-    async def _write(self, key: str, status: _Status, seen: Seen) -> str:
+    async def _write(self, key: str, offer: _Offer) -> bool:
+        seen, status = offer.seen, offer.statuses[key]
         async with self._gate:
-            if self._away:
-                return ""  # a thousand deadlines one after the other would hold up everything
+            if offer is not self._offered:
+                return True
             try:
                 meta = await self._apply(key, status, seen)
             except NotFound:
-                return ""
+                return True
             except ApiFailed as failed:
-                self._away |= failed.status == 0  # no answer at all
-                log.warning("a status can't be written", object=key, why=str(failed))
-                return f"status of {key}: {failed.explained}"
+                log.warning("a status can't be written", object=key, why=failed.explained)
+                return False
             if meta is None:
-                return ""
+                return True
             self._written[key] = _Written(
                 uid=seen.uids[key],
                 status=status,
@@ -84,7 +129,7 @@ class StatusWriter:
                 seen_version=seen.versions.get(key, ""),
             )
             await self._events.tell(key, meta, status, seen.statuses.get(key, {}))
-        return ""
+        return True
 
     async def _apply(self, key: str, status: _Status, seen: Seen) -> Object | None:
         """Apply a status to the very object that was seen; None where another has its name now."""

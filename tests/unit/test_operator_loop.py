@@ -79,7 +79,8 @@ async def test_a_change_grows_old_until_it_is_carried_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "jitter", "seconds"), [(1, 0, 0.1), (1, 1, 0.2), (3, 1, 0.8), (50, 0, 15)]
+    ("failures", "jitter", "seconds"),
+    [(1, 0, 0.1), (1, 1, 0.2), (3, 1, 0.8), (50, 0, 15), (5000, 0, 15)],
 )
 def test_pauses_grow_up_to_an_end(failures: int, jitter: float, seconds: float) -> None:
     assert backoff(failures, jitter) == pytest.approx(seconds)
