@@ -17,6 +17,7 @@ from ostiary_operator.api import Api
 from real_parts import require
 
 CRDS = ROOT / "crds"
+INSTALL = ROOT / "manifests" / "install.yaml"
 PROVIDER = pytest.StashKey[Provider]()
 
 
@@ -26,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"cluster: {config.stash[PROVIDER].name}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the installed operator last: it would act on what other tests make."""
+    items.sort(key=lambda item: "installed" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,11 +76,28 @@ def demo_image(cluster: Provider) -> str:
 
 
 @pytest.fixture(scope="session")
+def redis_image(cluster: Provider) -> str:
+    """The image of a redis-server, in the cluster."""
+    cluster.load("redis")
+    return reference("redis")
+
+
+@pytest.fixture(scope="session")
 def kinds(cluster: Provider) -> None:
     """The three kinds, known to the cluster."""
     kubectl = Kubectl(namespace="default")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+@pytest.fixture(scope="session")
+def installed(operator_image: str, proxy_image: str) -> Iterator[Kubectl]:
+    """The operator, installed as users do; kubectl in its namespace."""
+    kubectl = Kubectl(namespace="ostiary-system")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(INSTALL))
+    kubectl.wait_for("deployment/ostiary-operator", "condition=Available")
+    yield kubectl
+    kubectl("delete", "-f", str(INSTALL), "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture

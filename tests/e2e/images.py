@@ -10,7 +10,8 @@ from setup_parts import say
 
 __all__ = ["IMAGES", "archive", "build_stale", "current", "dockerfile", "reference"]
 
-IMAGES = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
+_OURS = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
+IMAGES = {**_OURS, "redis": "tests/e2e/redis"}
 """Image → folder of its Dockerfile."""
 
 _ARCHIVES = ROOT / ".cache" / "images"
@@ -66,6 +67,8 @@ def _digest(name: str) -> str:
 def _ingredients(name: str) -> Iterator[Path]:
     """Yield what may go into an image: what .dockerignore lets through, and a little more."""
     yield dockerfile(name)
+    if name not in _OURS:
+        return
     yield from (ROOT / each for each in (".dockerignore", "LICENSE", "README.md", "pyproject.toml"))
     yield from (ROOT / f"requirements-{each}.lock" for each in ("build", name))
     for folder in _SOURCES:

@@ -67,14 +67,26 @@ class Kubectl:
     @contextmanager
     def port_forward(self, what: str, port: int) -> Iterator[int]:
         """Forward a loopback port to a pod or Service; yields the port."""
-        command = self._command("port-forward", what, f":{port}")
+        with self._forwarding(what, f":{port}") as (local,):
+            yield local
+
+    @contextmanager
+    def same_ports(self, what: str, *ports: int) -> Iterator[None]:
+        """Forward loopback ports to the ports of the same numbers."""
+        with self._forwarding(what, *map(str, ports)):
+            yield
+
+    @contextmanager
+    def _forwarding(self, what: str, *ports: str) -> Iterator[list[int]]:
+        command = self._command("port-forward", "--address=127.0.0.1", what, *ports)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
-                said = process.stdout.readline()  # "Forwarding from 127.0.0.1:40123 -> 80"
-                if not said:
+                # Each says "Forwarding from 127.0.0.1:40123 -> 80".
+                said = [process.stdout.readline() for _ in ports]
+                if not all(said):
                     raise KubectlFailed(f"port-forward to {what} ended at once")
-                yield int(said.split(" ->")[0].rpartition(":")[2])
+                yield [int(line.split(" ->")[0].rpartition(":")[2]) for line in said]
             finally:
                 process.terminate()
 
