@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway_parts import free_port
-from ostiary_cli.demo import run
+from ostiary_cli.demo.calls import Show
+from ostiary_cli.demo.playing import play
+from ostiary_cli.demo.scenes import SCENES
 from ostiary_cli.demo.stage import Stage, hours_around
+from ostiary_cli.demo.story import Story
 
 
 def test_every_claim_of_the_demo_holds_and_nothing_is_left_running(tmp_path: Path) -> None:
@@ -35,14 +38,14 @@ async def test_a_claim_that_does_not_hold_fails_the_demo(
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     routes = [{"name": name, "url": f"{nowhere}/{name}"} for name in ("files", "github")]
-    (tmp_path / "logs").mkdir()
+    log = tmp_path / "demo.log"
     stage = Stage(folder=tmp_path, config=tmp_path, ready={"routes": routes}, window="00:00-01:00")
 
-    worked = await run.play(stage, 0.0)
+    worked = await play(Show(stage=stage, story=Story()), SCENES, log=log, started=0.0)
 
     assert worked is False
     assert "✗" in capsys.readouterr().out
-    assert "Traceback" in (tmp_path / "logs" / "demo.log").read_text()
+    assert "Traceback" in log.read_text()
 
 
 @pytest.mark.parametrize("hour", range(24))

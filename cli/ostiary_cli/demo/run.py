@@ -5,17 +5,17 @@ import shutil
 import signal
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 from time import monotonic
 
 import click
 
 from ostiary_cli.demo.stage import Stage, set_stage
+from ostiary_cli.demo.story import Story
 from ostiary_cli.dev.children import ChildFailed
 from ostiary_proxy.oauth.snippets import snippets
 
-__all__ = ["command", "play"]
+__all__ = ["command"]
 
 
 @click.command()
@@ -60,42 +60,19 @@ async def _run(folder: Path, *, serve: bool) -> bool:
             if serve:
                 await _serve(stage)
                 return True
-            return await play(stage, started)
+            return await _play(stage, started)
     except ChildFailed as failed:
         click.secho(f"✗ {failed}", fg="red")
         return False
 
 
-async def play(stage: Stage, started: float) -> bool:
-    """Play every scene; return whether every claim held. `started` is a monotonic time."""
-    from ostiary_cli.demo.scenes import SCENES, Show
-    from ostiary_cli.demo.story import Story, Untrue
+async def _play(stage: Stage, started: float) -> bool:
+    from ostiary_cli.demo.calls import Show
+    from ostiary_cli.demo.playing import play
+    from ostiary_cli.demo.scenes import SCENES
 
-    story = Story()
-    show = Show(stage=stage, story=story)
-    for title, scene in SCENES:
-        story.part(title)
-        try:
-            await scene(show)
-        except Exception as error:  # noqa: BLE001 - a scene that breaks is a claim that failed
-            cause = _cause(error)
-            if isinstance(cause, Untrue):
-                story.fails(cause.claim, cause.detail)
-            else:
-                story.fails(title, f"{type(cause).__name__}: {cause}")
-            with (stage.folder / "logs" / "demo.log").open("a") as log:
-                log.write("".join(traceback.format_exception(error)))
-    colour = "red" if story.failed else "green"
-    said = f"\n{story.held} claims held, {story.failed} failed, in {monotonic() - started:.0f} s."
-    click.secho(said, fg=colour, bold=True)
-    return story.failed == 0
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what went wrong inside the groups that the SDK's task groups make of it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    show = Show(stage=stage, story=Story())
+    return await play(show, SCENES, log=stage.folder / "logs" / "demo.log", started=started)
 
 
 async def _serve(stage: Stage) -> None:

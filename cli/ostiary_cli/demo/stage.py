@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -43,9 +44,9 @@ class Stage:
         return self.config / "policy.yaml"
 
     @property
-    def state(self) -> Path:
-        """Return the folder that `ostiary dev` was given for its state."""
-        return self.folder / "state"
+    def log(self) -> Path:
+        """Return the folder of the audit log."""
+        return self.folder / "state" / "audit"
 
     @property
     def keys(self) -> Path:
@@ -56,6 +57,23 @@ class Stage:
     def github_tokens(self) -> tuple[str, ...]:
         """Return every access and refresh token that the pretend GitHub has issued."""
         return tuple((self.folder / "github-issued").read_text().split())
+
+    async def publish_at(self, hours: str) -> str:
+        """Edit the hours of publishing in the policy's file; say so."""
+        text = self.policy.read_text()
+        self.policy.write_text(text.replace(f'"{self.window}"', f'"{hours}"'))
+        return self.policy.name
+
+    async def record(self, decision: str) -> tuple[int, list[str]]:
+        """Return exit code and lines of `ostiary audit show`."""
+        return await _audit("show", decision, "--log", str(self.log))
+
+    async def verified(self, log: Path | None = None) -> tuple[int, list[str]]:
+        """Return exit code and lines of the offline verifier, over a copy if one is given."""
+        return await _audit(
+            *("verify", "--log", str(log or self.log), "--keys", str(self.keys)),
+            *("--checkpoints", str(self.keys / "checkpoints")),
+        )
 
 
 @asynccontextmanager
@@ -133,3 +151,14 @@ def _free(place: str) -> str:
                 continue
             return f"{host}:{probe.getsockname()[1]}"
     raise OSError(f"no free port on {host}")
+
+
+async def _audit(*arguments: str) -> tuple[int, list[str]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ostiary_cli.main", "audit", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    lines = said.decode(errors="replace").splitlines()
+    return process.returncode or 0, [line.strip() for line in lines if line.strip()]
