@@ -45,10 +45,10 @@ POLICY = manifest("MCPPolicy", "p", POLICY_SPEC)
 WORLD = World(manifests=(GATEWAY, ROUTE, POLICY))
 
 
-def planned(world: World, *proxies: Reported, last: Plan | None = None) -> Plan:
+def planned(world: World, *proxies: Reported, last: Plan | None = None, ready: int = 2) -> Plan:
     observed = Observed(
         proxies={"team/main": proxies},
-        rollouts={"team/main": Rollout(replicas=2, updated=2, ready=len(proxies))},
+        rollouts={"team/main": Rollout(replicas=2, updated=2, ready=ready)},
         history=last.history if last else {},
         statuses=last.statuses if last else {},
     )
@@ -83,6 +83,14 @@ def test_a_rollout_is_on_its_way_until_the_last_proxy_serves_it():
     assert verdicts(first, *items) == [ON_ITS_WAY] * 3
     assert verdicts(half, *items) == [ON_ITS_WAY] * 3
     assert verdicts(whole, *items) == [HEALTHY] * 3
+
+
+def test_a_gateway_that_lacks_a_proxy_is_on_its_way_and_what_it_serves_is_healthy():
+    first = planned(WORLD)
+    revision = first.bundles["team/main"].revision
+    short = planned(WORLD, proxy("a", revision), last=first, ready=1)
+
+    assert verdicts(short, GATEWAY, ROUTE, POLICY) == [ON_ITS_WAY, HEALTHY, HEALTHY]
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -19,21 +19,27 @@ if status.observedGeneration ~= obj.metadata.generation then
   return health
 end
 
-local ready, stalled
+local ready, stalled, reconciling
 for _, condition in ipairs(status.conditions) do
   if condition.type == "Ready" then
     ready = condition
   elseif condition.type == "Stalled" and condition.status == "True" then
     stalled = condition
+  elseif condition.type == "Reconciling" and condition.status == "True" then
+    reconciling = condition
   end
 end
 
-local said = stalled or ready
+local said = stalled or reconciling or ready
 if said == nil then
   return health
 end
 health.message = said.reason .. ": " .. said.message
-if stalled ~= nil or (ready.status == "False" and terminal[ready.reason]) then
+if stalled ~= nil then
+  health.status = "Degraded"
+elseif reconciling ~= nil then
+  return health
+elseif ready.status == "False" and terminal[ready.reason] then
   health.status = "Degraded"
 elseif ready.status == "True" then
   health.status = "Healthy"
