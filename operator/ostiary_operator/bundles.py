@@ -23,7 +23,7 @@ from ostiary.translate.names import SHARDS
 from ostiary.translate.render import PlannedBundle, fill
 from ostiary.translate.world import History
 
-__all__ = ["HISTORY", "Parcel", "TooLarge", "pack_parcel", "read_history", "shards_of"]
+__all__ = ["HISTORY", "Packed", "Parcel", "TooLarge", "pack_bundle", "read_history", "shards_of"]
 
 HISTORY: Final = "history"
 """Key of the history in the Secret of the first shard."""
@@ -49,13 +49,23 @@ class _History(Model):
     since: dict[str, tuple[str, int]]
 
 
-def pack_parcel(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A bundle both ways: as it is pushed, and what each Secret of it holds."""
+
+    parcel: Parcel
+    shards: Sequence[Mapping[str, bytes]] = field(repr=False)
+
+
+def pack_bundle(
     planned: PlannedBundle, values: Mapping[tuple[str, str, str], Secret], seal: SealRing
-) -> Parcel:
-    """Return the bundle with its values."""
+) -> Packed:
+    """Return the bundle with its values; raises TooLarge."""
     config, credentials = fill(planned, values)
     bundle = complete(config, credentials, revision=planned.revision, seal=seal)
-    return Parcel(revision=bundle.revision, digest=bundle.digest, data=write_bundle(bundle))
+    data = write_bundle(bundle)
+    parcel = Parcel(revision=bundle.revision, digest=bundle.digest, data=data)
+    return Packed(parcel=parcel, shards=shards_of(parcel, planned.history))
 
 
 def shards_of(parcel: Parcel, history: History) -> Sequence[Mapping[str, bytes]]:

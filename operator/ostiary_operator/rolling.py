@@ -18,7 +18,7 @@ from ostiary.translate.render import PlannedBundle
 from ostiary.translate.world import History
 from ostiary_operator.api import Api
 from ostiary_operator.apply import Applier, NotApplied
-from ostiary_operator.bundles import Parcel, pack_parcel, shards_of
+from ostiary_operator.bundles import Packed, pack_bundle
 from ostiary_operator.keys import Keys, read_keys
 from ostiary_operator.owned import Owner
 from ostiary_operator.push import Proxies
@@ -34,7 +34,7 @@ _CLIENT_SECRET: Final = "client-secret"  # noqa: S105 - the name of a key
 
 
 _MadeOf = tuple[History, SecretValues, SealRing]
-"""What a parcel is made of: where that is the same, the parcel is."""
+"""What a bundle is packed of: where that is the same, it is."""
 
 
 class Rolling:
@@ -57,7 +57,7 @@ class Rolling:
         self._keys = Keys(api, owner, entropy)
         self._trusting = Trusting(api, owner, self._applier, now)
         self._named: tuple[Secret | None, Rings] | None = None
-        self._packed: tuple[_MadeOf, Parcel] | None = None
+        self._packed: tuple[_MadeOf, Packed] | None = None
 
     async def roll_out(
         self,
@@ -71,12 +71,12 @@ class Rolling:
         """
         rings = await self._rings(planned, children)
         trust = await self._trusting.trust(rings.seal, children)
-        parcel = await self._parcel(planned, rings.seal)
-        secrets = self._secrets(planned, parcel, rings.seal, children)
+        packed = await self._pack(planned, rings.seal)
+        secrets = self._secrets(planned, packed, rings.seal, children)
         for secret in secrets:
             await self._applier.apply(secret, children)
         held_up = [] if objects is None else await self._objects(secrets, objects, children)
-        await self._proxies.deliver(parcel, trust, wait=_ANSWERS)
+        await self._proxies.deliver(packed.parcel, trust, wait=_ANSWERS)
         if held_up:
             raise NotApplied("; ".join(held_up))
 
@@ -90,7 +90,7 @@ class Rolling:
             self._named = (text, read_keys(text, named.name))
         return self._named[1]
 
-    async def _parcel(self, planned: PlannedBundle, seal: SealRing) -> Parcel:
+    async def _pack(self, planned: PlannedBundle, seal: SealRing) -> Packed:
         wanted = {*planned.credentials.values(), *planned.client_ids.values()}
         values = await self._values.read(wanted)
         if planned.dev_users:
@@ -98,20 +98,20 @@ class Rolling:
             values[generated] = _development_secret(self._owner, seal)
         made_of = (planned.history, values, seal)
         if self._packed is None or self._packed[0] != made_of:
-            parcel = await asyncio.to_thread(pack_parcel, planned, values, seal)
-            self._packed = (made_of, parcel)
+            packed = await asyncio.to_thread(pack_bundle, planned, values, seal)
+            self._packed = (made_of, packed)
         return self._packed[1]
 
     def _secrets(
         self,
         planned: PlannedBundle,
-        parcel: Parcel,
+        packed: Packed,
         seal: SealRing,
         children: Mapping[ChildKey, Child],
     ) -> list[PlannedObject]:
         """Return the Secrets that pods mount; shards that a larger bundle left are emptied."""
         owner = self._owner
-        held = dict(enumerate(shards_of(parcel, planned.history)))
+        held = dict(enumerate(packed.shards))
         for index in range(len(held), SHARDS):
             if ("Secret", owner.namespace, owner.names.bundle(index)) in children:
                 held[index] = {}

@@ -14,7 +14,7 @@ from ostiary.resources.manifest import read_manifest
 from ostiary.translate.plan import plan
 from ostiary.translate.render import PlannedBundle
 from ostiary.translate.world import History, Observed, SecretFacts, World
-from ostiary_operator.bundles import Parcel, TooLarge, pack_parcel, read_history, shards_of
+from ostiary_operator.bundles import Parcel, TooLarge, pack_bundle, read_history, shards_of
 
 SEAL = SealRing([bytes(32)])
 HISTORY = History(revision=7, digest="sha256:ab", since={"MCPRoute/prod/notes": ("sha256:cd", 5)})
@@ -53,9 +53,8 @@ def planned() -> PlannedBundle:
 
 
 def test_a_bundle_in_its_secrets_is_the_bundle_that_is_pushed() -> None:
-    parcel = pack_parcel(planned(), {KEY: Secret("v")}, SEAL)
-
-    shards = shards_of(parcel, HISTORY)
+    packed = pack_bundle(planned(), {KEY: Secret("v")}, SEAL)
+    parcel, shards = packed.parcel, packed.shards
 
     assert [sorted(data) for data in shards] == [["bundle-000", "history"]]
     assert unpack([shards[0]["bundle-000"]]) == parcel.data
@@ -65,13 +64,13 @@ def test_a_bundle_in_its_secrets_is_the_bundle_that_is_pushed() -> None:
 
 
 def test_another_value_is_another_digest() -> None:
-    first, second = (pack_parcel(planned(), {KEY: Secret(v)}, SEAL) for v in ("1", "2"))
+    first, second = (pack_bundle(planned(), {KEY: Secret(v)}, SEAL).parcel for v in ("1", "2"))
 
     assert (first.revision, first.digest != second.digest) == (second.revision, True)
 
 
 def test_a_route_whose_value_has_gone_is_closed() -> None:
-    bundle = read_bundle(pack_parcel(planned(), {}, SEAL).data)
+    bundle = read_bundle(pack_bundle(planned(), {}, SEAL).parcel.data)
 
     closed = bundle.config.routes[0].closed
     assert closed is not None
