@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 
 from e2e.cluster.layout import ROOT, Layout
 from e2e.images import reference
-from e2e.kubectl import Kubectl
-from e2e.pods import PYTHON, pod
+from e2e.kubectl import Kubectl, new_namespace
+from e2e.pods import serve_files
 from e2e.provider import Own, Provider, choose
 from ostiary_operator.api import Api
 from real_parts import require
@@ -101,16 +100,10 @@ def installed(operator_image: str, proxy_image: str) -> Iterator[Kubectl]:
 
 
 @pytest.fixture
-def namespace(cluster: Provider) -> Iterator[str]:
-    """A namespace of this test's own, which takes restricted pods only."""
-    name = f"test-{secrets.token_hex(4)}"
-    kubectl = Kubectl(namespace=name)
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    metadata = {"name": name, "labels": labels}
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")  # pods need it
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+def kubectl(cluster: Provider) -> Iterator[Kubectl]:
+    """kubectl, in a namespace of this test's own."""
+    with new_namespace() as kubectl:
+        yield kubectl
 
 
 @pytest.fixture
@@ -123,20 +116,12 @@ async def api(cluster: Provider) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-def kubectl(namespace: str) -> Kubectl:
-    """kubectl, in the test's namespace."""
-    return Kubectl(namespace=namespace)
+def namespace(kubectl: Kubectl) -> str:
+    """The name of that namespace."""
+    return kubectl.namespace
 
 
 @pytest.fixture
 def file_server(kubectl: Kubectl, demo_image: str) -> str:
     """A real MCP server of the official SDK (`list_files`, `read_file` ...); its URL inside."""
-    code = (
-        "import uvicorn; from ostiary_cli.demo.files import file_server; "
-        "app = file_server().streamable_http_app(host='0.0.0.0'); "
-        "uvicorn.run(app, host='0.0.0.0', port=8080)"
-    )
-    kubectl.apply(pod("files", demo_image, command=(PYTHON, "-c", code), port=8080))
-    kubectl("expose", "pod/files", "--port=8080")
-    kubectl.wait_for("pod/files")
-    return f"http://files.{kubectl.namespace}.svc:8080/mcp"
+    return serve_files(kubectl, demo_image)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from door_parts import Door, Resource
-from e2e.kubectl import Kubectl
-from e2e.pods import pod
+from e2e.kubectl import Kubectl, new_namespace
+from e2e.pods import pod, serve_files
 
-__all__ = ["ALL", "READ", "Fleet", "gateway", "policy", "redis", "route"]
+__all__ = ["ALL", "READ", "Fleet", "gateway", "policy", "redis", "route", "three_on_redis"]
 
 API = "ostiary.dev/v1alpha1"
 ALL = {"name": "all", "effect": "Allow", "who": {"everyone": True}}
@@ -67,6 +67,7 @@ class Fleet(Resource):
 
     kubectl: Kubectl
     port: int
+    upstream: str
 
     @classmethod
     def roll_out(
@@ -79,7 +80,7 @@ class Fleet(Resource):
         for item in items:
             kubectl.wait_for(f"{item['kind']}/{item['metadata']['name']}")
         url = f"http://localhost:{port}/{kubectl.namespace}/files"
-        return cls(url=url, kubectl=kubectl, port=port)
+        return cls(url=url, kubectl=kubectl, port=port, upstream=upstream)
 
     def pods(self) -> list[str]:
         """Return the names of the proxies' pods that are not going away."""
@@ -105,6 +106,14 @@ class Fleet(Resource):
                 local = stack.enter_context(self.kubectl.port_forward(f"pod/{name}", self.port))
                 doors.append(Door(listen=f"127.0.0.1:{local}", origin=origin))
             yield doors
+
+
+@contextmanager
+def three_on_redis(demo_image: str, redis_image: str) -> Iterator[Fleet]:
+    """Roll out three proxies that allow everything, in a namespace of their own."""
+    with new_namespace() as kubectl:
+        upstream = serve_files(kubectl, demo_image)
+        yield Fleet.roll_out(kubectl, upstream, ALL, **redis(kubectl, redis_image))
 
 
 def _free_pair() -> int:

@@ -1,6 +1,7 @@
 """kubectl, as the tests speak it: one namespace, answers as values, bounded waits."""
 
 import json
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Kubectl", "KubectlFailed", "eventually"]
+__all__ = ["Kubectl", "KubectlFailed", "eventually", "new_namespace"]
 
 _TIMEOUT = 90
 _T = TypeVar("_T")
@@ -92,6 +93,20 @@ class Kubectl:
 
     def _command(self, *arguments: str) -> list[str]:
         return ["kubectl", f"--namespace={self.namespace}", *arguments]
+
+
+@contextmanager
+def new_namespace() -> Iterator[Kubectl]:
+    """Make a namespace which takes restricted pods only; yields kubectl in it."""
+    kubectl = Kubectl(namespace=f"test-{secrets.token_hex(4)}")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": kubectl.namespace, "labels": labels}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")  # pods need it
+    try:
+        yield kubectl
+    finally:
+        kubectl("delete", "namespace", kubectl.namespace, "--ignore-not-found", "--wait=false")
 
 
 def eventually(

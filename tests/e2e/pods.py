@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["PYTHON", "pod"]
+from e2e.kubectl import Kubectl
+
+__all__ = ["PYTHON", "pod", "serve_files"]
 
 PYTHON = "/opt/ostiary/bin/python"
 """The interpreter in our images; they need no shell."""
@@ -63,3 +65,16 @@ def pod(
         "metadata": {"name": name, "labels": {"app": name}},
         "spec": spec,
     }
+
+
+def serve_files(kubectl: Kubectl, image: str) -> str:
+    """Start the demo's MCP server, wait until it is Ready, and return its URL inside."""
+    code = (
+        "import uvicorn; from ostiary_cli.demo.files import file_server; "
+        "app = file_server().streamable_http_app(host='0.0.0.0'); "
+        "uvicorn.run(app, host='0.0.0.0', port=8080)"
+    )
+    kubectl.apply(pod("files", image, command=(PYTHON, "-c", code), port=8080))
+    kubectl("expose", "pod/files", "--port=8080")
+    kubectl.wait_for("pod/files")
+    return f"http://files.{kubectl.namespace}.svc:8080/mcp"
