@@ -5,7 +5,7 @@ FAST := tests/unit tests/policy tests/translation tests/properties tests/protoco
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo unit test check generate bench e2e cluster-up cluster-down images
+.PHONY: help setup demo demo-kind unit test check generate bench e2e cluster-up cluster-down images
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ setup: .venv/.ready ## create .venv with everything that development needs
 
 demo: setup ## watch an agent log in, consent, call tools and be refused (ARGS=--serve keeps it running)
 	@$(PY) -m ostiary_cli.main demo $(ARGS)
+
+demo-kind: setup ## the same in a Kubernetes cluster with the operator (ARGS=--keep keeps it until Ctrl-C)
+	@PYTHONPATH=tests $(PY) -m e2e.demo_kind $(ARGS)
 
 unit: setup ## the fast tests: no Node, no browser, no network
 	$(PYTEST) -q -n 2 --dist loadfile $(FAST) $(ARGS)

@@ -4,19 +4,19 @@ import os
 import shutil
 import subprocess
 
-from e2e.cluster.layout import KUBERNETES, ROOT
+from e2e.cluster.layout import CACHE, KUBERNETES, ROOT
 from e2e.images import IMAGES, dockerfile, reference
 
 __all__ = ["Kind"]
-
-_CLUSTER = "ostiary-e2e"
-_KUBECONFIG = ROOT / ".cache" / "kind.kubeconfig"
 
 
 class Kind:
     """A cluster of one node, in a container."""
 
     name = f"kind, Kubernetes {KUBERNETES} in a container"
+
+    def __init__(self, cluster: str) -> None:
+        self._name = f"ostiary-{cluster}"
 
     @staticmethod
     def runs() -> bool:
@@ -33,21 +33,22 @@ class Kind:
             subprocess.run([*build, str(ROOT)], check=True)
 
     def start(self) -> None:
-        """Create it."""
-        _kind(
+        """Create it; one that a killed run has left ends first."""
+        self.stop()
+        kubeconfig = CACHE / f"{self._name}.kubeconfig"
+        self._kind(
             "create", "cluster", "--image", f"kindest/node:{KUBERNETES}",
-            "--kubeconfig", str(_KUBECONFIG), "--wait", "120s",
+            "--kubeconfig", str(kubeconfig), "--wait", "120s",
         )  # fmt: skip
-        os.environ["KUBECONFIG"] = str(_KUBECONFIG)
+        os.environ["KUBECONFIG"] = str(kubeconfig)
 
     def load(self, name: str) -> None:
         """Bring an image into the node."""
-        _kind("load", "docker-image", reference(name))
+        self._kind("load", "docker-image", reference(name))
 
     def stop(self) -> None:
         """Delete it."""
-        _kind("delete", "cluster")
+        self._kind("delete", "cluster")
 
-
-def _kind(*arguments: str) -> None:
-    subprocess.run(["kind", *arguments, "--name", _CLUSTER], check=True)
+    def _kind(self, *arguments: str) -> None:
+        subprocess.run(["kind", *arguments, "--name", self._name], check=True)

@@ -6,7 +6,7 @@ from typing import Protocol
 from e2e import buildah
 from e2e.cluster import lifecycle, prerequisites
 from e2e.cluster.binaries import build
-from e2e.cluster.layout import KUBERNETES, Layout
+from e2e.cluster.layout import CACHE, KUBERNETES, Layout
 from e2e.images import archive, build_stale, current
 from e2e.kind import Kind
 from real_parts import require
@@ -58,8 +58,9 @@ class Own:
 
     name = f"our own, Kubernetes {KUBERNETES} in namespaces of this machine"
 
-    def __init__(self) -> None:
-        self.layout = Layout()
+    def __init__(self, layout: Layout, *, alone: bool = False) -> None:
+        self.layout = layout
+        self._alone = alone
         self._ours = False
 
     def prepare(self) -> None:
@@ -69,11 +70,11 @@ class Own:
         build_stale(buildah.build)
 
     def start(self) -> None:
-        """Start it, if none is up."""
+        """Start it, if none is up or it has to be a new one."""
         lack = prerequisites.missing()
         require(not lack, f"a cluster ({lack})", "make cluster-up")
         binaries = build()
-        if not lifecycle.is_up(self.layout):
+        if self._alone or not lifecycle.is_up(self.layout):
             lifecycle.up(self.layout, binaries)
             self._ours = True
         os.environ["KUBECONFIG"] = str(self.layout.kubeconfig)
@@ -90,8 +91,13 @@ class Own:
             lifecycle.down(self.layout)
 
 
-def choose() -> Provider:
-    """Return the cluster to use: the user's word first, then what the machine can run."""
+def choose(alone: str | None = None) -> Provider:
+    """Return the cluster to use: the user's word first, then what the machine can run.
+
+    `alone` names one that is started anew, beside that of the tests.
+    """
     if "KUBECONFIG" in os.environ:
         return Given()
-    return Kind() if Kind.runs() else Own()
+    if Kind.runs():
+        return Kind(alone or "e2e")
+    return Own(Layout(folder=CACHE / alone), alone=True) if alone else Own(Layout())

@@ -15,7 +15,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel
 
 from ostiary_cli.demo.serving import serve
-from ostiary_cli.dev.identity import parse_listen
+from ostiary_proxy.edge.endpoint import Endpoint, EndpointType
 
 __all__ = ["File", "command", "file_server"]
 
@@ -104,17 +104,14 @@ def _text(files: Mapping[str, str], path: str) -> str:
 
 
 @click.command()
-@click.option(
-    "--listen", default="127.0.0.1:7102", show_default=True, help="HOST:PORT on loopback."
-)
+@click.option("--listen", type=EndpointType(), default="127.0.0.1:7102", show_default=True)
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path),
               help="Written with {url, pid} as JSON once it serves.")  # fmt: skip
-def command(*, listen: str, ready_file: Path | None) -> None:
+def command(*, listen: Endpoint, ready_file: Path | None) -> None:
     """Serve the demo's shared folder as an MCP server."""
-    host, port = parse_listen(listen)
-    bound = socket.create_server((host, port))
-    url = f"http://{host}:{bound.getsockname()[1]}/mcp"
-    app = file_server().streamable_http_app(host=host)
+    bound = socket.create_server((listen.host, listen.port))
+    url = f"http://{listen.host}:{bound.getsockname()[1]}/mcp"
+    app = file_server().streamable_http_app(host=listen.host)
     asyncio.run(serve(app, bound, ready_file, url=url))
 
 

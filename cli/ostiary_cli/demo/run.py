@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -15,7 +16,7 @@ from ostiary_cli.demo.story import Story
 from ostiary_cli.dev.children import ChildFailed
 from ostiary_proxy.oauth.snippets import snippets
 
-__all__ = ["command"]
+__all__ = ["command", "show_how_to_connect"]
 
 
 @click.command()
@@ -76,19 +77,24 @@ async def _play(stage: Stage, started: float) -> bool:
 
 
 async def _serve(stage: Stage) -> None:
+    show_how_to_connect({name: stage.url(name) for name in ("files", "github")})
+    click.echo(f"\nEdit {stage.policy} and watch the next call obey. Ctrl-C ends everything.")
+    await asyncio.Event().wait()
+
+
+def show_how_to_connect(urls: Mapping[str, str]) -> None:
+    """Print what to paste where for each route, and who may log in."""
     click.secho(
         "\nOpen one of the URLs above in a browser, or paste into an MCP client:", bold=True
     )
-    for name in ("files", "github"):
-        for snippet in snippets(f"demo-{name}", stage.url(name)):
+    for name, url in urls.items():
+        for snippet in snippets(f"demo-{name}", url):
             click.secho(f"\n  {name}: {snippet.client}, {snippet.place}", bold=True)
             click.echo("\n".join(f"    {line}" for line in snippet.text.splitlines()))
     click.secho("\nLog in as", bold=True)
     for who in ("alice / wonderland (engineering)", "bob / builder (engineering)",
                 "carol / counting (finance)"):  # fmt: skip
         click.echo(f"    {who}")
-    click.echo(f"\nEdit {stage.policy} and watch the next call obey. Ctrl-C ends everything.")
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

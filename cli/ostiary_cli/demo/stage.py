@@ -6,7 +6,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +14,17 @@ from typing import Any, Final
 
 from ostiary_cli.dev.children import Child
 
-__all__ = ["GITHUB_TTL", "SAMPLES", "Stage", "hours_around", "set_stage"]
+__all__ = ["GITHUB_TTL", "SAMPLES", "WINDOW", "Stage", "free", "hours_around", "set_stage"]
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 GITHUB_TTL: Final = 3.0
 """Seconds that an access token of the pretend GitHub lasts: short, so that refreshing shows."""
+WINDOW: Final = '"02:00-04:00"'
+"""The hours of publishing as the samples have them; a demo writes others in their place."""
 _GATEWAY: Final = "127.0.0.1:7100"
 _GITHUB: Final = "127.0.0.1:7101"
 _FILES: Final = "127.0.0.1:7102"
-_WINDOW: Final = '"02:00-04:00"'
+_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Stage:
 @asynccontextmanager
 async def set_stage(folder: Path) -> AsyncIterator[Stage]:
     """Yield the running parts; they end with the context. Raises ChildFailed."""
-    addresses = {place: _free(place) for place in (_GATEWAY, _GITHUB, _FILES)}
+    addresses = {place: free(place) for place in (_GATEWAY, _GITHUB, _FILES)}
     window = hours_around(datetime.now(UTC), holds=False)
     config = folder / "config"
     _copy_samples(config, addresses, window)
@@ -136,21 +138,30 @@ def _copy_samples(config: Path, addresses: Mapping[str, str], window: str) -> No
         text = sample.read_text()
         for place, address in addresses.items():
             text = text.replace(place, address)
-        (config / sample.name).write_text(text.replace(_WINDOW, f'"{window}"'))
+        (config / sample.name).write_text(text.replace(WINDOW, f'"{window}"'))
 
 
-def _free(place: str) -> str:
-    """Return `place` if its port is free, else the same host with a port that is."""
+def free(place: str, count: int = 1) -> str:
+    """Return `place` if its port and those after it are free, else the same host with others."""
     host, _, port = place.rpartition(":")
-    for wanted in (int(port), 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for wanted in (int(port), *(0 for _ in range(_TRIES))):
+        with ExitStack() as probes:
             try:
-                probe.bind((host, wanted))
-            except OSError:
+                found = _bound(probes, host, wanted)
+                for following in range(1, count):
+                    _bound(probes, host, found + following)
+            except (OSError, OverflowError):
                 continue
-            return f"{host}:{probe.getsockname()[1]}"
+            return f"{host}:{found}"
     raise OSError(f"no free port on {host}")
+
+
+def _bound(probes: ExitStack, host: str, port: int) -> int:
+    """Bind a port until `probes` ends; return its number."""
+    probe = probes.enter_context(socket.socket())
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((host, port))
+    return int(probe.getsockname()[1])
 
 
 async def _audit(*arguments: str) -> tuple[int, list[str]]:

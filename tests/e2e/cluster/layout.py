@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "API_PORT", "API_SERVICE_IP", "DNS_IP", "KUBERNETES", "LISTENER", "NODE", "NODE_IP",
+    "API_PORT", "API_SERVICE_IP", "CACHE", "DNS_IP", "KUBERNETES", "LISTENER", "NODE", "NODE_IP",
     "PAUSE_IMAGE", "POD_RANGE", "ROOT", "SERVICE_RANGE", "VOLUMES", "Layout",
 ]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[3]
+CACHE = ROOT / ".cache"
 
 KUBERNETES = "v1.34.4"
 NODE = "node"
@@ -34,7 +35,7 @@ VOLUMES = Path("/run/volumes")
 class Layout:
     """The files of one cluster."""
 
-    folder: Path = ROOT / ".cache" / "cluster"
+    folder: Path = CACHE / "cluster"
 
     @property
     def name(self) -> str:
