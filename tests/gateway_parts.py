@@ -54,18 +54,20 @@ class Gateway:
         """Return the URL of the route of that name."""
         return next(str(r["url"]) for r in self.ready["routes"] if r["name"] == name)
 
-    def log_in(self, name: str = "files", *, username: str = "alice") -> str:
+    def log_in(
+        self, name: str = "files", *, username: str = "alice", password: str = "secret"
+    ) -> str:
         """Log in at a route as a person would, and return the access token."""
-        ended = self.try_to_log_in(name, username=username)
+        ended = self.try_to_log_in(name, username=username, password=password)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
     def try_to_log_in(
-        self, name: str = "files", *, username: str = "alice"
+        self, name: str = "files", *, username: str = "alice", password: str = "secret"
     ) -> subprocess.CompletedProcess[str]:
         """Log in like `log_in`, and return how that ended."""
         command = [sys.executable, "-m", "ostiary_cli.main", "login", self.url(name)]
-        form = {"username": username, "password": "secret", "approve": "yes"}
+        form = {"username": username, "password": password, "approve": "yes"}
         fields = [f"--form={key}={value}" for key, value in form.items()]
         return subprocess.run(
             [*command, *fields], capture_output=True, text=True, timeout=60, check=False

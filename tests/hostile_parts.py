@@ -35,13 +35,14 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class RawServer(socketserver.ThreadingTCPServer):
-    """Answers each connection as `behave` does with the body it got; `bodies` are all of them."""
+    """Answers each connection as `behave` does with the body it got; it keeps heads and bodies."""
 
     allow_reuse_address = daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.behave: Behaviour = answers()
+        self.heads: list[str] = []
         self.bodies: list[bytes] = []
         self.methods: list[str] = []
         self.gone = 0
@@ -85,6 +86,7 @@ class _Connection(socketserver.BaseRequestHandler):
         found = _LENGTH.search(top)
         while found and len(body) < int(found[1]):
             body += self.request.recv(65536)
+        self.server.heads.append(top.decode("latin-1"))
         self.server.methods.append(top.split(b" ", 1)[0].decode())
         self.server.bodies.append(body)
         self.server.behave(self.request, body)

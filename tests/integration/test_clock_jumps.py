@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from clock_parts import WallClock
 from gateway_parts import Gateway, dev, three_files, until
 from hostile_parts import RawServer, answers, begun, call, head, lines_of, modern, raw_server
 from ostiary_cli.places import find_places
-from real_parts import faketime_library, running
+from real_parts import running
 
 HOUR = 3600
 HELLO = {
@@ -25,27 +26,6 @@ HELLO = {
 }
 OPENED = head("content-type: text/event-stream") + f"data: {json.dumps(HELLO)}\n\n".encode()
 DONE = b'data: {"jsonrpc":"2.0","id":7,"result":{"content":[]}}\n\n'
-
-
-class WallClock:
-    """The clock of the gateway's processes, so many seconds off the machine's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "clock"
-        self.jump(0)
-
-    def jump(self, seconds: int) -> None:
-        self.file.write_text(f"{seconds:+}\n")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return what makes a process read this clock; spans are measured by the real one."""
-        return {
-            "LD_PRELOAD": faketime_library(),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
 
 
 @pytest.fixture(scope="module")
