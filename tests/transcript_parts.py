@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -98,13 +99,21 @@ class _Reader:
         path.write_text(self._here(text))
 
     def run(self, block: Block) -> None:
-        """Run commands one after the other; each prints what the block shows, or ends with 0."""
+        """Run commands one after the other; each prints what the block shows, or ends with 0.
+
+        What is asked of a gateway that just changed may take a moment, so it is asked again.
+        """
         for command, shown in block.commands():
-            printed, code = self._ask(self._here(command))
-            if shown:
-                assert _pattern(shown).fullmatch(printed), f"$ {command}\n{printed}"
-            else:
-                assert code == 0, f"$ {command}\n{printed}"
+            deadline = time.monotonic() + 20
+            printed, good = self._once(command, shown)
+            while not good:
+                assert time.monotonic() < deadline, f"$ {command}\n{printed}"
+                time.sleep(0.1)
+                printed, good = self._once(command, shown)
+
+    def _once(self, command: str, shown: str) -> tuple[str, bool]:
+        printed, code = self._ask(self._here(command))
+        return printed, bool(_pattern(shown).fullmatch(printed)) if shown else code == 0
 
     @contextmanager
     def stays(self, block: Block) -> Iterator[None]:

@@ -7,7 +7,7 @@ import pytest
 from real_parts import ROOT
 from transcript_parts import run_page
 
-PAGES = ["reference/cli.md"]
+PAGES = ["getting-started.md", "reference/cli.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
