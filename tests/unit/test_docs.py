@@ -106,6 +106,24 @@ def test_every_link_within_the_repository_leads_somewhere(path: Path) -> None:
     assert [f"{to}#{anchor}" for to, _, anchor in inside if not leads(path, to, anchor)] == []
 
 
+@pytest.mark.parametrize("name", ["architecture.md", "threat-model.md"])
+def test_every_path_that_a_page_names_is_there(name: str) -> None:
+    named = re.findall(
+        r"`((?:cli|crds|docs|manifests|operator|ostiary|proxy|tests)/[\w./-]+)`",
+        (DOCS / name).read_text(),
+    )
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_decisions_are_numbered_one_after_the_other() -> None:
+    titles = [path.read_text().partition("\n")[0] for path in sorted((DOCS / "adr").glob("*.md"))]
+    numbers = [int(path.name[:4]) for path in sorted((DOCS / "adr").glob("*.md"))]
+
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert [int(re.findall(r"^# (\d+)\. ", title)[0]) for title in titles] == numbers
+
+
 def leads(path: Path, to: str, anchor: str) -> bool:
     target = (path.parent / to).resolve() if to else path
     return target.exists() and (not anchor or anchor in anchors(target))
