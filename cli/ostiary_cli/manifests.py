@@ -26,6 +26,7 @@ from ostiary.resources.inputs import (
     ServiceInput,
 )
 from ostiary.resources.manifest import API_VERSION, Manifest, read_input, read_manifest
+from ostiary.translate.certificates import certificate_in
 from ostiary.translate.world import Platform, SecretFacts, ServiceFacts, World
 
 __all__ = ["Loaded", "SecretKey", "object_key", "read_world", "yaml_files"]
@@ -245,12 +246,17 @@ class _Gathered:
         )
 
     def secrets(self) -> tuple[SecretFacts, ...]:
-        keys: dict[tuple[str, str], dict[str, str]] = {}
+        held: dict[tuple[str, str], dict[str, Secret]] = {}
         for (namespace, name, key), secret in self.values.items():
-            keys.setdefault((namespace, name), {})[key] = self.version(secret)
+            held.setdefault((namespace, name), {})[key] = secret
         return tuple(
-            SecretFacts(namespace=namespace, name=name, keys=found)
-            for (namespace, name), found in keys.items()
+            SecretFacts(
+                namespace=namespace,
+                name=name,
+                keys={key: self.version(secret) for key, secret in found.items()},
+                certificate=certificate_in(found),
+            )
+            for (namespace, name), found in held.items()
         )
 
 

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import structlog
 
+from ostiary.translate.certificates import certificate_in
 from ostiary.translate.world import SecretFacts
 from ostiary_operator.api import Api, Change
 from ostiary_operator.failures import ApiFailed, NotFound
 from ostiary_operator.kinds import KINDS
 from ostiary_operator.shelf import Key
+from ostiary_operator.values import text_of
 
 __all__ = ["KeyNames"]
 
@@ -97,7 +99,12 @@ def _facts(body: dict[str, Any]) -> _Read:
     meta = body["metadata"]
     version = _version(meta)
     keys = dict.fromkeys(body.get("data", {}), version)
-    facts = SecretFacts(namespace=meta["namespace"], name=meta["name"], keys=keys)
+    facts = SecretFacts(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        keys=keys,
+        certificate=certificate_in(text_of(body)),
+    )
     return _Read(version, facts)
 
 

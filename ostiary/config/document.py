@@ -18,6 +18,7 @@ from ostiary.policy.rule import Mode, Rule
 __all__ = [
     "SCHEMA",
     "Bundle",
+    "Certificate",
     "Closed",
     "Config",
     "Gateway",
@@ -30,6 +31,7 @@ __all__ = [
     "PolicyLevel",
     "Route",
     "Storage",
+    "Tls",
     "Tokens",
     "Upstream",
     "UpstreamAuth",
@@ -101,6 +103,23 @@ class UpstreamsRule(Model):
     deny: tuple[str, ...] = ()
 
 
+class Certificate(Model):
+    """The certificate of one host (`*.example.com`: all hosts one label below) and its key, PEM.
+
+    They are absent where the Secret could not be found.
+    """
+
+    hostname: str
+    chain: CredentialName | None = None
+    key: CredentialName | None = None
+
+
+class Tls(Model):
+    """That the proxies themselves speak TLS, and with what."""
+
+    certificates: tuple[Certificate, ...] = ()
+
+
 class Gateway(Model):
     """The gateway itself.
 
@@ -119,6 +138,7 @@ class Gateway(Model):
     redirect_uris: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     allow_loopback: bool = False
+    tls: Tls | None = None
 
 
 class Upstream(Model):

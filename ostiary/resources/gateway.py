@@ -1,6 +1,5 @@
 """MCPGateway: one proxy fleet, its identity provider and what its operators decide."""
 
-from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -9,11 +8,11 @@ from ostiary.crypto.secret import Secret
 from ostiary.decode.model import Duration, Model
 from ostiary.resources.address import check_origin, is_loopback, split_url
 from ostiary.resources.fleet import Keys, Proxy
+from ostiary.resources.listener import Listener
 from ostiary.resources.meta import (
     ENCRYPTED,
     LOOPBACK_URL,
     Cidr,
-    DnsLabel,
     ObjectMeta,
     ProviderUrl,
     SecretKeyRef,
@@ -23,8 +22,8 @@ from ostiary.resources.meta import (
 from ostiary.resources.storage import Storage
 
 __all__ = [
-    "MAX_GATEWAY_NAME", "NAME_TOO_LONG", "DevProvider", "DevUser", "Listener", "MCPGateway",
-    "MCPGatewaySpec", "NamespacesFrom", "OidcProvider",
+    "MAX_GATEWAY_NAME", "NAME_TOO_LONG", "DevProvider", "DevUser", "MCPGateway", "MCPGatewaySpec",
+    "OidcProvider",
 ]  # fmt: skip
 
 MAX_GATEWAY_NAME: Final = 40
@@ -35,6 +34,17 @@ NAME_TOO_LONG: Final = (
 )
 _ONE_REPLICA = "SQLite holds one replica: set proxy.replicas to 1, or storage.type to Redis"
 _NO_DISK = "with Redis no disk outlives a pod: set audit.sinks to [Stdout] and collect its lines"
+_ALL_OR_NONE = "give each listener tls, or none: one port speaks TLS or it does not"
+_TLS_IS_HTTPS = "with tls write https in publicUrl"
+_TLS_COVERS = "with tls a listener must have the host of publicUrl"
+_HOST: Final = "(self.publicUrl.substring(8) + ':')"
+_ABOVE: Final = "('*' + self.publicUrl.substring(self.publicUrl.indexOf('.')) + ':')"
+_HAS_HOST: Final = (
+    f"{_HOST}.startsWith(l.hostname + ':') || "
+    f"(self.publicUrl.contains('.') && {_ABOVE}.startsWith(l.hostname + ':'))"
+)
+"""That a listener has the host of publicUrl: CEL's own reading of URLs costs too much in a loop."""
+_NO_TLS: Final = "!self.listeners.exists(l, has(l.tls))"
 
 
 class Claims(Model):
@@ -135,59 +145,6 @@ class IdentityProvider(Model):
     def _one(self) -> Self:
         exactly_one(self, ("oidc", "dev"))
         return self
-
-
-class NamespacesFrom(StrEnum):
-    """Namespaces whose routes may use a listener's hosts."""
-
-    SAME = "Same"
-    ALL = "All"
-    SELECTOR = "Selector"
-
-
-class AllowedRoutes(Model):
-    """Who may use a listener's hosts."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            (
-                "(self.namespaces == 'Selector') == has(self.matchLabels)",
-                "set matchLabels if and only if namespaces is Selector",
-            )
-        )
-    )
-
-    namespaces: NamespacesFrom = Field(
-        default=NamespacesFrom.SAME,
-        description="Same: the gateway's own namespace; All: every one; Selector: by its labels.",
-    )
-    match_labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=16,
-        description="Labels that the route's namespace must carry.",
-    )
-
-    @model_validator(mode="after")
-    def _iff(self) -> Self:
-        if (self.namespaces is NamespacesFrom.SELECTOR) != (self.match_labels is not None):
-            raise ValueError("set matchLabels if and only if namespaces is Selector")
-        return self
-
-
-class Listener(Model):
-    """A host, or all hosts one label below a domain, and who may use them."""
-
-    name: DnsLabel = Field(description="Unique within the gateway.")
-    hostname: str = Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-        description="A host, or *.example.com for every host one label below.",
-    )
-    allowed_routes: AllowedRoutes = Field(
-        default=AllowedRoutes(), description="Namespaces whose routes may use these hosts."
-    )
 
 
 _LIFETIMES: Final = {
@@ -295,6 +252,9 @@ class MCPGatewaySpec(Model):
                 _ONE_REPLICA,
             ),
             ("self.storage.type != 'Redis' || 'Stdout' in self.audit.sinks", _NO_DISK),
+            (f"{_NO_TLS} || self.listeners.all(l, has(l.tls))", _ALL_OR_NONE),
+            (f"{_NO_TLS} || self.publicUrl.startsWith('https://')", _TLS_IS_HTTPS),
+            (f"{_NO_TLS} || self.listeners.exists(l, {_HAS_HOST})", _TLS_COVERS),
         )
     )
 
@@ -353,6 +313,24 @@ class MCPGatewaySpec(Model):
     def loopback(self) -> bool:
         """Say whether the gateway serves this machine only: development."""
         return is_loopback(split_url(self.public_url).hostname)
+
+    @property
+    def tls(self) -> bool:
+        """Say whether the proxies themselves speak TLS on their public port."""
+        return any(listener.tls for listener in self.listeners)
+
+    @model_validator(mode="after")
+    def _secured(self) -> Self:
+        if not self.tls:
+            return self
+        parts = split_url(self.public_url)
+        if not all(listener.tls for listener in self.listeners):
+            raise ValueError(_ALL_OR_NONE)
+        if parts.scheme != "https":
+            raise ValueError(_TLS_IS_HTTPS)
+        if not any(listener.covers(parts.hostname or "") for listener in self.listeners):
+            raise ValueError(_TLS_COVERS)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

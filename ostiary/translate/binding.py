@@ -8,7 +8,7 @@ import pydantic
 
 from ostiary.config.paths import is_reserved
 from ostiary.resources.address import check_path, origin_of, split_url
-from ostiary.resources.gateway import AllowedRoutes, Listener
+from ostiary.resources.listener import AllowedRoutes, Listener
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.route import GatewayRef, MCPRoute
 from ostiary.translate.gateways import ResolvedGateway, default_gateway
@@ -175,20 +175,13 @@ def _granted_place(
         said = f"scheme and port must be those of the gateway's publicUrl, {origin_of(public)}"
         return _problem(Reason.HOST_NOT_ALLOWED, said, "spec.from")
     host = asked.hostname or ""
-    if any(_covers(listener.hostname, host) for listener in listeners):
+    if any(listener.covers(host) for listener in listeners):
         return place
     said = (
         f"no listener of the gateway {gateway.key} grants the host {host} "
         f"to namespace {manifest.meta.namespace}; ask for one, or choose another host"
     )
     return _problem(Reason.HOST_NOT_ALLOWED, said, "spec.from")
-
-
-def _covers(pattern: str, host: str) -> bool:
-    if not pattern.startswith("*."):
-        return pattern == host
-    label, _, domain = host.partition(".")
-    return bool(label) and domain == pattern[2:]
 
 
 def _no_gateway(asked: Asked) -> Problem:

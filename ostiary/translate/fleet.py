@@ -56,6 +56,11 @@ class Fleet:
         return self.gateway.spec.proxy.image or self.cluster.image
 
     @property
+    def scheme(self) -> str:
+        """Return what the public port speaks."""
+        return "https" if self.gateway.spec.tls else "http"
+
+    @property
     def keeps_volume(self) -> bool:
         """Say whether its state is on a volume that outlives pods, which only one may write."""
         return self.gateway.spec.storage.type == "SQLite"

@@ -5,17 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from ostiary.config import document
 from ostiary.resources.fleet import Keys
-from ostiary.resources.gateway import (
-    DevUser,
-    Listener,
-    MCPGateway,
-    NamespacesFrom,
-    OidcProvider,
-)
+from ostiary.resources.gateway import DevUser, MCPGateway, OidcProvider
+from ostiary.resources.listener import Listener, NamespacesFrom
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.meta import SecretKeyRef
 from ostiary.resources.pod_template import pod_template_faults
 from ostiary.resources.storage import Storage
+from ostiary.translate.certificates import secure
 from ostiary.translate.names import DEV_CLIENT, Names, is_paused
 from ostiary.translate.parsed import Parsed
 from ostiary.translate.ports import PRODUCTION, Ports, development_ports, issuer_at
@@ -79,13 +75,13 @@ class _Looked:
 
 
 def resolve_gateways(
-    parsed: Iterable[Parsed], references: References, platform: Platform
+    parsed: Iterable[Parsed], references: References, platform: Platform, now: float
 ) -> dict[str, ResolvedGateway]:
     """Return every gateway by key, oldest first; of several defaults the oldest one is."""
     resolved: dict[str, ResolvedGateway] = {}
     default: str | None = None
     for item in sorted(parsed, key=lambda item: item.manifest.age):
-        gateway = _resolve(item, references, platform)
+        gateway = _resolve(item, references, platform, now)
         if gateway.is_default and default is not None:
             said = f"the older gateway {default} is the default one; set default: false here"
             conflict = Problem(
@@ -106,7 +102,9 @@ def default_gateway(gateways: Mapping[str, ResolvedGateway]) -> ResolvedGateway 
     return next((gateway for gateway in gateways.values() if gateway.is_default), None)
 
 
-def _resolve(item: Parsed, references: References, platform: Platform) -> ResolvedGateway:
+def _resolve(
+    item: Parsed, references: References, platform: Platform, now: float
+) -> ResolvedGateway:
     manifest, gateway = item.manifest, item.resource
     if not isinstance(gateway, MCPGateway):
         # A gateway that became unreadable stays the default one: its routes must not move to
@@ -118,6 +116,9 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
     provider = _provider(gateway, platform, looked)
     storage = _storage(gateway.spec.storage, looked)
     keys = _keys(gateway.spec.keys, looked)
+    secured = secure(gateway, references, now)
+    looked.credentials |= secured.credentials
+    looked.problems += secured.problems
     looked.problems += of_faults(
         pod_template_faults(gateway.spec.proxy.pod_template, "spec.proxy.podTemplate")
     )
@@ -127,7 +128,7 @@ def _resolve(item: Parsed, references: References, platform: Platform) -> Resolv
         gateway=gateway,
         is_default=gateway.spec.default,
         local=gateway.spec.loopback and platform.cluster is None,
-        config=_config(gateway, provider, storage, platform),
+        config=_config(gateway, provider, storage, secured.tls, platform),
         credentials=frozenset(looked.credentials),
         generated=frozenset(looked.generated),
         ports=looked.ports,
@@ -152,13 +153,15 @@ def _config(
     gateway: MCPGateway,
     provider: document.IdentityProvider | None,
     storage: document.Storage,
+    tls: document.Tls | None,
     platform: Platform,
 ) -> document.Gateway:
     spec, meta = gateway.spec, gateway.metadata
+    public_url = platform.public_urls.get(f"{meta.namespace}/{meta.name}", spec.public_url)
     return document.Gateway(
         namespace=meta.namespace,
         name=meta.name,
-        public_url=platform.public_urls.get(f"{meta.namespace}/{meta.name}", spec.public_url),
+        public_url=public_url,
         identity_provider=provider,
         tokens=document.Tokens(
             access_ttl=spec.tokens.access_ttl.seconds,
@@ -176,6 +179,7 @@ def _config(
         redirect_uris=spec.clients.redirect_uris,
         trusted_proxies=spec.trusted_proxies,
         allow_loopback=spec.loopback,
+        tls=tls if public_url.startswith("https://") else None,
     )
 
 

@@ -71,7 +71,7 @@ def _public_service(fleet: Fleet) -> dict[str, Any]:
     """
     issuer = fleet.ports.issuer
     if issuer is None:
-        ports = [_port("http", 80)]
+        ports = [_port(fleet.scheme, 443 if fleet.gateway.spec.tls else 80)]
     else:
         ports = [_port("http", fleet.ports.public), _port("issuer", issuer)]
     return _service(fleet, fleet.names.main, ports)
@@ -97,7 +97,7 @@ def _port(name: str, number: int) -> dict[str, Any]:
         "port": number,
         "targetPort": name,
         "protocol": "TCP",
-        "appProtocol": "http",
+        "appProtocol": "https" if name == "https" else "http",
     }
 
 

@@ -42,7 +42,7 @@ class Plan:
 
 
 def plan(world: World, observed: Observed, now: float, *, cache: Cache | None = None) -> Plan:
-    """Return what `world` comes to; `now` is epoch seconds and only dates what changes.
+    """Return what `world` comes to; `now` is epoch seconds: it dates changes, certificates end.
 
     Pure: equal arguments give equal plans, whatever the order of the objects. A `cache` that is
     passed again and again saves work and changes nothing.
@@ -52,7 +52,7 @@ def plan(world: World, observed: Observed, now: float, *, cache: Cache | None = 
     references = References.of(world)
     everything = parse(world.manifests, cache)
     parsed = {kind: [item for item in everything if item.manifest.kind is kind] for kind in Kind}
-    gateways = resolve_gateways(parsed[Kind.GATEWAY], references, world.platform)
+    gateways = resolve_gateways(parsed[Kind.GATEWAY], references, world.platform, now)
     routes = resolve_routes(parsed[Kind.ROUTE], gateways, references, world, cache)
     attachments = attach(parsed[Kind.POLICY], gateways, routes, cache)
     renderer = Renderer(attachments=attachments, references=references, cache=cache)

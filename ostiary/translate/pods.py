@@ -78,7 +78,7 @@ def _spread(fleet: Fleet, domain: str) -> dict[str, Any]:
 
 
 def _proxy(fleet: Fleet) -> dict[str, Any]:
-    ports = {"http": fleet.ports.public, "status": fleet.ports.status, "admin": ADMIN}
+    ports = {fleet.scheme: fleet.ports.public, "status": fleet.ports.status, "admin": ADMIN}
     return {
         "name": "proxy",
         "image": fleet.image,
@@ -121,6 +121,7 @@ def _environment(fleet: Fleet) -> list[dict[str, Any]]:
         "OSTIARY_OPERATOR_URL": fleet.cluster.operator_url,
         "OSTIARY_GATEWAY_UID": fleet.gateway.metadata.uid,
         "OSTIARY_SHUTDOWN_DELAY": str(_SHUTDOWN_DELAY),
+        **({"OSTIARY_TLS": "true"} if fleet.gateway.spec.tls else {}),
     }
     # The node's own addresses: the outbound guard lets nobody name them.
     node = {"fieldRef": {"fieldPath": "status.hostIPs"}}

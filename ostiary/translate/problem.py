@@ -58,6 +58,8 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason
     #: The Secret exists and lacks the key.
     SECRET_KEY_NOT_FOUND = "SecretKeyNotFound"  # noqa: S105 - a reason
+    #: The certificate in the Secret can't be read, is for other hosts, or has ended.
+    CERTIFICATE_INVALID = "CertificateInvalid"
     #: The Service or its port does not exist.
     BACKEND_NOT_FOUND = "BackendNotFound"
     #: The Service is in another namespace that has not granted the reference.

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ostiary.crypto.certificate import CertificateFacts
 from ostiary.resources.meta import GROUP, SecretKeyRef
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.world import SecretFacts, ServiceFacts, World
@@ -58,6 +59,10 @@ class References:
     def version(self, ref: SecretKey) -> str:
         """Return the version of a value that is there."""
         return self.secrets[(ref.namespace, ref.name)].keys[ref.key]
+
+    def certificate(self, ref: SecretKey) -> CertificateFacts | str | None:
+        """Return what the certificate in a Secret that is there says, or why it is none."""
+        return self.secrets[(ref.namespace, ref.name)].certificate
 
     def secret(self, ref: SecretKeyRef, namespace: str, path: str) -> SecretKey | Problem:
         """Return what `ref` names, or why it names nothing."""

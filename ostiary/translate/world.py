@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ostiary.crypto.certificate import CertificateFacts
 from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.inputs import ReferenceGrantInput, ServiceInput
 from ostiary.resources.manifest import Kind, Manifest
@@ -15,11 +16,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretFacts:
-    """A Secret without its values: key → a version that differs wherever the value may."""
+    """A Secret without its values: key → a version that differs wherever the value may.
+
+    `certificate` is what the certificate in it says, or why it is none; None where it holds none.
+    """
 
     namespace: str
     name: str
     keys: Mapping[str, str]
+    certificate: CertificateFacts | str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from ostiary_proxy.audit.quota import RefusalQuota
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
+from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
@@ -44,6 +45,7 @@ class Foundation:
         self.streams = Streams()
         self.upstreams = Upstreams()
         self.tally = Tally()
+        self.tls = PublicTls(now) if settings.tls else None
         self._process: Process | None = None
         self._log: ChainedLog | None = None
         self._quota: RefusalQuota | None = None
@@ -69,12 +71,16 @@ class Foundation:
         return self._process
 
     def took_over(self, bundle: Bundle) -> None:
-        """Keep the log as the bundle in force asks, and let open streams judge by it."""
+        """Keep the log as the bundle in force asks, show its certificates, judge streams by it."""
         audit = bundle.config.gateway.audit
         if self._log is not None:
             self._log.keep(
                 arguments=audit.arguments, durability=audit.durability, sinks=_sinks(audit)
             )
+        if self.tls is not None:
+            self.tls.take(bundle)
+        elif bundle.config.gateway.tls is not None:
+            log.warning("the public port speaks plain HTTP: only --tls makes it use certificates")
         self.streams.wake()
 
     async def close(self) -> None:

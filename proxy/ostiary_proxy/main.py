@@ -49,6 +49,9 @@ class _StandardError:
     "--checkpoints", type=_PATH, required=True, help="Folder of the audit log's checkpoints."
 )
 @click.option("--listen", type=_ENDPOINT, default="127.0.0.1:8080", help="Public port.")
+@click.option(
+    "--tls", is_flag=True, help="Public port by TLS, with the certificates in the bundle."
+)
 @click.option("--status", type=_ENDPOINT, default="127.0.0.1:0", help="Health and metrics port.")
 @click.option("--admin", type=_ENDPOINT, default="127.0.0.1:0", help="Admin port.")
 @click.option("--admin-token", type=_PATH, help="File to write the admin port's token to.")

@@ -167,7 +167,12 @@ def _listeners(
         internal_jwks=foundation.rings.internal.jwks,
     )
     return {
-        "listen": Listener(public, settings.listen, garbled=public.garbled),
+        "listen": Listener(
+            public,
+            settings.listen,
+            garbled=public.garbled,
+            tls=foundation.tls.context if foundation.tls is not None else None,
+        ),
         "status": Listener(status, settings.status),
         "admin": _admin(foundation, reloader, confirmation),
     }
@@ -184,6 +189,7 @@ def _admin(foundation: Foundation, reloader: Reloader, confirmation: Confirmatio
             confirmation=confirmation,
             tally=foundation.tally,
             upstreams=foundation.upstreams,
+            tls=foundation.tls,
         ),
         confirmation=confirmation,
         grants=GrantsDesk(current=lambda: reloader.current),

@@ -17,7 +17,8 @@ class Settings:
     Either `admin_token` is written at start, mode 0600, and asked for at the admin port, or
     `admin_tls` is the folder of its certificates. `ready_file` gets the addresses as JSON once the
     ports are open and the folder was read. `shutdown_delay` is for how many seconds the process
-    still takes calls after it was asked to end. `operator_url` is where to ask at a start which
+    still takes calls after it was asked to end. With `tls` the public port speaks TLS, by the
+    certificates in the bundle. `operator_url` is where to ask at a start which
     revision of the gateway `gateway_uid` is current.
     """
 
@@ -33,5 +34,6 @@ class Settings:
     admin_tls: Path | None = None
     ready_file: Path | None = None
     shutdown_delay: float = 0.0
+    tls: bool = False
     operator_url: str | None = None
     gateway_uid: str | None = None

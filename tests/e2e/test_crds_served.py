@@ -40,6 +40,8 @@ READY = {
     "observedGeneration": 1,
 }
 
+SECURED = "{name: a, hostname: '%s', tls: {certificateRefs: [{name: a}]}}"
+
 REFUSED = [
     (Kind.GATEWAY, "identityProvider: {dev: {users: [{username: a, password: b, email: a@b.c}]}}",
      "identityProvider.dev is for a publicUrl on loopback only"),
@@ -62,6 +64,18 @@ REFUSED = [
     (Kind.GATEWAY,
      "listeners: [{name: a, hostname: a.example.com, allowedRoutes: {matchLabels: {a: b}}}]",
      "set matchLabels if and only if namespaces is Selector"),
+    (Kind.GATEWAY,
+     f"listeners: [{SECURED % 'mcp.example.com'}, {{name: b, hostname: b.example.com}}]",
+     "give each listener tls, or none: one port speaks TLS or it does not"),
+    (Kind.GATEWAY,
+     f"{{publicUrl: 'http://localhost:8080', listeners: [{SECURED % 'localhost'}]}}",
+     "with tls write https in publicUrl"),
+    *((Kind.GATEWAY, f"listeners: [{SECURED % host}]",
+       "with tls a listener must have the host of publicUrl")
+      for host in ("*.mcp.example.com", "example.com", "*.com")),
+    (Kind.GATEWAY,
+     "listeners: [{name: a, hostname: mcp.example.com, tls: {certificateRefs: []}}]",
+     "should have at least 1 items"),
     (Kind.GATEWAY, "publicUrl: http://mcp.example.com",
      "write https; plain http is for loopback only"),
     (Kind.GATEWAY, "publicUrl: https://mcp.example.com:443", "leave the scheme's own port out"),

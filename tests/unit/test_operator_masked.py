@@ -40,5 +40,5 @@ def test_a_spec_that_no_model_reads_is_not_shown() -> None:
 
 def test_secrets_are_told_by_the_names_of_their_keys() -> None:
     assert json.loads(told(route()))["secrets"] == [
-        {"namespace": "team", "name": "key", "keys": {"value": "u/1"}}
+        {"namespace": "team", "name": "key", "keys": {"value": "u/1"}, "certificate": None}
     ]

@@ -6,6 +6,7 @@ from ostiary.config.document import SCHEMA
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.tally import Tally
 from ostiary_proxy.confirmation import Confirmation
+from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.reload import Reloader
 
@@ -21,10 +22,12 @@ class Reporter:
     confirmation: Confirmation
     tally: Tally
     upstreams: Upstreams
+    tls: PublicTls | None
 
     def __call__(self) -> dict[str, Json]:
         """Return the report."""
         loaded = self.reloader.loaded
+        faults = self.tls.faults if self.tls is not None else ()
         return {
             "revision": loaded.revision,
             "digest": loaded.digest,
@@ -32,7 +35,7 @@ class Reporter:
             "boot": self.boot,
             "confirmed": self.confirmation.confirmed,
             "failures": list(loaded.failures),
-            "faults": [asdict(fault) for fault in loaded.faults],
+            "faults": [asdict(fault) for fault in (*loaded.faults, *faults)],
             **self._seen(),
         }
 
