@@ -17,7 +17,7 @@ from ostiary.policy.rule import Effect, Match, Mode, RateKey, RateLimit, Rule
 from ostiary.policy.verdict import ClauseValue, RuleRef, RuleTrace
 from ostiary.policy.window import Window, compile_window
 
-__all__ = ["MAX_RULES", "check", "compile_policy"]
+__all__ = ["MAX_RULES", "check", "compile_policy", "narrows"]
 
 MAX_RULES: Final = 64
 
@@ -140,7 +140,7 @@ def _during(window: Window) -> Clause:
 
 def _shape(rule: Rule, path: str) -> Iterable[Fault]:
     """Yield what is wrong with the rule as a whole: what is missing, empty or without meaning."""
-    if rule.effect is Effect.ALLOW and rule.who is None and not _narrows(rule.match):
+    if rule.effect is Effect.ALLOW and rule.who is None and not narrows(rule.match):
         message = "allows everything to anybody; say so with `who: {everyone: true}`, or narrow it"
         yield Fault(path=path, message=message)
     if rule.who is not None and rule.who.everyone is False:
@@ -155,7 +155,7 @@ def _shape(rule: Rule, path: str) -> Iterable[Fault]:
         yield Fault(path=path, message=message)
 
 
-def _narrows(match: Match | None) -> bool:
+def narrows(match: Match | None) -> bool:
     """Say whether `match` names anything beside routes."""
     return match is not None and not _empty(match.model_copy(update={"routes": None}))
 

@@ -21,7 +21,7 @@ from ostiary.translate.parsed import Cache, Parsed, identity
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.routes import ResolvedRoute
 
-__all__ = ["Attachments", "JudgedPolicy", "attach"]
+__all__ = ["Attachments", "JudgedPolicy", "attach", "judge"]
 
 _RULES: Final = "spec.rules["
 
@@ -71,7 +71,7 @@ def attach(
     """Return what every policy is attached to, and what stands against each."""
     gathering = _Gathering(gateways=gateways, routes=routes)
     for item in sorted(parsed, key=lambda item: item.manifest.age):
-        judged = cache.once(("judged", *identity(item.manifest)), partial(_judge, item))
+        judged = cache.once(("judged", *identity(item.manifest)), partial(judge, item))
         gathering.add(judged)
     return gathering.result()
 
@@ -151,7 +151,7 @@ def _not_found(kind: str, name: str, namespace: str, index: int) -> Problem:
     )
 
 
-def _judge(item: Parsed) -> JudgedPolicy:
+def judge(item: Parsed) -> JudgedPolicy:
     """Judge one policy; where it has faults, by what can still be read of it."""
     if isinstance(item.resource, MCPPolicy):
         spec = item.resource.spec
