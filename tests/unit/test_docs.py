@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.decode.fault import Faulty
+from ostiary.decode.yaml_documents import read_documents
+from ostiary.policy.check import check
 from ostiary.resources.crd import crd
-from ostiary.resources.manifest import Kind
+from ostiary.resources.manifest import Kind, Manifest, read_manifest, read_resource
+from ostiary.resources.policy import MCPPolicy
 from ostiary.translate.problem import Condition, Reason
 from ostiary_cli.help_text import command_names
 from ostiary_cli.reference import PAGES, fields_on
 from ostiary_operator.main import main as operator
 from ostiary_proxy.main import main as proxy
 from real_parts import ROOT
+from transcript_parts import blocks_of
 
 DOCS = ROOT / "docs"
 CODE = [ROOT / name for name in ("ostiary", "operator", "proxy", "cli")]
@@ -104,6 +109,28 @@ def test_every_link_within_the_repository_leads_somewhere(path: Path) -> None:
     inside = [link.partition("#") for link in links if "://" not in link]
 
     assert [f"{to}#{anchor}" for to, _, anchor in inside if not leads(path, to, anchor)] == []
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_object_that_a_page_shows_is_good(path: Path) -> None:
+    shown = [block.text for block in blocks_of(path) if "\nkind: MCP" in block.text]
+    manifests = [
+        read_manifest(document.value)
+        for text in shown
+        for document in read_documents(text.encode(), path.name)
+    ]
+
+    assert [fault for item in manifests for fault in faults(item)] == []
+
+
+def faults(manifest: Manifest) -> list[str]:
+    try:
+        resource = read_resource(manifest)
+        if isinstance(resource, MCPPolicy):
+            check(resource.spec.rules, "spec.rules")
+    except Faulty as faulty:
+        return [str(fault) for fault in faulty.faults]
+    return []
 
 
 @pytest.mark.parametrize("name", ["architecture.md", "threat-model.md"])
