@@ -11,9 +11,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway_parts import until
@@ -46,9 +46,10 @@ def blocks_of(page: Path) -> Iterator[Block]:
         yield Block(language=language, word=word, text=text)
 
 
-def run_page(page: Path, folder: Path) -> None:
-    """Run a page's blocks in `folder`."""
-    with _Reader.at(folder) as reader, ExitStack() as staying:
+def run_page(page: Path, folder: Path, ports: Mapping[str, int] | None = None) -> None:
+    """Run a page's blocks in `folder`; `ports` are those to use here for those of the page."""
+    ports = ports or {port: free_port() for port in ("3000", "8080")}
+    with _Reader.at(folder, ports) as reader, ExitStack() as staying:
         for block in blocks_of(page):
             if block.language == "console" and block.word == "stays":
                 staying.enter_context(reader.stays(block))
@@ -60,18 +61,16 @@ def run_page(page: Path, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """Somebody who follows a page; the ports 3000 and 8080 of the page are free ones here."""
+    """Somebody who follows a page, whose ports are others here."""
 
     folder: Path
     environment: dict[str, str]
     shell: "subprocess.Popen[str]"
-    ports: dict[str, str] = field(
-        default_factory=lambda: {port: str(free_port()) for port in ("3000", "8080")}
-    )
+    ports: dict[str, str]
 
     @classmethod
     @contextmanager
-    def at(cls, folder: Path) -> "Iterator[_Reader]":
+    def at(cls, folder: Path, ports: Mapping[str, int]) -> "Iterator[_Reader]":
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -89,7 +88,8 @@ class _Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         ) as shell:
-            yield cls(folder=folder, environment=environment, shell=shell)
+            here = {page: str(port) for page, port in ports.items()}
+            yield cls(folder=folder, environment=environment, shell=shell, ports=here)
             assert shell.stdin is not None
             shell.stdin.close()
 
