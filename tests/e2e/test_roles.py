@@ -2,10 +2,9 @@
 
 import pytest
 
-from e2e.cluster.layout import ROOT
 from e2e.kubectl import Kubectl, KubectlFailed, eventually
-from ostiary.decode.yaml_documents import Plain, read_documents
 
+pytestmark = pytest.mark.usefixtures("installed")
 KINDS = ("mcpgateways", "mcproutes", "mcppolicies")
 READ = {"get", "list", "watch"}
 WRITE = READ | {"create", "update", "patch", "delete", "deletecollection"}
@@ -40,20 +39,6 @@ spec:
 """
 
 
-@pytest.fixture(scope="session")
-def roles(kinds: None) -> None:
-    """The roles for people, as manifests/install.yaml has them."""
-    file = ROOT / "manifests" / "install.yaml"
-    found = [document.value for document in read_documents(file.read_bytes(), file.name)]
-    Kubectl(namespace="default").apply(*filter(for_people, found))
-
-
-def for_people(manifest: Plain) -> bool:
-    assert isinstance(manifest, dict)
-    assert isinstance(manifest["metadata"], dict)
-    return manifest["kind"] == "ClusterRole" and manifest["metadata"]["name"] != "ostiary-operator"
-
-
 def bind(kubectl: Kubectl, user: str, role: str) -> None:
     kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
 
@@ -67,7 +52,7 @@ def may(kubectl: Kubectl, user: str, verb: str, kind: str, *options: str) -> boo
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_a_role_grants_what_it_says_and_no_more(kubectl: Kubectl, roles: None, role: str) -> None:
+def test_a_role_grants_what_it_says_and_no_more(kubectl: Kubectl, role: str) -> None:
     bind(kubectl, "somebody", role)
     verbs = sorted(WRITE)
     for kind, allowed in MAY[role].items():  # the built-in roles take a moment to gather theirs
@@ -84,7 +69,7 @@ def test_a_role_grants_what_it_says_and_no_more(kubectl: Kubectl, roles: None, r
     )
 
 
-def test_an_app_team_publishes_a_route_and_cant_allow_itself(kubectl: Kubectl, roles: None) -> None:
+def test_an_app_team_publishes_a_route_and_cant_allow_itself(kubectl: Kubectl) -> None:
     bind(kubectl, "app-team", "edit")
     bind(kubectl, "security-team", "ostiary-policy-editor")
     as_app, as_security = ("--as=app-team",), ("--as=security-team",)
@@ -106,7 +91,7 @@ def test_an_app_team_publishes_a_route_and_cant_allow_itself(kubectl: Kubectl, r
 
 
 def test_an_app_team_cant_give_itself_the_role_of_those_who_write_policies(
-    kubectl: Kubectl, roles: None
+    kubectl: Kubectl,
 ) -> None:
     bind(kubectl, "app-team", "admin")
     eventually(lambda: may(kubectl, "app-team", "create", "mcproutes"))
