@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.layout import ROOT, Layout
-from e2e.images import reference
+from e2e.cluster import lifecycle
+from e2e.cluster.binaries import build
+from e2e.cluster.layout import CACHE, ROOT, Layout
+from e2e.images import OURS, archive, current, reference
 from e2e.kubectl import Kubectl, new_namespace
 from e2e.pods import serve_files
 from e2e.provider import Own, Provider, choose
@@ -51,6 +53,18 @@ def own_cluster(cluster: Provider) -> Layout:
     require(isinstance(cluster, Own), "our own cluster", "the tests without KUBECONFIG and kind")
     assert isinstance(cluster, Own)
     return cluster.layout
+
+
+@pytest.fixture
+def empty_cluster(own_cluster: Layout) -> Iterator[Path]:
+    """A cluster beside that of the tests, which has our images and nothing else; its kubeconfig."""
+    require(all(map(current, OURS)), "the images as they are in the tree", "make e2e")
+    layout = Layout(folder=CACHE / "empty-cluster")
+    lifecycle.up(layout, build())
+    for name in OURS:
+        lifecycle.load(layout, archive(name))
+    yield layout.kubeconfig
+    lifecycle.down(layout)
 
 
 @pytest.fixture(scope="session")

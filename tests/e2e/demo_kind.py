@@ -5,7 +5,6 @@ else one of its own, which ends with the demo.
 """
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -13,8 +12,9 @@ import sys
 import click
 
 from e2e.cluster.layout import ROOT
-from e2e.images import IMAGES
-from e2e.provider import Given, choose
+from e2e.cluster.lifecycle import ClusterFailed
+from e2e.images import OURS
+from e2e.provider import Given, Provider, choose
 from ostiary_cli.demo.cluster.run import perform
 from setup_parts import PartMissing, say
 
@@ -37,24 +37,24 @@ def main(*, keep: bool, yes: bool) -> None:
     say(f"the cluster: {provider.name}")
     if given and not yes:
         click.confirm(_ASKED.format(cluster=_context()), abort=True)
-    held = False
     try:
-        provider.prepare()
-        try:
-            provider.start()
-            for name in IMAGES:
-                say(f"bringing the image of {name} into the cluster")
-                provider.load(name)
-            if keep:
-                say(f"for kubectl: export KUBECONFIG={os.environ['KUBECONFIG']}")
-            held = asyncio.run(perform(_INSTALL, keep=keep, takes_down=given))
-        finally:
-            provider.stop()
-    except PartMissing as missing:
-        raise click.ClickException(str(missing)) from None
-    except KeyboardInterrupt:
-        held = keep
+        if not given:
+            _bring_up(provider)
+        held = asyncio.run(perform(_INSTALL, keep=keep, takes_down=given))
+    except (PartMissing, ClusterFailed) as failed:
+        raise click.ClickException(str(failed)) from None
+    finally:
+        provider.stop()
     sys.exit(0 if held else 1)
+
+
+def _bring_up(provider: Provider) -> None:
+    provider.prepare(OURS)
+    say("starting it")
+    provider.start()
+    for name in OURS:
+        say(f"bringing the image of {name} into it")
+        provider.load(name)
 
 
 def _context() -> str:

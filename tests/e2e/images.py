@@ -1,17 +1,17 @@
 """The project's images: how they are named, and what goes into them."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from e2e.cluster.layout import ROOT
 from ostiary import __version__
 from setup_parts import say
 
-__all__ = ["IMAGES", "archive", "build_stale", "current", "dockerfile", "reference"]
+__all__ = ["IMAGES", "OURS", "archive", "build_stale", "current", "dockerfile", "reference"]
 
-_OURS = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
-IMAGES = {**_OURS, "redis": "tests/e2e/redis"}
+OURS = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
+IMAGES = {**OURS, "redis": "tests/e2e/redis"}
 """Image → folder of its Dockerfile."""
 
 _ARCHIVES = ROOT / ".cache" / "images"
@@ -39,9 +39,9 @@ def current(name: str) -> bool:
     return archive(name).exists() and stamp.exists() and stamp.read_text() == _digest(name)
 
 
-def build_stale(build: Callable[[str], None]) -> None:
+def build_stale(build: Callable[[str], None], names: Iterable[str]) -> None:
     """Build the archives that are not current."""
-    for name in IMAGES:
+    for name in names:
         if current(name):
             say(f"the image of {name} is current")
             continue
@@ -67,7 +67,7 @@ def _digest(name: str) -> str:
 def _ingredients(name: str) -> Iterator[Path]:
     """Yield what may go into an image: what .dockerignore lets through, and a little more."""
     yield dockerfile(name)
-    if name not in _OURS:
+    if name not in OURS:
         return
     yield from (ROOT / each for each in (".dockerignore", "LICENSE", "README.md", "pyproject.toml"))
     yield from (ROOT / f"requirements-{each}.lock" for each in ("build", name))

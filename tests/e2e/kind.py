@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 
 from e2e.cluster.layout import CACHE, KUBERNETES, ROOT
 from e2e.images import IMAGES, dockerfile, reference
@@ -26,9 +27,9 @@ class Kind:
         asked = subprocess.run(["docker", "info"], capture_output=True, check=False)
         return asked.returncode == 0
 
-    def prepare(self) -> None:
+    def prepare(self, images: Iterable[str] = IMAGES) -> None:
         """Build the images."""
-        for name in IMAGES:
+        for name in images:
             build = ["docker", "build", "-f", str(dockerfile(name)), "-t", reference(name)]
             subprocess.run([*build, str(ROOT)], check=True)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Kubectl", "KubectlFailed", "eventually", "new_namespace"]
+__all__ = ["Kubectl", "KubectlFailed", "eventually", "new_namespace", "whole_cluster"]
 
 _TIMEOUT = 90
 _T = TypeVar("_T")
@@ -119,3 +119,9 @@ def eventually(
             raise TimeoutError(f"after {seconds:.0f} s it is still {last!r}")
         time.sleep(0.1)
     return last
+
+
+def whole_cluster() -> set[str]:
+    """Return the names of what is in no namespace, and of the namespaces."""
+    kinds = "namespaces,crds,clusterroles,clusterrolebindings,persistentvolumes"
+    return set(Kubectl(namespace="default")("get", kinds, "--output=name").split())

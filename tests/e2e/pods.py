@@ -69,12 +69,8 @@ def pod(
 
 def serve_files(kubectl: Kubectl, image: str) -> str:
     """Start the demo's MCP server, wait until it is Ready, and return its URL inside."""
-    code = (
-        "import uvicorn; from ostiary_cli.demo.files import file_server; "
-        "app = file_server().streamable_http_app(host='0.0.0.0'); "
-        "uvicorn.run(app, host='0.0.0.0', port=8080)"
-    )
-    kubectl.apply(pod("files", image, command=(PYTHON, "-c", code), port=8080))
+    serve = (PYTHON, "-m", "ostiary_cli.demo.files", "--listen=0.0.0.0:8080")
+    kubectl.apply(pod("files", image, command=serve, port=8080))
     kubectl("expose", "pod/files", "--port=8080")
     kubectl.wait_for("pod/files")
     return f"http://files.{kubectl.namespace}.svc:8080/mcp"

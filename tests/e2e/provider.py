@@ -1,13 +1,14 @@
 """Where the tests' cluster comes from: one that the user names, kind, or our own."""
 
 import os
+from collections.abc import Iterable
 from typing import Protocol
 
 from e2e import buildah
 from e2e.cluster import lifecycle, prerequisites
 from e2e.cluster.binaries import build
 from e2e.cluster.layout import CACHE, KUBERNETES, Layout
-from e2e.images import archive, build_stale, current
+from e2e.images import IMAGES, archive, build_stale, current
 from e2e.kind import Kind
 from real_parts import require
 from setup_parts import install_programs
@@ -22,8 +23,8 @@ class Provider(Protocol):
     def name(self) -> str:
         """Say in a few words what it is."""
 
-    def prepare(self) -> None:
-        """Install and build what it and the images need."""
+    def prepare(self, images: Iterable[str] = IMAGES) -> None:
+        """Install and build what it and the images need, and these."""
 
     def start(self) -> None:
         """Start it; from then on KUBECONFIG names it and `kubectl` on PATH fits it."""
@@ -40,7 +41,7 @@ class Given:
 
     name = "the one that KUBECONFIG names; its nodes must have the images"
 
-    def prepare(self) -> None:
+    def prepare(self, images: Iterable[str] = IMAGES) -> None:
         """Leave it to the user."""
 
     def start(self) -> None:
@@ -63,11 +64,11 @@ class Own:
         self._alone = alone
         self._ours = False
 
-    def prepare(self) -> None:
+    def prepare(self, images: Iterable[str] = IMAGES) -> None:
         """Build Kubernetes and the images, with the programs that it takes."""
         prerequisites.prepare()
         install_programs(buildah.PROGRAMS)
-        build_stale(buildah.build)
+        build_stale(buildah.build, images)
 
     def start(self) -> None:
         """Start it, if none is up or it has to be a new one."""

@@ -22,7 +22,7 @@ from ostiary_cli.demo.cluster.objects import (
 )
 from ostiary_cli.demo.stage import free, hours_around
 
-__all__ = ["ClusterStage", "set_stage"]
+__all__ = ["ClusterStage", "set_stage", "show_state"]
 
 _GATEWAY: Final = "127.0.0.1:7100"
 _PROXY: Final = ("exec", "--namespace", PLATFORM, "deployment/ostiary-main", "--container=proxy")
@@ -75,9 +75,18 @@ async def set_stage(install: Path, *, takes_down: bool) -> AsyncIterator[Cluster
         await _install(install, stage)
         async with port_forward(PLATFORM, "service/ostiary-main", port, port + 1):
             yield stage
+    except KubectlFailed:
+        await show_state()
+        raise
     finally:
         if takes_down:
             await _remove(install)
+
+
+async def show_state() -> None:
+    """Print what may help to find out why something did not happen."""
+    _, lines = await ask("get", "pods,mcpgateways,mcproutes,mcppolicies", "--all-namespaces")
+    click.echo("\n".join(("", *lines)))
 
 
 async def _install(install: Path, stage: ClusterStage) -> None:
