@@ -118,7 +118,7 @@ class Stage:
         if self.history is None:
             self.history = await self.hands.recall(seen)
         observed = Observed(
-            proxies=self.hands.reported(),
+            proxies=self.hands.reported(seen),
             rollouts=self.hands.rollouts(seen),
             history=self.history,
             statuses=seen.statuses,

@@ -5,7 +5,7 @@ its status, and the others go on. A plan that stands already sends nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -24,7 +24,7 @@ from ostiary_operator.kinds import KINDS
 from ostiary_operator.owned import Owner
 from ostiary_operator.push import AT_ONCE, Proxies
 from ostiary_operator.rolling import Rolling
-from ostiary_operator.seen import Seen
+from ostiary_operator.seen import Pod, Seen
 from ostiary_operator.statuses import StatusWriter
 from ostiary_operator.values import Values, bytes_of
 
@@ -61,6 +61,7 @@ class Hands:
         self._rollings: dict[Owner, Rolling] = {}
         self._held_up: dict[str, str] = {}
         self._heard = 0
+        self._told = 0
         self._waits_since: float | None = None
 
     async def recall(self, seen: Seen) -> Mapping[str, History]:
@@ -73,8 +74,14 @@ class Hands:
         pairs = zip(owners, found, strict=True)
         return {key: history for key, history in pairs if history is not None}
 
-    def reported(self) -> Mapping[str, tuple[Reported, ...]]:
-        """Return what the proxies of each gateway said last."""
+    def reported(self, seen: Seen) -> Mapping[str, tuple[Reported, ...]]:
+        """Return what the proxies of each gateway said last, of the pods that there are now.
+
+        A plan that sees a pod turn ready must know it: nothing may come after to make another.
+        """
+        self._told = self._heard
+        for owner, proxies in self._proxies.items():
+            proxies.follow(_pods_of(owner, seen))
         return {owner.key: proxies.reported() for owner, proxies in self._proxies.items()}
 
     def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
@@ -92,14 +99,14 @@ class Hands:
         Statuses wait for the next plan where proxies answered meanwhile, or have still to: it
         knows what they said. They are written later, in their own time.
         """
-        heard, owners = self._heard, owners_of(seen)
+        owners = owners_of(seen)
         await self._follow(seen, owners.values())
         self._values.see(seen.world.secrets)
         acted = [key for key in planned.bundles if key in owners and key not in seen.paused]
         said = await asyncio.gather(*(self._gateway(owners[key], seen, planned) for key in acted))
         self._hold_up({key: why for key, why in zip(acted, said, strict=True) if why})
         settled = all(proxies.settled for proxies in self._proxies.values())
-        if (settled and heard == self._heard) or self._waited_long():
+        if (settled and self._told == self._heard) or self._waited_long():
             self._waits_since = None
             self._statuses.offer(seen, planned.statuses)
         if self._held_up:
@@ -151,7 +158,7 @@ class Hands:
         for owner in owners:
             if owner not in self._proxies:
                 self._start(owner)
-            self._proxies[owner].follow(pod for pod in seen.pods if pod.gateway == owner.key)
+            self._proxies[owner].follow(_pods_of(owner, seen))
 
     def _start(self, owner: Owner) -> None:
         proxies = self._proxies[owner] = Proxies(owner, self._gate, self._hear)
@@ -174,3 +181,7 @@ def owners_of(seen: Seen) -> dict[str, Owner]:
     metas = [item.meta for item in seen.world.manifests if item.kind is Kind.GATEWAY]
     owners = [Owner(namespace=m.namespace, name=m.name, uid=m.uid) for m in metas]
     return {owner.key: owner for owner in owners}
+
+
+def _pods_of(owner: Owner, seen: Seen) -> Iterable[Pod]:
+    return (pod for pod in seen.pods if pod.gateway == owner.key)

@@ -33,8 +33,8 @@ class Carrying(Protocol):
     async def recall(self, seen: Seen) -> Mapping[str, History]:
         """Return what was rendered last, by gateway, as the cluster keeps it."""
 
-    def reported(self) -> Mapping[str, tuple[Reported, ...]]:
-        """Return what proxies said last, by gateway."""
+    def reported(self, seen: Seen) -> Mapping[str, tuple[Reported, ...]]:
+        """Return what the proxies that there are said last, by gateway."""
 
     def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
         """Return how each gateway is doing, with what we could not apply."""
@@ -124,7 +124,7 @@ class Loop:
 
     async def _plan(self, seen: Seen, history: Mapping[str, History]) -> Plan:
         observed = Observed(
-            proxies=self._hands.reported(),
+            proxies=self._hands.reported(seen),
             rollouts=self._hands.rollouts(seen),
             history=history,
             statuses=seen.statuses,

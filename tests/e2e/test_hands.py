@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -372,14 +372,9 @@ async def test_what_proxies_answer_becomes_the_status_of_all(stage: Stage, tmp_p
         "Unknown",
         "no proxy has reported yet",
     )
-    found = await stage.get("Secret", Names("main").admin)
-    files = {name: base64.b64decode(value) for name, value in found["data"].items()}
-    proxies = {f"127.0.77.{number}": SimulatedProxy() for number in (1, 2)}
-    stage.pods = tuple(_pod(stage.namespace, address) for address in proxies)
-    async with AsyncExitStack() as stack:
-        for address, proxy in proxies.items():
-            context = server_context(files, tmp_path)
-            await stack.enter_async_context(simulated(proxy, context, address=address, port=8443))
+    addresses = ("127.0.77.1", "127.0.77.2")
+    stage.pods = tuple(_pod(stage.namespace, address) for address in addresses)
+    async with answering(stage, tmp_path, *addresses):
         before = stage.changes
 
         await stage.turn()
@@ -400,14 +395,47 @@ async def test_what_proxies_answer_becomes_the_status_of_all(stage: Stage, tmp_p
     ]
 
 
-def _pod(namespace: str, address: str) -> Pod:
+async def test_a_pod_that_turns_ready_is_in_the_statuses_of_the_plan_that_sees_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    await stage.settle()
+    stage.pods = (_pod(stage.namespace, "127.0.77.3", ready=False),)
+    async with answering(stage, tmp_path, "127.0.77.3"):
+        await stage.turn()
+        await stage.settle()
+        before = await stage.condition("MCPRoute", "notes", "Programmed")
+        stage.pods = (_pod(stage.namespace, "127.0.77.3"),)
+
+        await stage.turn()
+        await stage.hands.close()
+
+    assert before[0] != "True"
+    assert await stage.condition("MCPRoute", "notes", "Programmed") == (
+        "True",
+        "every proxy that is ready serves it",
+    )
+
+
+@asynccontextmanager
+async def answering(stage: Stage, folder: Path, *addresses: str) -> AsyncIterator[None]:
+    """Have simulated proxies of the gateway listen there."""
+    found = await stage.get("Secret", Names("main").admin)
+    files = {name: base64.b64decode(value) for name, value in found["data"].items()}
+    async with AsyncExitStack() as stack:
+        for address in addresses:
+            proxy, context = SimulatedProxy(), server_context(files, folder)
+            await stack.enter_async_context(simulated(proxy, context, address=address, port=8443))
+        yield
+
+
+def _pod(namespace: str, address: str, *, ready: bool = True) -> Pod:
     return Pod(
         namespace=namespace,
         name=f"main-{address}",
         uid=address,
         gateway=f"{namespace}/main",
         address=address,
-        ready=True,
+        ready=ready,
         terminating=False,
     )
 

@@ -103,7 +103,8 @@ class Hands:
     def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
         return seen.rollouts
 
-    def reported(self) -> Mapping[str, tuple[Reported, ...]]:
+    def reported(self, seen: Seen) -> Mapping[str, tuple[Reported, ...]]:
+        del seen
         return {}
 
     async def carry_out(self, seen: Seen, planned: Plan) -> None:
