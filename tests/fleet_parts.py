@@ -13,12 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
+from ostiary.translate.names import server_name
 from ostiary_operator.bundles import Parcel
 from ostiary_operator.certificates import (
     SecretData,
     operator_pair,
-    renew_admin,
     renew_authority,
+    renew_server,
 )
 from ostiary_operator.owned import Owner
 from ostiary_operator.seen import Pod
@@ -50,10 +51,10 @@ class Certificates:
 
     @classmethod
     def of(cls, uid: str = OWNER.uid, now: float = NOW) -> "Certificates":
-        authority = renew_authority({}, uid, now)
+        authority = renew_authority({}, "a gateway", now)
         pair = operator_pair(authority, now)
         trust = Trust(authorities=authority["ca.crt"].reveal(), pair=pair)
-        return cls(authority, renew_admin({}, authority, uid, now), trust)
+        return cls(authority, renew_server({}, authority, server_name(uid), now), trust)
 
     def server(self, folder: Path) -> ssl.SSLContext:
         """Return what the proxy's admin port does with its mounted Secret."""

@@ -1,6 +1,5 @@
 """Talking to the admin port of a proxy, by mutual TLS under the gateway's own authority."""
 
-import os
 import ssl
 from typing import ClassVar, Final
 
@@ -12,6 +11,7 @@ from ostiary.decode.model import Model, validate
 from ostiary.decode.strict_json import read_json
 from ostiary.resources.manifest import Kind
 from ostiary_operator.bundles import Parcel
+from ostiary_operator.tls import show
 from ostiary_operator.trust import Trust
 
 __all__ = ["AdminClient", "Answer", "AnswerFault", "NoAnswer"]
@@ -122,9 +122,5 @@ def _context(trust: Trust) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=trust.authorities)
-    # The library reads certificates from files only: this one is in memory and has no name.
-    with os.fdopen(os.memfd_create("operator certificate"), "wb") as file:
-        file.write(trust.pair.key.reveal().encode() + trust.pair.certificate.encode())
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    show(context, trust.pair)
     return context

@@ -1,4 +1,4 @@
-"""The certificates of one gateway's admin ports: its own authority, its proxies', and ours.
+"""Certificates of an authority of our own: those of a gateway's admin ports, that of the webhook.
 
 Pure but for fresh keys: `now` is epoch seconds, and data of Secrets goes in and comes out. What is
 still good comes out as it went in; the rest is made anew, at two thirds of its life at the latest.
@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ostiary.crypto.secret import Secret
-from ostiary.translate.names import OPERATOR_NAME, server_name
+from ostiary.translate.names import OPERATOR_NAME
 
-__all__ = ["Certified", "SecretData", "is_due", "operator_pair", "renew_admin", "renew_authority"]
+__all__ = ["Certified", "SecretData", "is_due", "operator_pair", "renew_authority", "renew_server"]
 
 SecretData = Mapping[str, Secret]
 """The text values of a Secret by key."""
@@ -57,27 +57,27 @@ class Certified:
         return key
 
 
-def renew_authority(found: SecretData, uid: str, now: float) -> SecretData:
-    """Return `ca.crt` and `ca.key` of a gateway's authority.
+def renew_authority(found: SecretData, name: str, now: float) -> SecretData:
+    """Return `ca.crt` and `ca.key` of an authority.
 
-    Beside a new certificate the old one stays trusted, because proxies hear of the new one later.
+    Beside a new certificate the old one stays trusted, for not everybody hears of it at once.
     """
     old = _read(found, "ca")
     if old is not None and not is_due(old.leaf, now):
         return found
-    fresh = _certify(f"ostiary gateway {uid}", None, None, now, _AUTHORITY)
+    fresh = _certify(name, None, None, now, _AUTHORITY)
     trusted = fresh.certificate + ("" if old is None else _pem(old.leaf))
     return {"ca.crt": Secret(trusted), "ca.key": fresh.key}
 
 
-def renew_admin(found: SecretData, authority: SecretData, uid: str, now: float) -> SecretData:
-    """Return `ca.crt`, `tls.crt` and `tls.key` for the admin ports of a gateway's proxies."""
+def renew_server(found: SecretData, authority: SecretData, name: str, now: float) -> SecretData:
+    """Return `ca.crt`, `tls.crt` and `tls.key` for a server that has the DNS name `name`."""
     issuer = _authority(authority)
     old = _read(found, "tls")
     trusted = authority["ca.crt"]
-    if old is not None and found.get("ca.crt") == trusted and _serves(old, issuer, uid, now):
+    if old is not None and found.get("ca.crt") == trusted and _serves(old, issuer, name, now):
         return found
-    fresh = _certify(server_name(uid), issuer, ExtendedKeyUsageOID.SERVER_AUTH, now, _SERVER)
+    fresh = _certify(name, issuer, ExtendedKeyUsageOID.SERVER_AUTH, now, _SERVER)
     return {"ca.crt": trusted, "tls.crt": Secret(fresh.certificate), "tls.key": fresh.key}
 
 
@@ -106,13 +106,13 @@ def _read(found: SecretData, name: str) -> Certified | None:
         return None
 
 
-def _serves(pair: Certified, issuer: Certified, uid: str, now: float) -> bool:
+def _serves(pair: Certified, issuer: Certified, name: str, now: float) -> bool:
     try:
         pair.leaf.verify_directly_issued_by(issuer.leaf)
     except (ValueError, TypeError, InvalidSignature):
         return False
     names = pair.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    right = names.get_values_for_type(x509.DNSName) == [server_name(uid)]
+    right = names.get_values_for_type(x509.DNSName) == [name]
     return right and not is_due(pair.leaf, now)
 
 
@@ -125,7 +125,8 @@ def _certify(
 ) -> Certified:
     """Return a fresh key certified by `issuer`, by itself (an authority) without one."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    # A common name has an end; what counts is the alternative name, which has none.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     signer = key if issuer is None else issuer.signer
     start = datetime.fromtimestamp(now, UTC)
     builder = (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ostiary.crypto.seal import SealRing
+from ostiary.translate.names import server_name
 from ostiary_operator.api import Api
 from ostiary_operator.apply import Applier, NotApplied
 from ostiary_operator.certificates import (
@@ -15,8 +16,8 @@ from ostiary_operator.certificates import (
     SecretData,
     is_due,
     operator_pair,
-    renew_admin,
     renew_authority,
+    renew_server,
 )
 from ostiary_operator.failures import ApiFailed, NotFound
 from ostiary_operator.kinds import KINDS
@@ -57,8 +58,8 @@ class Trusting:
         owner, names, now, held = self._owner, self._owner.names, self._now(), self._held
         authority = held.authority if held else await self._stored(names.admin_ca)
         admin = held.admin if held else await self._stored(names.admin)
-        authority = renew_authority(authority, owner.uid, now)
-        admin = renew_admin(admin, authority, owner.uid, now)
+        authority = renew_authority(authority, f"ostiary gateway {owner.uid}", now)
+        admin = renew_server(admin, authority, server_name(owner.uid), now)
         for name, data in ((names.admin_ca, authority), (names.admin, admin)):
             revealed = {key: value.reveal().encode() for key, value in data.items()}
             await self._applier.apply(owner.secret(name, revealed, seal), children)

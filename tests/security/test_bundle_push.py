@@ -19,7 +19,7 @@ from fleet_parts import (
 )
 from ostiary.crypto.seal import SealRing
 from ostiary_operator.asking import AdminClient, NoAnswer
-from ostiary_operator.certificates import operator_pair, renew_admin
+from ostiary_operator.certificates import operator_pair, renew_server
 
 NAME = f"{OWNER.uid}.proxy.ostiary.internal"
 OURS = Certificates.of()
@@ -28,10 +28,12 @@ OPERATOR = operator_pair(OURS.authority, NOW)
 AS_OPERATOR = {**OURS.admin, "tls.key": OPERATOR.key}
 AS_OPERATOR["tls.crt"] = type(OPERATOR.key)(OPERATOR.certificate)
 IMPOSTORS = {
-    "another gateway's proxy": renew_admin({}, OURS.authority, "another-uid", NOW),
+    "another gateway's proxy": renew_server(
+        {}, OURS.authority, "another.proxy.ostiary.internal", NOW
+    ),
     "a certificate of another authority": STRANGER.admin,
     "the operator's own certificate": AS_OPERATOR,
-    "an expired certificate": renew_admin({}, OURS.authority, OWNER.uid, NOW - 91 * 86400),
+    "an expired certificate": renew_server({}, OURS.authority, NAME, NOW - 91 * 86400),
 }
 
 
