@@ -1,5 +1,6 @@
 """The installation as Kubernetes objects, cluster-wide or confined to one namespace.
 
+A confined one has no webhook: what tells an API server of one is there for the whole cluster.
 Custom resources are not in it: an API server does not know a kind in the same apply that brings it.
 """
 
@@ -17,6 +18,7 @@ __all__ = ["Installation"]
 _NAME: Final = "ostiary-operator"
 _RBAC: Final = "rbac.authorization.k8s.io"
 _PORT: Final = 8082
+_WEBHOOK_PORT: Final = 8443
 _LABELS: Final = {"app.kubernetes.io/name": _NAME, "app.kubernetes.io/part-of": "ostiary"}
 _DEFAULT_GATEWAY: Final = "/etc/ostiary/default-gateway"
 
@@ -44,6 +46,8 @@ class Installation:
         yield self._own("v1", "ServiceAccount")
         yield from self._roles()
         yield from (_user_role(role) for role in USERS)
+        if not self.confined:
+            yield _webhook_configuration()
         yield self._service()
         yield self._deployment()
         yield self._disruption()
@@ -73,8 +77,15 @@ class Installation:
         }
 
     def _service(self) -> dict[str, Any]:
-        port = {"name": "http", "port": _PORT, "targetPort": "http"}
-        return self._own("v1", "Service", spec={"selector": _selector(), "ports": [port]})
+        ports = [{"name": "http", "port": _PORT, "targetPort": "http"}]
+        if not self.confined:
+            ports.append({"name": "webhook", "port": 443, "targetPort": "webhook"})
+        return self._own("v1", "Service", spec={"selector": _selector(), "ports": ports})
+
+    def _container_ports(self) -> Iterator[dict[str, Any]]:
+        yield {"name": "http", "containerPort": _PORT}
+        if not self.confined:
+            yield {"name": "webhook", "containerPort": _WEBHOOK_PORT}
 
     def _disruption(self) -> dict[str, Any]:
         spec = {"maxUnavailable": 1, "selector": {"matchLabels": _selector()}}
@@ -128,7 +139,7 @@ class Installation:
                 _field("OSTIARY_OPERATOR_IDENTITY", "metadata.name"),
                 _field("OSTIARY_OPERATOR_OWN_NAMESPACE", "metadata.namespace"),
             ],
-            "ports": [{"name": "http", "containerPort": _PORT}],
+            "ports": list(self._container_ports()),
             "livenessProbe": {
                 "httpGet": {"path": "/livez", "port": "http"},
                 "periodSeconds": 10,
@@ -159,6 +170,14 @@ class Installation:
         yield f"--default-gateway={_DEFAULT_GATEWAY}/gateway.yaml"
         if self.confined:
             yield f"--namespace={self.namespace}"
+        else:
+            yield f"--webhook-port={_WEBHOOK_PORT}"
+
+
+def _webhook_configuration() -> dict[str, Any]:
+    """Return the object that the operator fills, here so that it goes with the installation."""
+    api, kind = "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": _NAME, "labels": dict(_LABELS)}}
 
 
 def _selector() -> dict[str, str]:

@@ -22,12 +22,13 @@ _ALL: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "d
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Verbs on resources of one API group, and what they are for."""
+    """Verbs on resources of one API group, and what they are for; `names` are those of objects."""
 
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     why: str
+    names: tuple[str, ...] = ()
 
 
 WORKING: Final = (
@@ -78,6 +79,13 @@ CLUSTER_ONLY: Final = (
         _WATCH,
         "kinds that arrive later are noticed",
     ),
+    Permission(
+        "admissionregistration.k8s.io",
+        ("validatingwebhookconfigurations",),
+        ("get", "patch"),
+        "the API server is told of the webhook, in the one that the installation brings empty",
+        names=("ostiary-operator",),
+    ),
 )
 """What a confined operator does without."""
 
@@ -126,6 +134,7 @@ def rules(permissions: Iterable[Permission]) -> Sequence[dict[str, Any]]:
             "apiGroups": [permission.group],
             "resources": list(permission.resources),
             "verbs": list(permission.verbs),
+            **({"resourceNames": list(permission.names)} if permission.names else {}),
         }
         for permission in permissions
     ]
@@ -169,5 +178,7 @@ Gateways and policies are given by hand, so that an app team can't allow itself.
 
 def _row(permission: Permission) -> str:
     group = f" ({permission.group})" if permission.group else ""
+    names = "".join(f" `{name}`" for name in permission.names)
     verbs = ", ".join(permission.verbs)
-    return f"| {', '.join(permission.resources)}{group} | {verbs} | {permission.why} |"
+    resources = f"{', '.join(permission.resources)}{group}{names}"
+    return f"| {resources} | {verbs} | {permission.why} |"

@@ -41,6 +41,11 @@ _ALL: Final = (
     ("v1", "Pod", "pods"),
     ("v1", "Secret", "secrets"),
     ("v1", "Service", "services"),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+    ),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
     ("apps/v1", "Deployment", "deployments"),
     ("coordination.k8s.io/v1", "Lease", "leases"),

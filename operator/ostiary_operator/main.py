@@ -75,6 +75,11 @@ Examples:
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8082, help="Port to listen on.")
 @click.option(
+    "--webhook-port",
+    type=click.IntRange(1, 65535),
+    help="Port for the API server's questions about objects (HTTPS); without it nothing is asked.",
+)
+@click.option(
     "--default-gateway",
     type=click.Path(path_type=Path),
     help="File of an MCPGateway to create once: it is not made again after it was deleted."
@@ -90,10 +95,14 @@ def main(
     identity: str,
     operator_url: str | None,
     port: int,
+    webhook_port: int | None,
     default_gateway: Path | None,
 ) -> None:
     """Roll out and configure proxies as MCPGateway, MCPRoute and MCPPolicy objects say."""
     configure_logs()
+    if namespace and webhook_port is not None:
+        said = "--webhook-port is for the whole cluster; leave it out beside --namespace"
+        raise click.UsageError(said)
     kubeconfig = os.environ.get("KUBECONFIG")
     settings = Settings(
         scope=tuple(sorted(set(namespace))) or ("",),
@@ -108,6 +117,7 @@ def main(
         ),
         kubeconfig=Path(kubeconfig) if kubeconfig else None,
         default_gateway=_gateway(default_gateway),
+        webhook_port=webhook_port,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         raise SystemExit(runner.run(run(settings)))

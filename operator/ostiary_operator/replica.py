@@ -1,6 +1,7 @@
 """One replica: it stands by until it wins the election, and then watches, plans and acts.
 
 A replica that stands by watches nothing: it is ready to take over, and starts from a listing then.
+The webhook is served by both.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from ostiary_operator.metrics import Metrics
 from ostiary_operator.pace import Pace
 from ostiary_operator.settings import Settings
 from ostiary_operator.watch import Watch
+from ostiary_operator.webhook import Webhook
 
 __all__ = ["Replica"]
 
@@ -58,6 +60,7 @@ class Replica:
         )
         self._hands = Hands(api, clock=_CLOCKS.wall, entropy=os.urandom, changed=self._pace.ring)
         self._loop = Loop(self._watch.seen, self._hands, self._pace, metrics, _CLOCKS)
+        self._webhook = self._standing_webhook()
         self._acting: tuple[asyncio.Task[None], ...] = ()
         metrics.watch(
             {
@@ -68,9 +71,11 @@ class Replica:
 
     async def run(self) -> None:
         """Stand for election, then act until that fails for good; never ends well."""
-        await self._election.win()
-        self._metrics.leader.set(1)
         async with asyncio.TaskGroup() as tasks:
+            if self._webhook is not None:
+                tasks.create_task(self._webhook.run())
+            await self._election.win()
+            self._metrics.leader.set(1)
             tasks.create_task(self._watch.run())
             self._acting = (
                 tasks.create_task(self._election.hold()),
@@ -88,9 +93,13 @@ class Replica:
         await self._hands.close()
         await self._election.release()
 
+    def acts(self) -> bool:
+        """Say whether this replica is the one that acts."""
+        return bool(self._acting)
+
     def unready(self) -> str | None:
         """Return why the operator isn't ready; one that stands by is."""
-        if not self._acting:
+        if not self.acts():
             return None
         return "\n".join(self._watch.waiting) or self._loop.failure
 
@@ -103,6 +112,12 @@ class Replica:
         seen = await self._watch.seen()
         waiting = {"waiting": self._watch.waiting, "failures": self._watch.failures}
         return waiting if seen is None else {**waiting, **masked(seen)}
+
+    def _standing_webhook(self) -> Webhook | None:
+        port, namespace = self._settings.webhook_port, self._settings.namespace
+        if port is None:
+            return None
+        return Webhook(self._api, namespace, port, acts=self.acts, now=_CLOCKS.wall)
 
     def _age(self) -> float:
         return self._pace.age

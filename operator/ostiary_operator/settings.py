@@ -16,7 +16,8 @@ class Settings:
     """Where to act and as whom.
 
     `namespace` is the operator's own, where its Lease is; `identity` is its name in that Lease.
-    `kubeconfig` is None inside a cluster. `default_gateway` is the MCPGateway to make once.
+    `kubeconfig` is None inside a cluster. `default_gateway` is the MCPGateway to make once;
+    without a `webhook_port` there is no webhook.
     """
 
     scope: Scope
@@ -26,3 +27,4 @@ class Settings:
     cluster: Cluster
     kubeconfig: Path | None = None
     default_gateway: Mapping[str, Any] | None = None
+    webhook_port: int | None = None
