@@ -36,6 +36,7 @@ check: setup ## format, lint, types, layers, generated files
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file tests/mypy.ini tests
 	.venv/bin/lint-imports
 	$(PY) -m ostiary_cli.generate --check
 

@@ -276,7 +276,8 @@ def initialized(version: str = "2025-11-25") -> dict[str, Any]:
     )
 
 
-def header(answer: Answer, name: str) -> str | None:
+def header(answer: Answer, name: str) -> Any:
+    """Return the value of a header, None where it is not there."""
     return next((value for key, value in answer.headers if key == name), None)
 
 

@@ -102,6 +102,10 @@ class Answer:
     async def body(self, limit: int) -> bytes:
         return write_json(self.value)
 
+    @property
+    def arrived(self) -> bool:
+        return True
+
     async def chunks(self) -> Any:
         yield write_json(self.value)
 

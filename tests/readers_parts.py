@@ -49,4 +49,6 @@ def flux_checks() -> list[dict[str, Any]]:
     """Return the healthCheckExprs of the sample."""
     path = GITOPS / "flux" / "kustomization.yaml"
     (document,) = read_documents(path.read_bytes(), str(path))
-    return document.value["spec"]["healthCheckExprs"]
+    value: Any = document.value
+    checks: list[dict[str, Any]] = value["spec"]["healthCheckExprs"]
+    return checks

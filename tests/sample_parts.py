@@ -104,7 +104,7 @@ def serving(
     `oauth` is the authorization server that stands for GitHub.
     """
     groups = {claim.who: claim.group for sample in served for claim in sample.claims()}
-    objects = list(SECRETS)
+    objects: list[Any] = list(SECRETS)
     if not any(sample.brings_gateway for sample in served):
         objects += GATEWAY.objects()
     for sample, upstream in served.items():

@@ -52,6 +52,10 @@ class Answer:
     value: object
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def arrived(self) -> bool:
+        return True
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield await self.body(1 << 20)
 

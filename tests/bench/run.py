@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ostiary.decode.yaml_documents import Plain
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from calls import fast_upstream, measure, mebibytes, while_called
@@ -89,7 +91,7 @@ def _policy(name: str, index: int) -> dict:
 
 
 def _manifest(kind: str, name: str, spec: dict):
-    meta = {"name": name, "namespace": "default", "uid": f"{kind}-{name}"}
+    meta: dict[str, Plain] = {"name": name, "namespace": "default", "uid": f"{kind}-{name}"}
     return read_manifest(
         {"apiVersion": "ostiary.dev/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from gateway_parts import Gateway, ask, dev, three_files
 from real_parts import chromium_path
@@ -56,7 +56,7 @@ def begin(gateway: Gateway, name: str = "Inspector") -> str:
 
 def opened(browser: Browser, *, dark: bool = False, phone: bool = False) -> Page:
     """Return a page of a new browser profile; the client's callback is answered here."""
-    size = {"width": 390, "height": 800} if phone else {"width": 1100, "height": 800}
+    size = ViewportSize(width=390 if phone else 1100, height=800)
     context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
     page = context.new_page()
     page.route(f"{CALLBACK}**", lambda route: route.fulfill(body="back at the client"))

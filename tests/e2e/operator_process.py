@@ -82,7 +82,7 @@ async def operator(
     """Run a replica whose Lease is in `namespace`; it is killed at the end."""
     port, log = free_port(), folder / f"{identity}.log"
     env = {**os.environ, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})}
-    given = ("--proxy-image", "e2e.local/none:1", "--own-namespace", namespace)
+    given: tuple[str, ...] = ("--proxy-image", "e2e.local/none:1", "--own-namespace", namespace)
     given = (*given, "--identity", identity, "--port", str(port), *options)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

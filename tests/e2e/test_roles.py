@@ -1,5 +1,7 @@
 """What platform, app and security teams may do with the roles of the installation."""
 
+from functools import partial
+
 import pytest
 
 from e2e.kubectl import Kubectl, KubectlFailed, eventually
@@ -57,7 +59,7 @@ def test_a_role_grants_what_it_says_and_no_more(kubectl: Kubectl, role: str) -> 
     verbs = sorted(WRITE)
     for kind, allowed in MAY[role].items():  # the built-in roles take a moment to gather theirs
         first = max(allowed - READ, default="get")
-        eventually(lambda kind=kind, verb=first: may(kubectl, "somebody", verb, kind))
+        eventually(partial(may, kubectl, "somebody", first, kind))
 
     found = {
         kind: {verb for verb in verbs if may(kubectl, "somebody", verb, kind)} for kind in KINDS

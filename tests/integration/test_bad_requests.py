@@ -5,7 +5,7 @@ Each is refused with its reason and a record; nothing reaches the MCP server, th
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ RULES = """
       match: {tools: [read_file]}
       condition: path(args.path).startsWith("secrets/")
 """
-BODIES = {
+BODIES: Mapping[str, tuple[str | bytes, int, str, int | None]] = {
     "a batch": (f"[{GOOD}]", 400, "InvalidRequest", None),
     "a byte order mark": ("\ufeff" + GOOD, 400, "ParseError", None),
     "utf-16": (GOOD.encode("utf-16"), 400, "ParseError", None),

@@ -174,7 +174,7 @@ def test_an_object_that_is_being_deleted_is_going_by_kstatus():
 def test_both_checks_name_the_same_reasons_and_only_documented_ones():
     script = (GITOPS / "argocd" / "health.lua").read_text()
     lua = [line.split()[0] for line in script.splitlines() if line.endswith(" = true,")]
-    flux = [re.search(r"c.reason in \['(.*)'\]", item["failed"])[1] for item in flux_checks()]
+    flux = [re.findall(r"c.reason in \['(.*)'\]", item["failed"])[0] for item in flux_checks()]
 
     assert lua == TERMINAL
     assert [named.split("', '") for named in flux] == [TERMINAL] * 3

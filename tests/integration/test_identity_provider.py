@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -30,7 +31,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def claims_of(provider: Running, id_token: str) -> dict[str, object]:
+def claims_of(provider: Running, id_token: str) -> dict[str, Any]:
     _, keys = fetch(f"{provider.issuer}/jwks")
     now = time.time()  # noqa: TID251 - the other process has the real clock
     verified = verify_foreign(

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def login(
-    url: str, *options: str, env: dict[str, str] | None = None, **form: str
+    url: str, form: Mapping[str, str], *options: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     fields = [f"--form={name}={value}" for name, value in form.items()]
     return subprocess.run(
@@ -58,7 +58,7 @@ def claims_of(issued: str) -> dict[str, object]:
 
 
 def test_it_prints_the_token_alone_and_the_story_beside(gateway: Gateway) -> None:
-    ended = login(gateway.url(), **FORM)
+    ended = login(gateway.url(), FORM)
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\n") == 1
@@ -72,7 +72,7 @@ def test_it_prints_the_token_alone_and_the_story_beside(gateway: Gateway) -> Non
 
 
 def test_json_holds_what_a_script_needs_to_refresh(gateway: Gateway) -> None:
-    ended = login(gateway.url(), "-o", "json", **FORM)
+    ended = login(gateway.url(), FORM, "-o", "json")
 
     said = json.loads(ended.stdout)
     assert set(said) == {
@@ -95,7 +95,7 @@ def test_a_person_logs_in_with_the_browser_that_the_system_opens(
     )
     browser = f"{sys.executable} {tmp_path / 'browse.py'} %s"
 
-    ended = login(gateway.url(), env={"BROWSER": browser})
+    ended = login(gateway.url(), {}, env={"BROWSER": browser})
 
     assert ended.returncode == 0, ended.stderr
     assert claims_of(ended.stdout.strip())["sub"] == "alice"
@@ -111,7 +111,7 @@ def test_a_person_logs_in_with_the_browser_that_the_system_opens(
     ],
 )
 def test_it_says_where_the_way_ended(gateway: Gateway, form: dict[str, str], said: str) -> None:
-    ended = login(gateway.url(), **form)
+    ended = login(gateway.url(), form)
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert said in ended.stderr
@@ -125,15 +125,15 @@ def test_a_person_who_is_added_while_it_runs_can_log_in(gateway: Gateway) -> Non
     users = gateway.state / "users.json"
     until(lambda: "dora" in users.read_text())
 
-    ended = login(gateway.url(), **{**FORM, "username": "dora"})
+    ended = login(gateway.url(), {**FORM, "username": "dora"})
 
     file.write_text(before)
     assert claims_of(ended.stdout.strip())["sub"] == "dora", ended.stderr
 
 
 def test_it_says_that_the_address_is_no_protected_route(gateway: Gateway) -> None:
-    unknown = login(f"{gateway.issuer}/nowhere", **FORM)
-    nobody = login(f"http://127.0.0.1:{free_port()}/mcp", **FORM)
+    unknown = login(f"{gateway.issuer}/nowhere", FORM)
+    nobody = login(f"http://127.0.0.1:{free_port()}/mcp", FORM)
 
     assert (unknown.returncode, nobody.returncode) == (1, 1)
     assert "where 401 and a challenge were expected" in unknown.stderr
@@ -141,7 +141,7 @@ def test_it_says_that_the_address_is_no_protected_route(gateway: Gateway) -> Non
 
 
 def test_it_sends_nothing_over_plain_http_to_another_machine() -> None:
-    ended = login("http://mcp.example.com/mcp", **FORM)
+    ended = login("http://mcp.example.com/mcp", FORM)
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "http://mcp.example.com/mcp is not https" in ended.stderr
@@ -173,9 +173,10 @@ stringData: {{secret: "{op.client_secret}"}}
             "policy.yaml": policy_yaml(rules),
             "secret.yaml": secret,
         }
+        form = {"password": "x", "approve": "yes"}
         with dev(tmp_path, files) as gateway:
-            alice = login(gateway.url(), login="alice", password="x", approve="yes")
-            carol = login(gateway.url(), login="carol", password="x", approve="yes")
+            alice = login(gateway.url(), {"login": "alice", **form})
+            carol = login(gateway.url(), {"login": "carol", **form})
             body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": _META}
             headers = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "tools/list"}
             allowed = post(gateway.url(), alice.stdout.strip(), body, **headers).json()

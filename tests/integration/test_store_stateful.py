@@ -114,7 +114,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
 
 def test_all_stores_answer_alike(redis: RedisPart) -> None:
     run_state_machine_as_test(
-        lambda: AllStores(redis),
+        lambda: AllStores(redis),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
             max_examples=25,
             stateful_step_count=40,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -75,11 +76,11 @@ def _all(values: Sequence[str]) -> str:
 
 def _match(match: Match | None, effect: Effect, facts: Facts) -> str:
     subject = facts.subject
-    listed = {
-        Kind.TOOL: match and match.tools,
-        Kind.PROMPT: match and match.prompts,
-        Kind.RESOURCE: match and match.resources,
-        Kind.SERVER: match and match.server,
+    listed: dict[Kind, Sequence[str] | None] = {
+        Kind.TOOL: match.tools if match else None,
+        Kind.PROMPT: match.prompts if match else None,
+        Kind.RESOURCE: match.resources if match else None,
+        Kind.SERVER: match.server if match else None,
     }
     if any(names is not None for names in listed.values()):
         names = listed.get(subject.kind)
@@ -164,7 +165,7 @@ PARTS = {
 
 @st.composite
 def rules(draw: st.DrawFn, effect: str | None = None) -> dict[str, object]:
-    rule = draw(st.fixed_dictionaries({}, optional=PARTS))
+    rule: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=PARTS))
     rule["effect"] = effect or draw(st.sampled_from(["Allow", "Allow", "Deny"]))
     if rule["effect"] == "Allow" and set(rule.get("match", {})) <= {"routes"}:
         rule.setdefault("who", {"everyone": True})
@@ -303,7 +304,7 @@ def test_an_error_never_widens(
 ) -> None:
     """A fact that goes missing, or a condition that breaks, allows nothing that was not."""
     before = evaluate(compiled(written, ceiling=ceiling), facts).allowed
-    arguments = {} if isinstance(facts.subject.arguments, Mapping) else UNKNOWN
+    arguments: Any = {} if isinstance(facts.subject.arguments, Mapping) else UNKNOWN
     missing = replace(
         facts,
         subject=replace(facts.subject, arguments=arguments),
@@ -368,7 +369,7 @@ MOMENTS = st.one_of(
     st.integers(1_767_225_600, 1_800_000_000),
     # around the nights on which clocks change
     st.builds(
-        lambda day, seconds: int(datetime(2026, *day, tzinfo=UTC).timestamp()) + seconds,
+        lambda day, seconds: int(datetime(2026, day[0], day[1], tzinfo=UTC).timestamp()) + seconds,
         st.sampled_from([(3, 8), (3, 28), (4, 4), (10, 3), (10, 24), (11, 1)]),
         st.integers(0, 2 * 86_400),
     ),

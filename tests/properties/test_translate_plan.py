@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -101,7 +102,11 @@ policy_specs = st.fixed_dictionaries(
         ),
     }
 )
-SPECS = {Kind.GATEWAY: gateway_specs, Kind.ROUTE: route_specs, Kind.POLICY: policy_specs}
+SPECS: dict[Kind, st.SearchStrategy[Any]] = {
+    Kind.GATEWAY: gateway_specs,
+    Kind.ROUTE: route_specs,
+    Kind.POLICY: policy_specs,
+}
 
 
 @st.composite
@@ -230,7 +235,10 @@ def test_a_plan_with_a_cache_equals_one_without(several):
 @few
 @given(worlds)
 def test_adding_a_route_leaves_the_others_as_they_are(of):
-    spec = {"to": "https://new.example.net/mcp", "from": "https://new.example.com"}
+    spec: dict[str, Plain] = {
+        "to": "https://new.example.net/mcp",
+        "from": "https://new.example.com",
+    }
     new = made(Kind.ROUTE, "fresh", "new", spec, "2026-02-01T00:00:00Z")
     after = configs(replace(of, manifests=(*of.manifests, new)))
 

@@ -1,6 +1,7 @@
 """What holds of a gateway's pods whatever `podTemplate` is laid over them."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,9 @@ CONFINED = {
 
 words = st.sampled_from(["a", "b", "proxy", "dev-identity", "keys", "state", "OSTIARY_LISTEN"])
 paths = st.sampled_from(["/", "/etc", "/etc/ostiary/keys", "/data", "/tmp/", "/var/lib/ostiary/x"])
-scraps = st.sampled_from([None, {}, [], True, "root", 0, {"privileged": True}])
+scraps: st.SearchStrategy[Any] = st.sampled_from(
+    [None, {}, [], True, "root", 0, {"privileged": True}]
+)
 container_fields = st.fixed_dictionaries(
     {"name": words},
     optional={
@@ -63,10 +66,16 @@ fine_containers = st.fixed_dictionaries(
     {"name": st.sampled_from(["a", "b"]), "image": words, "command": st.lists(words, max_size=1)},
     optional={**fine_fields, "ports": st.just([{"containerPort": 9000}])},
 )
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(item["name"])
+
+
 fine_specs = st.fixed_dictionaries(
     {},
     optional={
-        "containers": st.lists(fine_containers, max_size=3, unique_by=lambda item: item["name"]),
+        "containers": st.lists(fine_containers, max_size=3, unique_by=_name),
         "initContainers": st.just([{"name": "c", "image": "x"}]),
         "volumes": st.just([{"name": "a", "emptyDir": {}}]),
         "nodeSelector": st.just({"disk": "fast"}),
@@ -97,7 +106,7 @@ overlays = st.fixed_dictionaries(
 
 def template(overlay):
     """Return the pods of a gateway with `overlay`, or None where nothing is rolled out."""
-    spec = {
+    spec: dict[str, Any] = {
         "publicUrl": "http://localhost:8080",
         "identityProvider": {"dev": {"users": [{"username": "a", "password": "x"}]}},
         "proxy": {"podTemplate": overlay},

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -209,7 +210,7 @@ ASK = {
     "inputRequests": {"q": {"method": "elicitation/create", "params": {"mode": "form",
     "message": "?"}}},
 }  # fmt: skip
-CAN_ELICIT = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+CAN_ELICIT: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
 
 
 async def test_an_input_request_needs_an_allow_that_names_it():

@@ -69,11 +69,8 @@ async def test_a_version_that_is_not_served_with_initialize_is_named(answer):
 
     opened = await w.send(initialize("2025-03-26"))
 
-    said = (
-        body(opened)
-        if isinstance(opened.body, bytes) and opened.body[:1] == b"{"
-        else events(opened.body)[0]
-    )
+    assert isinstance(opened.body, bytes)
+    said = body(opened) if opened.body[:1] == b"{" else events(opened.body)[0]
     assert said["error"]["code"] == -32602
     assert "2025-06-18 and 2025-11-25" in said["error"]["message"]
     assert header(opened, "mcp-session-id") is None

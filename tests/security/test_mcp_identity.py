@@ -135,8 +135,12 @@ async def test_a_session_does_not_outlive_its_grant():
 async def test_a_foreign_web_origin_is_refused(origin, status):
     w = world()
     params = {"name": "a"}
-    headers = (("origin", origin), ("mcp-protocol-version", "2026-07-28"))
-    headers = (*headers, ("mcp-method", "tools/call"), ("mcp-name", "a"))
+    headers = (
+        ("origin", origin),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "a"),
+    )
 
     answer = await w.modern("tools/call", params, headers=headers)
 
@@ -176,6 +180,7 @@ async def test_a_preflight_needs_no_token_and_names_what_may_be_sent():
 async def test_a_browser_that_opens_the_url_gets_a_page_under_the_same_401():
     answer = await world().send(method="GET", token=None, headers=(("accept", "text/html,*/*"),))
 
+    assert isinstance(answer.body, bytes)
     assert (answer.status, answer.body[:15].lower()) == (401, b"<!doctype html>")
     assert METADATA in header(answer, "www-authenticate")
 
@@ -196,5 +201,6 @@ async def test_a_bug_is_500_and_says_nothing():
     answer = await w.modern("tools/call", {"name": "a"})
 
     assert answer.status == 500
+    assert isinstance(answer.body, bytes)
     assert b"secret" not in answer.body
     assert w.log.words()[-1] == ("outcome", "error")

@@ -1,5 +1,7 @@
 """Codes: replay, PKCE, another client, another resource (rules 78, 84, 85, security decision 3)."""
 
+from typing import Any
+
 import pytest
 
 from oauth_parts import APP, HOME, MANY, TOOLS, VERIFIER, Browser, World, authorize, query_of
@@ -27,7 +29,7 @@ async def test_a_replay_that_comes_while_the_grant_is_being_made_wins() -> None:
     world = World()
     client, code = await a_code(world)
     write = world.store.put
-    replays = []
+    replays: list[Any] = []
 
     async def put(table: str, key: str, value: bytes, **more: object) -> int:
         if table == "grant" and not replays:

@@ -35,7 +35,7 @@ def published() -> dict[str, Any]:
 NAMES = published()
 
 
-def verifier(*, rings: Rings = RINGS, clock: Clock | None = None, **changed: str) -> Any:
+def verifier(*, rings: Rings = RINGS, clock: Clock | None = None, **changed: Any) -> Any:
     expected = {"issuer": "https://gate.example/internal", "audience": AUDIENCE, **changed}
     return NAMES["CallVerifier"](rings.internal.jwks(), clock=clock or Clock(), **expected)
 
@@ -118,7 +118,7 @@ def test_a_call_token_never_outlives_the_access_token_it_stands_for() -> None:
         ({"issuer": "https://gate.example"}, "iss or aud"),
     ],
 )
-def test_a_call_token_is_refused_elsewhere(expected: dict[str, str], reason: str) -> None:
+def test_a_call_token_is_refused_elsewhere(expected: dict[str, Any], reason: str) -> None:
     assert refusal(verifier(**expected), "POST", f"Bearer {minted()}", BODY) == reason
 
 

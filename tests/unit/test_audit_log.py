@@ -228,7 +228,12 @@ async def test_a_disk_that_can_not_even_be_cut_back_is_mended_before_the_next_re
 async def test_many_writers_share_one_sync(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     real = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), real(fd))[1])
+
+    def counted(fd: int) -> None:
+        synced.append(fd)
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
 
     async with place.open(durability="Disk") as log:
         synced.clear()

@@ -3,6 +3,7 @@
 import gzip
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def planned() -> PlannedBundle:
         "type": "Header",
         "header": {"name": "x-key", "valueRef": {"name": "notes", "key": "value"}},
     }
-    specs = {
+    specs: dict[tuple[str, str], dict[str, Any]] = {
         ("MCPGateway", "main"): {
             "publicUrl": "https://mcp.example.com",
             "default": True,

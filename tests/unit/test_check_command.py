@@ -1,5 +1,7 @@
 """`ostiary check` and `ostiary render`: what people see, and the exit code."""
 
+from typing import Any
+
 import pytest
 from click.testing import CliRunner
 
@@ -107,7 +109,7 @@ def test_what_may_not_be_laid_over_pods_is_a_fault_without_a_cluster_too(run):
 def test_rendering_prints_the_objects_as_a_cluster_would_get_them(run):
     _, out, _ = run("render", GATEWAY, ROUTE.replace("http://127.0.0.1:9000", "http://tools"))
 
-    shown = [document.value for document in read_documents(out.encode(), "out")]
+    shown: list[Any] = [document.value for document in read_documents(out.encode(), "out")]
     kinds = [item.get("kind", "bundle") for item in shown]
     assert kinds == [
         "bundle",

@@ -1,6 +1,7 @@
 """The admin port's grants desk: what people gave clients is found and taken back, however many."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from oauth_parts import World
 from ostiary_proxy.edge.grants import GrantsDesk
@@ -42,7 +43,7 @@ async def desk_of(context: Context) -> GrantsDesk:
 
 async def test_pages_of_a_list_hold_every_grant_once() -> None:
     desk = await desk_of(World().context)
-    page = await desk.list({})
+    page: Any = await desk.list({})
     sizes, gids = [], []
     while True:
         sizes.append(len(page["grants"]))
@@ -58,7 +59,8 @@ async def test_pages_of_a_list_hold_every_grant_once() -> None:
 async def test_a_filter_looks_at_every_page() -> None:
     desk = await desk_of(World().context)
 
-    (found,) = (await desk.list({"user": f"p{MANY - 1}"}))["grants"]
+    page: Any = await desk.list({"user": f"p{MANY - 1}"})
+    (found,) = page["grants"]
 
     assert (found["user"], found["client"]) == (f"p{MANY - 1}", "odd")
 

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ async def test_cursor_registers_its_three_addresses_at_once() -> None:
     ],
 )
 async def test_a_registration_that_is_not_acceptable_says_why(
-    changed: dict[str, object], error: str
+    changed: dict[str, Any], error: str
 ) -> None:
     answer = await World().register(TOOLS, expect=400, **changed)
     assert answer["error"] == error

@@ -98,7 +98,7 @@ def pod(status: dict[str, Any], **meta: Any) -> dict[str, Any]:
 
 
 def test_a_ready_pod_has_its_gateway_and_address() -> None:
-    ready = {"phase": "Running", "podIP": "10.1.2.3"}
+    ready: dict[str, Any] = {"phase": "Running", "podIP": "10.1.2.3"}
     ready |= {"conditions": [{"type": "Ready", "status": "True"}]}
 
     assert pod_fact(pod(ready)) == Pod(

@@ -48,6 +48,10 @@ class Answered:
         self.headers: Mapping[str, str] = {}
         self._body = body
 
+    @property
+    def arrived(self) -> bool:
+        return True
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self._body
 

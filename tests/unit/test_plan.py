@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ostiary.config.document import Closed
+from ostiary.config.document import Closed, OAuth2Auth
 from ostiary.crypto.secret import Secret
 from ostiary.resources.manifest import Kind, read_manifest
 from ostiary.translate.plan import plan
@@ -83,6 +83,7 @@ def test_values_are_filled_in_where_the_plan_names_them():
     config, credentials = fill(bundle(WORLD), values)
 
     github = next(route for route in config.routes if route.name == "github")
+    assert isinstance(github.auth, OAuth2Auth)
     assert (github.auth.client_id, github.auth.client_secret) == ("our-id", "team/gh/secret")
     assert credentials == {"team/gh/secret": Secret("hush")}
 

@@ -32,7 +32,7 @@ def text(words: str) -> dict[str, Any]:
 
 
 def test_a_pattern_is_replaced_wherever_text_stands_in_a_result() -> None:
-    result = {
+    result: Any = {
         "content": [
             {"type": "text", "text": "pay 1234-5678 and 8765-4321."},
             {"type": "resource", "resource": {"uri": "x:1234-5678", "text": "1234-5678"}},
@@ -53,12 +53,12 @@ def test_a_pattern_is_replaced_wherever_text_stands_in_a_result() -> None:
 
 
 def test_prompts_resources_and_errors_are_screened_too() -> None:
-    said = {"role": "user", "content": {"type": "text", "text": "1234-5678"}}
+    said: Any = {"role": "user", "content": {"type": "text", "text": "1234-5678"}}
     clean = {"role": "user", "content": {"type": "text", "text": "[card]"}}
     assert redact_result({"messages": [said]}, [CARD]) == {"messages": [clean]}
-    read = {"contents": [{"uri": "file:///a", "text": "1234-5678"}]}
+    read: Any = {"contents": [{"uri": "file:///a", "text": "1234-5678"}]}
     assert redact_result(read, [CARD]) == {"contents": [{"uri": "file:///a", "text": "[card]"}]}
-    error = {"code": -32000, "message": "no 1234-5678", "data": "1234-5678"}
+    error: Any = {"code": -32000, "message": "no 1234-5678", "data": "1234-5678"}
     assert redact_result(error, [CARD]) == {
         "code": -32000,
         "message": "no [card]",
@@ -68,7 +68,7 @@ def test_prompts_resources_and_errors_are_screened_too() -> None:
 
 def test_words_of_the_protocol_and_binary_data_stay() -> None:
     everything = redaction(pattern=".+", replacement="x")
-    result = {
+    result: Any = {
         "content": [
             {"type": "text", "text": "secret"},
             {"type": "image", "data": "aGVsbG8=", "mimeType": "image/png"},
@@ -87,7 +87,7 @@ def test_words_of_the_protocol_and_binary_data_stay() -> None:
 
 
 def test_a_secret_can_not_hide_where_the_protocol_has_fixed_words() -> None:
-    result = {"content": [{"type": "1234-5678", "role": "1234-5678", "data": "1234-5678"}]}
+    result: Any = {"content": [{"type": "1234-5678", "role": "1234-5678", "data": "1234-5678"}]}
     assert redact_result(result, [CARD]) == {
         "content": [{"type": "[card]", "role": "[card]", "data": "[card]"}]
     }
@@ -130,7 +130,7 @@ def test_arguments_and_results_have_redactions_of_their_own() -> None:
     ],
 )
 def test_a_path_replaces_the_whole_value(path: str, expected: dict[str, Any]) -> None:
-    value = {"customer": {"secret": [3], "name": "n"}, "list": [{"s": 1}, 2]}
+    value: Any = {"customer": {"secret": [3], "name": "n"}, "list": [{"s": 1}, 2]}
     there = redaction(paths=[path], replacement="[x]")
     assert redact_result({"structuredContent": value}, [there]) == {"structuredContent": expected}
     here = redaction(**{"in": "Arguments"}, paths=[path], replacement="[x]")
@@ -184,14 +184,14 @@ def test_nested_paths_and_patterns_are_joined_whatever_their_order() -> None:
         redaction(paths=["c"], replacement="[y]"),
         redaction(pattern="outer|secret", replacement="[found]"),
     ]
-    value = {"structuredContent": {"a": {"b": "secret"}, "c": 1, "d": "secret"}}
-    expected = {"structuredContent": {"a": "[outer]", "c": "[y]", "d": "[found]"}}
+    value: Any = {"structuredContent": {"a": {"b": "secret"}, "c": 1, "d": "secret"}}
+    expected: Any = {"structuredContent": {"a": "[outer]", "c": "[y]", "d": "[found]"}}
     results = [redact_result(value, list(order)) for order in itertools.permutations(rules)]
     assert results == [expected] * len(results)
 
 
 def test_keys_that_become_equal_lose_no_value() -> None:
-    value = {"structuredContent": {"1234-5678": 1, "8765-4321": 2, "[card]": 3}}
+    value: Any = {"structuredContent": {"1234-5678": 1, "8765-4321": 2, "[card]": 3}}
     assert redact_result(value, [CARD]) == {
         "structuredContent": {"[card]": 1, "[card]'": 2, "[card]''": 3}
     }

@@ -1,12 +1,14 @@
 """Counts and conditions that come from proxies: shown as seldom as they may be."""
 
+from typing import Any
+
 import pytest
 
 from ostiary.translate.reports import reachable, would_deny
 from ostiary.translate.world import Reported
 
 NOW = 1_795_000_000.0
-SHOWN = {"calls": 100, "lastChanged": "2026-11-18T11:05:40Z"}  # a minute ago
+SHOWN: dict[str, Any] = {"calls": 100, "lastChanged": "2026-11-18T11:05:40Z"}  # a minute ago
 
 
 def changed(calls):
@@ -58,15 +60,19 @@ def test_a_status_that_somebody_spoilt_is_written_anew(odd):
 def test_a_server_counts_as_reachable_while_any_proxy_reaches_it():
     said = reachable("a/b", [proxy("x", a_b="refused"), proxy("y", a_b=""), proxy("z")])
 
+    assert said is not None
     assert (said.status, said.reason) == ("True", "Reachable")
 
 
 def test_a_server_is_unreachable_where_every_last_request_failed():
     said = reachable("a/b", [proxy("x", a_b="time-out"), proxy("y", a_b="refused"), proxy("z")])
 
+    assert said is not None
     assert (said.status, said.reason, said.message) == ("False", "UpstreamFailed", "refused")
 
 
 def test_nothing_is_said_of_a_server_before_a_proxy_is_ready():
     assert reachable("a/b", [proxy("x", ready=False, a_b="refused")]) is None
-    assert reachable("a/b", [proxy("x", a_c="refused")]).status == "Unknown"
+    said = reachable("a/b", [proxy("x", a_c="refused")])
+    assert said is not None
+    assert said.status == "Unknown"

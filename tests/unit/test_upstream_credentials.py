@@ -264,7 +264,7 @@ async def test_an_account_that_was_asked_for_less_is_needed_again() -> None:
 
 async def test_a_disconnect_during_a_refresh_counts() -> None:
     class Interrupted(Service):
-        async def send(self, request):  # type: ignore[no-untyped-def]
+        async def send(self, request):
             if b"grant_type=refresh_token" in request.body:
                 await connector.disconnect(route(), ANNA)
             return await super().send(request)

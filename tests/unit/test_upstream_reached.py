@@ -1,5 +1,8 @@
 """The last outcome of each route is that of its last real request."""
 
+from functools import partial
+from typing import Any
+
 from mcp_parts import json_answer, result, world
 from ostiary_proxy.outbound.exchange import OutboundFailed
 
@@ -15,7 +18,7 @@ async def test_the_last_request_says_how_the_server_is() -> None:
         OutboundFailed("timeout"),
         json_answer(result({"tools": []})),
     ):
-        w.upstream.script = lambda _, answer=answer: answer
+        w.upstream.script = partial(_always, answer)
         await w.legacy(session, "tools/list")
         seen.append(w.live.upstreams.last["team/files"])
 
@@ -27,3 +30,7 @@ async def test_the_last_request_says_how_the_server_is() -> None:
         "",
     ]
     assert w.live.upstreams.failures == {"connect": 1, "timeout": 1}
+
+
+def _always(answer: Any, _: object) -> Any:
+    return answer
