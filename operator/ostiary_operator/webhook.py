@@ -47,7 +47,7 @@ class Webhook:
         acts: Callable[[], bool],
         now: Callable[[], float],
     ) -> None:
-        self._number = port
+        self._listens_on = port
         self._acts = acts
         self._host = f"{_SERVICE}.{namespace}.svc"
         self._certificate = WebhookCertificate(api, namespace, self._host, now)
@@ -102,9 +102,11 @@ class Webhook:
             return
         show(self._context, pair)
         if self._shown is None:
-            await web.TCPSite(self._runner, None, self._number, ssl_context=self._context).start()
+            await web.TCPSite(
+                self._runner, None, self._listens_on, ssl_context=self._context
+            ).start()
         self._shown = pair
-        log.info("the webhook shows a new certificate", port=self._number)
+        log.info("the webhook shows a new certificate", port=self._listens_on)
 
     async def _reach(self, authorities: str) -> None:
         """Call the port by its Service; raises OSError where that fails."""

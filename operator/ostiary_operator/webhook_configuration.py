@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ostiary.resources.meta import GROUP, VERSION
 from ostiary_operator.api import Api
+from ostiary_operator.failures import NotFound
 from ostiary_operator.kinds import KINDS
 from ostiary_operator.webhook_port import REVIEW
 
@@ -29,8 +30,14 @@ class Configuration:
         self._stands: tuple[str, str] | None = None
 
     async def apply(self, authorities: str) -> None:
-        """Let the API server ask whoever has a certificate of `authorities`; raises ApiFailed."""
-        meta = await self._api.get_metadata(_KIND, "", CONFIGURATION)
+        """Let the API server ask whoever has a certificate of `authorities`; raises ApiFailed.
+
+        Where there is no configuration somebody does without the webhook.
+        """
+        try:
+            meta = await self._api.get_metadata(_KIND, "", CONFIGURATION)
+        except NotFound:
+            return
         if (authorities, meta["resourceVersion"]) == self._stands:
             return
         meta = await self._api.apply(_body(self._service, authorities))
