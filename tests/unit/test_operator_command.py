@@ -78,3 +78,10 @@ def test_without_a_cluster_it_ends_with_a_reason(file: Path) -> None:
     result = run("--default-gateway", str(file.with_name("absent.yaml")))
 
     assert result.exit_code == 2
+
+
+def test_an_operator_for_some_namespaces_has_no_webhook() -> None:
+    result = run("--namespace", "team", "--webhook-port", "8443")
+
+    assert result.exit_code == 2
+    assert "leave it out beside --namespace" in result.output
