@@ -60,8 +60,15 @@ class Resource:
     def path(self) -> str:
         return urlsplit(self.url).path
 
-    def log_in(self, *, authorize: Door, redeem: Door, username: str = "alice") -> Tokens:
-        """Register and log in at one door, redeem the code at another."""
+    def log_in(
+        self,
+        *,
+        authorize: Door,
+        redeem: Door,
+        username: str = "alice",
+        browser: "Directed | None" = None,
+    ) -> Tokens:
+        """Register and log in at one door (or as a browser goes), redeem the code at another."""
         about = {"redirect_uris": [BACK], "token_endpoint_auth_method": "none"}
         registered = authorize.send("/register", about)
         client = str(registered.json()["client_id"])
@@ -73,7 +80,7 @@ class Resource:
             }
         )  # fmt: skip
         form = {"username": username, "password": "secret", "approve": "yes"}
-        browser = Directed(authorize)
+        browser = browser or Directed(authorize)
         ends = browser.walk(f"{authorize.origin}/authorize?{query}", fields=form, until=BACK)
         code = parse_qs(urlsplit(ends).query)["code"][0]
         answer = redeem.form(

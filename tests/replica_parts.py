@@ -83,13 +83,18 @@ def fleet(folder: Path, rules: str) -> Iterator[Fleet]:
 
 
 @contextmanager
-def one_more(folder: Path, gateway: Gateway) -> Iterator[Replica]:
-    """Run one more proxy on the bundle and the keys of a running gateway."""
+def one_more(folder: Path, gateway: Gateway, keys: Path | None = None) -> Iterator[Replica]:
+    """Run one more proxy on the bundle and the keys (or a file of its own) of a gateway."""
     folder.mkdir()
     ready = folder / "ready.json"
     command = [
         *(sys.executable, "-m", "ostiary_proxy.main", "--bundle", str(gateway.state / "bundle")),
-        *("--keys", str(gateway.keys / "keys.json"), "--state", str(folder / "store.sqlite3")),
+        *(
+            "--keys",
+            str(keys or gateway.keys / "keys.json"),
+            "--state",
+            str(folder / "store.sqlite3"),
+        ),
         *("--audit", str(folder / "audit"), "--checkpoints", str(folder / "checkpoints")),
         *("--listen", "127.0.0.1:0", "--admin-token", str(folder / "admin-token")),
         *("--ready-file", str(ready)),

@@ -24,6 +24,7 @@ SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "doctor": ("doctor", "Ask the real parts behind the YAML in a folder, a line each."),
     "grants": ("grants", "List and revoke what people gave MCP clients."),
     "import": ("import_pomerium", "Turn another proxy's configuration into Ostiary's kinds."),
+    "keys": ("keys", "Replace the keys in a key document, step by step or at once."),
     "login": ("login", "Log in at a route as an MCP client would; print the access token."),
     "render": ("render", "Print what a cluster would get from the YAML in a folder."),
 }

@@ -57,6 +57,11 @@ class SigningRing:
             key.ensure_kid()
         return cls(keys, typ=typ)
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Return the thumbprints of the keys, in order."""
+        return tuple(str(key.kid) for key in self._keys)
+
     def sign(self, claims: Claims) -> str:
         """Return the compact token over `claims`; the caller gives iss, aud, iat and exp."""
         key = self._keys[0]

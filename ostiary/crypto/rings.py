@@ -1,6 +1,7 @@
 """The four key rings of a gateway: no key, issuer or typ is shared (security decision 5)."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,17 +38,32 @@ class Rings:
         internal: Sequence[Secret],
         audit: Sequence[Secret],
         seal: Sequence[Secret],
+        upcoming: Mapping[str, Secret] | None = None,
     ) -> "Rings":
         """Return the rings of PEM (access, internal, audit) and hex (seal) keys, newest first.
 
-        Raises ValueError where a key is of the wrong kind.
+        `upcoming` holds, by ring, a key that verifies and opens already, and signs later. Raises
+        ValueError where a key is of the wrong kind.
         """
+        later = {name: (key,) for name, key in (upcoming or {}).items()}
+        access, internal, audit = (
+            (*keys, *later.get(name, ()))
+            for name, keys in (("access", access), ("internal", internal), ("audit", audit))
+        )
         return cls(
             access=SigningRing.from_pems([key.reveal() for key in access], typ=ACCESS_TYP),
             internal=SigningRing.from_pems([key.reveal() for key in internal], typ=INTERNAL_TYP),
             audit=tuple(_audit_key(key) for key in audit),
-            seal=SealRing([bytes.fromhex(key.reveal()) for key in seal]),
+            seal=SealRing(_raw(seal), _raw(later.get("seal", ()))),
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what differs wherever a key or the order of keys does, and gives no key away."""
+        audit = [key.public_key().public_bytes_raw().hex() for key in self.audit]
+        rings = (self.access.key_ids, self.internal.key_ids, audit, self.seal.key_ids)
+        text = ";".join(",".join(ring) for ring in rings)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def fresh_keys(entropy: Entropy) -> dict[str, Secret]:
@@ -58,6 +74,10 @@ def fresh_keys(entropy: Entropy) -> dict[str, Secret]:
         "audit": _pem(ed25519.Ed25519PrivateKey.from_private_bytes(entropy(32))),
         "seal": Secret(entropy(32).hex()),
     }
+
+
+def _raw(keys: Sequence[Secret]) -> list[bytes]:
+    return [bytes.fromhex(key.reveal()) for key in keys]
 
 
 def _audit_key(pem: Secret) -> ed25519.Ed25519PrivateKey:

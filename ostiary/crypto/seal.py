@@ -40,14 +40,17 @@ class SealRing:
 
     And keys the hashes of what is never stored in clear.
 
-    `keys` are 32-byte keys, newest first. Subkeys are derived here, once; never on a request.
+    `keys` are 32-byte keys, newest first; `upcoming` is one that opens what other replicas, which
+    heard of it sooner, seal by it already. Subkeys are derived here, once; never on a request.
     """
 
-    __slots__ = ("_hash_keys", "_wraps")
+    __slots__ = ("_hash_keys", "_steady", "_wraps")
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        if not keys or any(len(key) != 32 for key in keys):
+    def __init__(self, keys: Sequence[bytes], upcoming: Sequence[bytes] = ()) -> None:
+        if not keys or any(len(key) != 32 for key in (*keys, *upcoming)):
             raise ValueError("a seal ring needs at least one key, each of 32 bytes")
+        self._steady = len(keys) - 1
+        keys = (*keys, *upcoming)
         self._wraps = {
             _derive(key, b"ostiary key id")[:_ID]: AESGCM(_derive(key, b"ostiary wrap"))
             for key in keys
@@ -96,6 +99,23 @@ class SealRing:
         `label` keeps the uses apart.
         """
         return _hmac(self._hash_keys[0], label, value)
+
+    def steady_hash(self, label: str, value: str) -> str:
+        """Return the hash under the oldest key: the same on all replicas while keys are rotated.
+
+        For what others know somebody by, and for what is compared and not looked up.
+        """
+        return _hmac(self._hash_keys[self._steady], label, value)
+
+    def is_outdated(self, sealed: bytes) -> bool:
+        """Say whether a value is sealed under a key that another one took the place of."""
+        older = list(self._wraps)[1 : self._steady + 1]
+        return sealed[1 : 1 + _ID] in older
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Return what tells the keys apart, in order; nothing can be opened with it."""
+        return tuple(key_id.hex() for key_id in self._wraps)
 
     def keyed_hashes(self, label: str, value: str) -> tuple[str, ...]:
         """Return the hash under every key, newest first.

@@ -108,11 +108,10 @@ def fleet_of(gateway: ResolvedGateway, platform: Platform, references: Reference
 
 
 def _restart(gateway: ResolvedGateway, references: References) -> str:
-    """Return the digest of what proxies read only when they start: keys and storage."""
+    """Return the digest of what proxies read only when they start."""
     assert gateway.config is not None
     storage = gateway.config.storage
     named = {storage.url, storage.ca_bundle}
     read = {ref for ref in gateway.credentials if ref.credential in named}
-    read |= {gateway.keys} if gateway.keys is not None else set()
     versions = {ref.credential: references.version(ref) for ref in read}
     return digest_of({"storage": storage.plain(), "versions": versions})

@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -82,6 +84,18 @@ class Foundation:
         elif bundle.config.gateway.tls is not None:
             log.warning("the public port speaks plain HTTP: only --tls makes it use certificates")
         self.streams.wake()
+
+    async def rekey(self, rings: Rings) -> None:
+        """Use other keys from now on; what is served has to be built anew then."""
+        self.rings = rings
+        if self._log is not None:
+            await self._log.rekey(rings)
+        if self._process is not None:
+            self._process = replace(self._process, rings=rings)
+
+    def internal_jwks(self) -> dict[str, Any]:
+        """Return the JWK set that verifies internal tokens."""
+        return self.rings.internal.jwks()
 
     async def close(self) -> None:
         """Close the store, and write the end of the log."""

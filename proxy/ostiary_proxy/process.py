@@ -9,10 +9,8 @@ from pathlib import Path
 import structlog
 
 from ostiary.config.document import Bundle
-from ostiary.config.keys import KeyDocument
+from ostiary.crypto.rings import Rings
 from ostiary.crypto.secret import Secret
-from ostiary.decode.model import validate
-from ostiary.decode.strict_json import read_json
 from ostiary_proxy.confirmation import Confirmation
 from ostiary_proxy.edge.accounts import AccountsDesk
 from ostiary_proxy.edge.admin import AdminEdge, TokenGate
@@ -26,6 +24,7 @@ from ostiary_proxy.edge.report import Reporter
 from ostiary_proxy.edge.status import StatusEdge
 from ostiary_proxy.ending import UNUSABLE, Ending
 from ostiary_proxy.foundation import Foundation, now
+from ostiary_proxy.key_file import follow_keys, read_keys
 from ostiary_proxy.outbound.current_revision import CurrentRevision
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.streams import Streams
@@ -46,7 +45,7 @@ _LAST = 1.0
 async def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code, 2 where it could not start."""
     try:
-        rings = validate(KeyDocument, read_json(settings.keys.read_bytes())).rings()
+        rings = read_keys(settings.keys.read_bytes())
         if not settings.bundle.is_dir():
             raise ValueError(f"{settings.bundle} is no folder; --bundle names that of the shards")
     except (ValueError, OSError) as error:
@@ -121,8 +120,16 @@ def _follow(
             log.error("nothing new would be noticed any more", error=repr(error))
             foundation.ending.fail(UNUSABLE)
 
+    async def rekey(rings: Rings) -> None:
+        await foundation.rekey(rings)
+        await reloader.rebuild()
+
     settings = foundation.settings
-    follows = [reloader.watch(settings.bundle), confirmation.follow()]
+    follows = [
+        reloader.watch(settings.bundle),
+        confirmation.follow(),
+        follow_keys(settings.keys, foundation.rings, rekey),
+    ]
     if settings.admin_tls is not None:
         follows.append(follow_files(settings.admin_tls, admin.renew))
     tasks = [asyncio.create_task(one) for one in follows]
@@ -164,7 +171,7 @@ def _listeners(
     status = StatusEdge(
         ready=lambda: _why_not_ready(reloader, confirmation, ending),
         registry=registry_of(metrics),
-        internal_jwks=foundation.rings.internal.jwks,
+        internal_jwks=foundation.internal_jwks,
     )
     return {
         "listen": Listener(
@@ -190,6 +197,7 @@ def _admin(foundation: Foundation, reloader: Reloader, confirmation: Confirmatio
             tally=foundation.tally,
             upstreams=foundation.upstreams,
             tls=foundation.tls,
+            keys=lambda: foundation.rings.fingerprint,
         ),
         confirmation=confirmation,
         grants=GrantsDesk(current=lambda: reloader.current),

@@ -121,16 +121,26 @@ class Reloader:
         if old is not None and bundle.digest == old.bundle.digest:
             return
         start = self._now()
-        self._current = await self._build(bundle)
-        self._swapped(bundle)
-        if old is not None:
-            self._keep(old.retire())
+        await self._put_in_force(bundle)
         log.info(
             "configuration loaded",
             revision=bundle.revision,
             digest=bundle.digest,
             seconds=round(self._now() - start, 3),
         )
+
+    async def _put_in_force(self, bundle: Bundle) -> None:
+        old = self._current
+        self._current = await self._build(bundle)
+        self._swapped(bundle)
+        if old is not None:
+            self._keep(old.retire())
+
+    async def rebuild(self) -> None:
+        """Build what is served once more: what it was built with beside its bundle has changed."""
+        async with self._taking:
+            if self._current is not None:
+                await self._put_in_force(self._current.bundle)
 
     async def reaches(self, revision: int) -> None:
         """Return once `revision` or a newer one is served."""

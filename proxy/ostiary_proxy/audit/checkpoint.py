@@ -132,11 +132,16 @@ class CheckpointFolder:
         return line
 
     def publish(self) -> None:
-        """Write the public keys to `audit-public.pem`, for whoever verifies without our secrets."""
+        """Write the public keys to `audit-public.pem`, for whoever verifies without our secrets.
+
+        Those of keys that are gone stay: what they signed is verified with them.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self._folder / "audit-public.pem"
         form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         pems = [key.public_key().public_bytes(*form) for key in self._keys]
-        (self._folder / "audit-public.pem").write_bytes(b"".join(pems))
+        before = file.read_bytes() if file.exists() else b""
+        file.write_bytes(before + b"".join(pem for pem in pems if pem not in before))
 
 
 def _verify(key: object, signature: bytes, payload: str, keys: Sequence[Ed25519PublicKey]) -> None:

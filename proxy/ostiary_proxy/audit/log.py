@@ -17,7 +17,7 @@ from ostiary.crypto.seal import Entropy
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.arguments import Mode
 from ostiary_proxy.audit.chain import START, Head, Scribe, Tokens, fresh_salts
-from ostiary_proxy.audit.checkpoint import Checkpoint, CheckpointFolder
+from ostiary_proxy.audit.checkpoint import Checkpoint, CheckpointFolder, key_id
 from ostiary_proxy.audit.group_sync import GroupSync
 from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
 from ostiary_proxy.audit.segment import Segments, Tail, whole_lines
@@ -125,6 +125,18 @@ class ChainedLog:
         self._scribe = replace(self._scribe, mode=arguments)
         with contextlib.suppress(OSError):  # the next record that can't be written is refused
             self._append(self._system("settings", arguments=arguments, durability=durability))
+
+    async def rekey(self, rings: Rings) -> None:
+        """Go on with other keys; a checkpoint that an old one signed vouches for the new ones."""
+        names = [key_id(key.public_key()) for key in rings.audit]
+        with contextlib.suppress(OSError):  # as above
+            self._append(self._system("keys", audit=",".join(names)))
+        await self.checkpoint()
+        async with self._anchoring:
+            self._checkpoints = CheckpointFolder(self._settings.checkpoints, rings.audit)
+            self._scribe = replace(self._scribe, tokens=Tokens(rings.seal.keyed_hash))
+            with contextlib.suppress(OSError):  # whoever verifies asks for the key that is missing
+                await asyncio.to_thread(self._checkpoints.publish)
 
     async def write(self, record: Record) -> None:
         """Write `record`; raises AuditUnavailable, and TypeError where it can't be JSON."""

@@ -1,5 +1,6 @@
 """What one proxy says of itself: the answer to a push and to the question what it serves."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from ostiary.config.document import SCHEMA
@@ -15,7 +16,10 @@ __all__ = ["Reporter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Reports on the runtime in force; `boot` is another one after each start."""
+    """Reports on the runtime in force; `boot` is another one after each start.
+
+    `keys` tells one set of keys from another, and gives none away.
+    """
 
     boot: str
     reloader: Reloader
@@ -23,6 +27,7 @@ class Reporter:
     tally: Tally
     upstreams: Upstreams
     tls: PublicTls | None
+    keys: Callable[[], str]
 
     def __call__(self) -> dict[str, Json]:
         """Return the report."""
@@ -33,6 +38,7 @@ class Reporter:
             "digest": loaded.digest,
             "schema": SCHEMA,
             "boot": self.boot,
+            "keys": self.keys(),
             "confirmed": self.confirmation.confirmed,
             "failures": list(loaded.failures),
             "faults": [asdict(fault) for fault in (*loaded.faults, *faults)],

@@ -18,7 +18,6 @@ from ostiary_proxy.oauth.browser import Login
 from ostiary_proxy.oauth.context import Context
 from ostiary_proxy.oauth.form import parameters, read_form
 from ostiary_proxy.oauth.kept import Kept, KeptPerson, load, save
-from ostiary_proxy.oauth.person import person_key
 from ostiary_proxy.oauth.ports import Connecting
 from ostiary_proxy.oauth.provider import LoginProvider
 from ostiary_proxy.oauth.request import Asked, Receiver
@@ -293,7 +292,8 @@ def _tell(context: Context, site: Site, to: Receiver, refused: Refused) -> Reply
 
 def _approval(context: Context, step: _Step) -> str:
     person = step.login.person
-    return f"{person_key(context, person.issuer, person.subject)} {step.subject.digest}"
+    whose = context.steady("approval", f"{person.issuer}\0{person.subject}")
+    return f"{whose} {step.subject.digest}"
 
 
 def _purpose(step: _Step) -> str:

@@ -65,9 +65,9 @@ def browser_of(context: Context, request: Incoming) -> Browser:
     """Return the browser that sent `request`, with a new cookie where it has none."""
     value = _cookie(request, BROWSER)
     if value is not None:
-        return Browser(hash=context.hashed("browser", value), headers=())
+        return Browser(hash=context.steady("browser", value), headers=())
     value = context.random()
-    return Browser(hash=context.hashed("browser", value), headers=(_set(BROWSER, value),))
+    return Browser(hash=context.steady("browser", value), headers=(_set(BROWSER, value),))
 
 
 async def login_of(context: Context, site: Site, request: Incoming) -> Login | None:
@@ -75,13 +75,12 @@ async def login_of(context: Context, site: Site, request: Incoming) -> Login | N
     value = _cookie(request, LOGIN)
     if value is None:
         return None
-    hashes = context.hashes(TABLE, value)
-    row = await find(context.store, TABLE, hashes, LoginRow)
+    row = await find(context.store, TABLE, context.hashes(TABLE, value), LoginRow)
     if row is None or row.issuer != site.issuer:
         return None
     person = row.person.person()
     cut = await grants.cut_off(context, person, site.issuer, "")
-    return None if cut >= row.created else Login(person=person, hash=hashes[0])
+    return None if cut >= row.created else Login(person=person, hash=_bound(context, value))
 
 
 async def start_login(
@@ -93,7 +92,7 @@ async def start_login(
     row = LoginRow(issuer=site.issuer, person=KeptPerson.of(person), created=now)
     key = context.hashed(TABLE, value)
     await save(context.store, TABLE, key, row, expires=now + LIFE, version=0)
-    return Login(person=person, hash=key), (_set(LOGIN, value),)
+    return Login(person=person, hash=_bound(context, value)), (_set(LOGIN, value),)
 
 
 async def end_login(context: Context, request: Incoming) -> Headers:
@@ -127,6 +126,10 @@ def check_form(
     proofs = context.hashes("form", f"{login.hash}\0{purpose}")
     if not any(hmac.compare_digest(sent, proof.encode()) for proof in proofs):
         raise Refused("FormRefused", detail="wrong proof")
+
+
+def _bound(context: Context, value: str) -> str:
+    return context.steady("login browser", value)
 
 
 def _cookie(request: Incoming, name: str) -> str | None:

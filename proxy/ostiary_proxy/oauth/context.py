@@ -35,6 +35,10 @@ class Context:
         """Return the keyed hash under which a secret `value` is stored."""
         return self.rings.seal.keyed_hash(label, value)
 
+    def steady(self, label: str, value: str) -> str:
+        """Return that hash as it stays while keys are rotated: to compare, not to look up."""
+        return self.rings.seal.steady_hash(label, value)
+
     def hashes(self, label: str, value: str) -> tuple[str, ...]:
         """Return that hash under every key: rows written before a rotation are found too."""
         return self.rings.seal.keyed_hashes(label, value)

@@ -97,7 +97,7 @@ def call_of(
         method=None if message is None or isinstance(message, Response) else message.method,
         name=(decoded.subject.name or None) if decoded is not None else None,
         rpc_id=message.id if isinstance(message, Request) else None,
-        session=live.seal.keyed_hash("mcp-session", session.key) if session is not None else None,
+        session=live.seal.steady_hash("mcp-session", session.key) if session is not None else None,
     )
 
 

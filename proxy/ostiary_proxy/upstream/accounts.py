@@ -16,7 +16,7 @@ from ostiary.decode.model import Model, validate
 from ostiary.decode.strict_json import read_json
 from ostiary_proxy.identity import Person
 from ostiary_proxy.outbound.relying_party import TokenAnswer
-from ostiary_proxy.store.port import Store
+from ostiary_proxy.store.port import Conflict, Store
 
 __all__ = ["Account", "Accounts", "Held", "Place", "origin"]
 
@@ -136,12 +136,14 @@ class Account:
 class Held:
     """A row as read: `account` is None where it opens for another place only.
 
-    `version` is for CAS.
+    `version` is for CAS. `outdated`: an older key still stands for it; writing it brings it to the
+    newest, so that the older one can go some day.
     """
 
     account: Account | None
     version: int
     key: str
+    outdated: bool = False
 
 
 class Accounts:
@@ -161,11 +163,22 @@ class Accounts:
             row = await self._store.get(_TABLE, key)
             if row is not None:
                 account = self._open(place, row.value, version=row.version, key=key)
-                return Held(account=account, version=row.version, key=key)
+                outdated = self._seal.is_outdated(row.value)
+                return Held(account=account, version=row.version, key=key, outdated=outdated)
         return Held(account=None, version=0, key=keys[0])
 
     async def write(self, place: Place, account: Account, held: Held) -> Held:
         """Write `account` over the row that was read as `held`; raises Conflict."""
+        written = await self._put(place, account, held)
+        newest = self._seal.keyed_hash(_TABLE, place.name)
+        if not held.outdated or written.key == newest:
+            return written
+        # Taken away first: a row that somebody disconnects meanwhile must not come back.
+        if await self._store.take(_TABLE, written.key) is None:
+            raise Conflict
+        return await self._put(place, account, Held(account=None, version=0, key=newest))
+
+    async def _put(self, place: Place, account: Account, held: Held) -> Held:
         version = held.version + 1
         aad = place.bound(_TABLE, version=version, key=held.key)
         sealed = self._seal.seal(account.to_json(), aad=aad, entropy=self._entropy)

@@ -87,4 +87,4 @@ def _subject(person: Person, auth: InternalTokenAuth, rings: Rings) -> str:
     if not auth.pairwise_subject:
         return person.subject
     known_as = f"{person.issuer}\0{person.subject}\0{auth.audience}"
-    return rings.seal.keyed_hash("pairwise subject", known_as)
+    return rings.seal.steady_hash("pairwise subject", known_as)

@@ -63,7 +63,7 @@ class Refresher:
         """
         held = await self._accounts.read(need.place)
         account = _living(held)
-        if self._is_fresh(account, need):
+        if self._is_fresh(account, need) and not held.outdated:
             return account
         if self._paused.get(need.place, 0) > self._context.clock():
             return self._as_it_is(account, need)
@@ -85,7 +85,7 @@ class Refresher:
             task.exception()  # taken note of even where every caller has gone
 
     async def _fly(self, need: Need) -> Account:
-        lease = self._context.rings.seal.keyed_hash("account lease", need.place.name)
+        lease = self._context.rings.seal.steady_hash("account lease", need.place.name)
         holder = self._context.entropy(16).hex()
         deadline = asyncio.get_running_loop().time() + _WAIT
         while not await self._context.store.acquire(lease, holder, _LEASE):
@@ -105,6 +105,9 @@ class Refresher:
         held = await self._accounts.read(need.place)
         account = _living(held)
         if self._is_fresh(account, need):
+            if held.outdated:
+                with suppress(Conflict):  # what somebody wrote meanwhile is under the newest key
+                    await self._accounts.write(need.place, account, held)
             return account
         if account.refresh is None:
             return await self._without_refresh(need, held, account)
