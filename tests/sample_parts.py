@@ -35,6 +35,16 @@ _SECRETS = {
     ("default", "github-app"): {"secret": _GITHUB_SECRET},
     ("mcp", "oidc-client"): {"secret": "the-secret"},
 }
+SECRETS = [
+    {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespace, "name": name},
+        "stringData": values,
+    }
+    for (namespace, name), values in _SECRETS.items()
+]
+"""What samples ask their readers to create."""
 _CLAIM = re.compile(
     r"^#   (?P<who>\w+) \((?P<group>\w+)\)(?: on (?P<on>\S+))?(?: from (?P<source>\S+))?"
     r" calls (?P<tool>\w+) (?P<arguments>\{.*?\})(?: at [\w-]+/(?P<route>\S+))?"
@@ -196,15 +206,3 @@ def _here(groups: Mapping[str, str], port: int) -> dict[str, Any]:
         "identityProvider": {"dev": {"users": users}},
         "trustedProxies": ["127.0.0.0/8"],
     }
-
-
-SECRETS = [
-    {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"namespace": namespace, "name": name},
-        "stringData": values,
-    }
-    for (namespace, name), values in _SECRETS.items()
-]
-"""What samples ask their readers to create."""

@@ -1,6 +1,7 @@
 """Every sample, served, does what its header says."""
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,12 @@ import pytest
 from clock_parts import WallClock
 from gateway_parts import Gateway, free_port, until
 from hostile_parts import RawServer, raw_server
+from ostiary.config.keys import KeyDocument
+from ostiary.decode.model import validate
+from ostiary.decode.strict_json import read_json
 from sample_parts import Claim, Outcome, Sample, call, log_in, pretend_github, samples, serving
 from sdk_parts import files_server
+from verifier_parts import published
 
 NAMED = {sample.name: sample for sample in samples()}
 SHOWING = ("header", "internal-token")
@@ -80,6 +85,26 @@ def holds(claim: Claim, outcome: Outcome, served: Served) -> None:
 def test_a_sample_does_what_its_header_says(name: str, served: Served) -> None:
     for claim, outcome in served.outcomes(NAMED[name]):
         holds(claim, outcome, served)
+
+
+def test_the_verifier_that_the_docs_give_takes_the_token_of_the_sample(served: Served) -> None:
+    file = served.gateway.keys / "keys.json"
+    rings = validate(KeyDocument, read_json(file.read_bytes())).rings()
+    verifier = published()["CallVerifier"](
+        rings.internal.jwks(),
+        issuer=f"{served.gateway.issuer}/internal",
+        audience="https://files.example.com",
+    )
+    assert served.shown is not None
+    ((claim, _), *_) = served.outcomes(NAMED["internal-token"])
+    (sent,) = re.findall(
+        "^authorization: (.*)\r$", served.shown.heads[-1], re.IGNORECASE | re.MULTILINE
+    )
+
+    claims = verifier.verify("POST", sent, served.shown.bodies[-1])
+
+    assert (claims["route"], claims["sub"]) == ("default/internal-token", claim.who)
+    assert claims["mcp"] == {"method": "tools/call", "name": claim.tool, "id": 7}
 
 
 @pytest.mark.parametrize("name", ["ceiling", "listeners"])

@@ -5,8 +5,6 @@ The verifier is the one that docs/concepts/upstream-credentials.md gives to serv
 
 import hashlib
 import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +15,11 @@ from ostiary.crypto.jose import TokenInvalid
 from ostiary.crypto.rings import Rings
 from ostiary_proxy.upstream.calls import UpstreamCall, internal_issuer, mint
 from upstream_parts import ANNA, BEN, NOW, RINGS, Clock, call, config, presented, route
+from verifier_parts import published
 
 AUDIENCE = "https://up.example/mcp"
 AUTH = InternalTokenAuth(audience=AUDIENCE)
 GATEWAY = config().gateway
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "concepts" / "upstream-credentials.md"
-
-
-def published() -> dict[str, Any]:
-    """Return the names that the page's code defines."""
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
-    names: dict[str, Any] = {}
-    exec(code, names)
-    return names
 
 
 NAMES = published()

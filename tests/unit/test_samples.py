@@ -36,6 +36,13 @@ def test_a_sample_can_be_applied_and_is_in_the_list(sample: Sample) -> None:
     assert f"[{sample.name}]({sample.path.name})" in (SAMPLES / "README.md").read_text()
 
 
+@NAMES
+def test_every_claim_of_a_header_can_be_read(sample: Sample) -> None:
+    lines = re.findall(r"^#   \w+ \(.*$", sample.path.read_text(), re.MULTILINE)
+
+    assert len(sample.claims()) == len(lines) > 1
+
+
 def test_a_host_of_another_team_is_not_granted(tmp_path: Path) -> None:
     text = (SAMPLES / "listeners.yaml").read_text()
     (tmp_path / "a.yaml").write_text(text.replace("wiki.shared.mcp", "wiki.a.mcp"))
