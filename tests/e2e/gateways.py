@@ -37,10 +37,12 @@ def route(to: str, *, name: str = "files", **spec: Any) -> dict[str, Any]:
     return _ours("MCPRoute", name, {"to": to, "mcp": {}, **spec})
 
 
-def policy(*rules: dict[str, Any], name: str = "rules", target: str = "files") -> dict[str, Any]:
+def policy(
+    *rules: dict[str, Any], name: str = "rules", target: str = "files", **spec: Any
+) -> dict[str, Any]:
     """Return a policy on one route."""
     ref = {"group": "ostiary.dev", "kind": "MCPRoute", "name": target}
-    return _ours("MCPPolicy", name, {"targetRefs": [ref], "rules": list(rules)})
+    return _ours("MCPPolicy", name, {"targetRefs": [ref], "rules": list(rules), **spec})
 
 
 def _ours(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -109,11 +111,11 @@ class Fleet(Resource):
 
 
 @contextmanager
-def three_on_redis(demo_image: str, redis_image: str) -> Iterator[Fleet]:
-    """Roll out three proxies that allow everything, in a namespace of their own."""
+def three_on_redis(demo_image: str, redis_image: str, *rules: dict[str, Any]) -> Iterator[Fleet]:
+    """Roll out three proxies in a namespace of their own."""
     with new_namespace() as kubectl:
         upstream = serve_files(kubectl, demo_image)
-        yield Fleet.roll_out(kubectl, upstream, ALL, **redis(kubectl, redis_image))
+        yield Fleet.roll_out(kubectl, upstream, *rules, **redis(kubectl, redis_image))
 
 
 def _free_pair() -> int:

@@ -18,7 +18,7 @@ EDITS = 20
 
 @pytest.fixture(scope="module")
 def fleet(installed: Kubectl, demo_image: str, redis_image: str) -> Iterator[Fleet]:
-    with three_on_redis(demo_image, redis_image) as fleet:
+    with three_on_redis(demo_image, redis_image, ALL) as fleet:
         yield fleet
 
 
