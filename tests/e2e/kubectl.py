@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,7 +58,9 @@ class Kubectl:
         try:
             self("wait", what, f"--for={condition}", f"--timeout={seconds}s")
         except KubectlFailed as failed:
-            told = self("describe", what) + self("logs", what, "--tail=20", "--ignore-errors")
+            told = self("describe", what)
+            with suppress(KubectlFailed):  # what has no pods has no logs
+                told += self("logs", what, "--tail=20", "--ignore-errors")
             raise KubectlFailed(f"{failed}\n{told}") from None
 
     def logs(self, what: str, *options: str) -> str:
