@@ -37,6 +37,9 @@ class Served(Protocol):
     async def publish_at(self, hours: str) -> str:
         """Edit the policy so that publishing is allowed at `hours`; say how that was done."""
 
+    async def github_tokens(self) -> tuple[str, ...]:
+        """Return every access and refresh token that the pretend GitHub has issued."""
+
     async def record(self, decision: str) -> tuple[int, list[str]]:
         """Return exit code and lines of `ostiary audit show`."""
 

@@ -29,7 +29,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from ostiary_cli.demo.hub import Asked, Connection, Hub, OAuthFault
 from ostiary_cli.demo.serving import serve
-from ostiary_cli.dev.identity import parse_listen
+from ostiary_proxy.edge.endpoint import Endpoint, EndpointType
 
 __all__ = ["COOKIE", "command", "github_app", "new_hub"]
 
@@ -69,8 +69,11 @@ class Me(BaseModel):
     scopes: list[str]
 
 
-def github_app(hub: Hub) -> App:
-    """Return the ASGI application: pages and token endpoint, and `/mcp`, which needs a token."""
+def github_app(hub: Hub, host: str = "127.0.0.1") -> App:
+    """Return the ASGI application: pages and token endpoint, and `/mcp`, which needs a token.
+
+    `host` is where it listens.
+    """
     server = _tools(hub)
     web = _Web(hub)
     server.custom_route(AUTHORIZE, methods=["GET"])(web.authorize)
@@ -78,7 +81,7 @@ def github_app(hub: Hub) -> App:
     server.custom_route(EXCHANGE, methods=["POST"])(web.exchange)
     server.custom_route(REVOKE, methods=["POST"])(web.revoke)
     server.custom_route("/user", methods=["GET"])(web.user)
-    served = server.streamable_http_app()
+    served = server.streamable_http_app(host=host)
 
     async def guarded(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/mcp"):
@@ -307,9 +310,7 @@ def new_hub(
 
 
 @click.command()
-@click.option(
-    "--listen", default="127.0.0.1:7101", show_default=True, help="HOST:PORT on loopback."
-)
+@click.option("--listen", type=EndpointType(), default="127.0.0.1:7101", show_default=True)
 @click.option("--client-id", default="ostiary-demo", show_default=True, help="The one client.")
 @click.option("--redirect-uri", "redirect_uris", required=True, multiple=True,
               help="Where browsers may be sent back to; repeatable.")  # fmt: skip
@@ -322,7 +323,7 @@ def new_hub(
               help="Written with {url, mcpUrl, pid} as JSON once it serves.")  # fmt: skip
 def command(
     *,
-    listen: str,
+    listen: Endpoint,
     client_id: str,
     redirect_uris: tuple[str, ...],
     people: tuple[str, ...],
@@ -344,10 +345,11 @@ def command(
         access_ttl=access_ttl,
         issued=_recorder(issued_file),
     )
-    host, port = parse_listen(listen)
-    bound = socket.create_server((host, port))
+    bound = socket.create_server((listen.host, listen.port))
     url = "http://{}:{}".format(*bound.getsockname()[:2])
-    asyncio.run(serve(github_app(hub), bound, ready_file, url=url, mcpUrl=f"{url}/mcp"))
+    asyncio.run(
+        serve(github_app(hub, listen.host), bound, ready_file, url=url, mcpUrl=f"{url}/mcp")
+    )
 
 
 def _recorder(file: Path | None) -> Callable[[str], None]:

@@ -14,15 +14,25 @@ from typing import Any, Final
 
 from ostiary_cli.dev.children import Child
 
-__all__ = ["GITHUB_TTL", "SAMPLES", "WINDOW", "Stage", "free", "hours_around", "set_stage"]
+__all__ = [
+    "GATEWAY",
+    "GITHUB",
+    "GITHUB_TTL",
+    "SAMPLES",
+    "WINDOW",
+    "Stage",
+    "free",
+    "hours_around",
+    "set_stage",
+]
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 GITHUB_TTL: Final = 3.0
 """Seconds that an access token of the pretend GitHub lasts: short, so that refreshing shows."""
 WINDOW: Final = '"02:00-04:00"'
 """The hours of publishing as the samples have them; a demo writes others in their place."""
-_GATEWAY: Final = "127.0.0.1:7100"
-_GITHUB: Final = "127.0.0.1:7101"
+GATEWAY: Final = "127.0.0.1:7100"
+GITHUB: Final = "127.0.0.1:7101"
 _FILES: Final = "127.0.0.1:7102"
 _TRIES: Final = 20
 
@@ -55,16 +65,15 @@ class Stage:
         """Return the folder that `ostiary dev` was given for its keys."""
         return self.folder / "keys"
 
-    @property
-    def github_tokens(self) -> tuple[str, ...]:
-        """Return every access and refresh token that the pretend GitHub has issued."""
-        return tuple((self.folder / "github-issued").read_text().split())
-
     async def publish_at(self, hours: str) -> str:
         """Edit the hours of publishing in the policy's file; say so."""
         text = self.policy.read_text()
         self.policy.write_text(text.replace(f'"{self.window}"', f'"{hours}"'))
         return self.policy.name
+
+    async def github_tokens(self) -> tuple[str, ...]:
+        """Return every access and refresh token that the pretend GitHub has issued."""
+        return tuple((self.folder / "github-issued").read_text().split())
 
     async def record(self, decision: str) -> tuple[int, list[str]]:
         """Return exit code and lines of `ostiary audit show`."""
@@ -81,7 +90,7 @@ class Stage:
 @asynccontextmanager
 async def set_stage(folder: Path) -> AsyncIterator[Stage]:
     """Yield the running parts; they end with the context. Raises ChildFailed."""
-    addresses = {place: free(place) for place in (_GATEWAY, _GITHUB, _FILES)}
+    addresses = {place: free(place) for place in (GATEWAY, GITHUB, _FILES)}
     window = hours_around(datetime.now(UTC), holds=False)
     config = folder / "config"
     _copy_samples(config, addresses, window)
@@ -91,7 +100,7 @@ async def set_stage(folder: Path) -> AsyncIterator[Stage]:
             _start(running, folder, "github", _github(folder, addresses)),
             _start(running, folder, "files", ["--listen", addresses[_FILES]]),
         )
-        ready = await _start(running, folder, "dev", _dev(folder, config, addresses[_GATEWAY]))
+        ready = await _start(running, folder, "dev", _dev(folder, config, addresses[GATEWAY]))
         yield Stage(folder=folder, config=config, ready=ready, window=window)
 
 
@@ -117,9 +126,9 @@ async def _start(
 
 
 def _github(folder: Path, addresses: Mapping[str, str]) -> list[str]:
-    callback = f"http://{addresses[_GATEWAY]}/account/callback"
+    callback = f"http://{addresses[GATEWAY]}/account/callback"
     return [
-        *("--listen", addresses[_GITHUB], "--redirect-uri", callback),
+        *("--listen", addresses[GITHUB], "--redirect-uri", callback),
         *("--client-id", "ostiary-demo", "--access-ttl", str(GITHUB_TTL)),
         *("--issued-file", str(folder / "github-issued")),
     ]

@@ -43,13 +43,14 @@ async def port_forward(namespace: str, what: str, *ports: int) -> AsyncIterator[
     process = await asyncio.create_subprocess_exec(
         *("kubectl", *command, *map(str, ports)),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
     try:
-        for _ in ports:  # a line each: "Forwarding from 127.0.0.1:7100 -> 7100"
-            if not await process.stdout.readline():
-                raise KubectlFailed(f"port-forward to {what} ended at once")
+        for _ in ports:  # a line each: "Forwarding from 127.0.0.1:7200 -> 7200"
+            said = (await process.stdout.readline()).decode().strip()
+            if not said.startswith("Forwarding"):  # it goes on with the ports that it could have
+                raise KubectlFailed(said or f"port-forward to {what} ended at once")
         drained = asyncio.create_task(process.stdout.read())
         yield
         drained.cancel()

@@ -46,7 +46,7 @@ async def perform(install: Path, *, keep: bool, takes_down: bool) -> bool:
 
 
 def _say_how_to_use(stage: ClusterStage) -> None:
-    show_how_to_connect({"files": stage.url("files")})
+    show_how_to_connect({name: stage.url(name) for name in ("files", "github")})
     kubectl = f"KUBECONFIG={os.environ['KUBECONFIG']} {shutil.which('kubectl')}"
     click.echo("\nEdit the policy, and the next call obeys; Ctrl-C ends everything:")
     click.echo(f"    {kubectl} edit mcppolicy files --namespace {TEAM}")

@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from ostiary_cli.demo.accounts import accounts, other_audience
 from ostiary_cli.demo.calls import (
     Show,
     calls,
@@ -15,7 +16,7 @@ from ostiary_cli.demo.calls import (
     login_and_consent,
 )
 from ostiary_cli.demo.cluster.kubectl import KubectlFailed, apply, kubectl
-from ostiary_cli.demo.cluster.objects import APP, PLATFORM, SECURITY, TEAM, app, policy
+from ostiary_cli.demo.cluster.objects import APP, PLATFORM, SECURITY, TEAM, app, github, policy
 from ostiary_cli.demo.cluster.stage import ClusterStage
 from ostiary_cli.demo.story import Story
 
@@ -68,6 +69,15 @@ async def rules(show: Show[ClusterStage]) -> None:
     await _table(show.story, TEAM, "mcproutes,mcppolicies")
 
 
+async def github_accounts(show: Show[ClusterStage]) -> None:
+    """Show that a user's account at the service behind a server never reaches the agent."""
+    await apply(*github(show.stage.addresses))
+    wait = ("wait", "--namespace", PLATFORM, "--timeout=60s")
+    await kubectl(*wait, "mcproute/github", "mcppolicy/github", "--for=condition=Ready")
+    await _table(show.story, PLATFORM, "mcproutes,mcppolicies")
+    await accounts(show)
+
+
 async def edit(show: Show[ClusterStage]) -> None:
     """Show that whoever edits the policy is obeyed by the next call."""
     await live_edit(show)
@@ -82,6 +92,8 @@ SCENES: Final[tuple[tuple[str, Callable[[Show[ClusterStage]], Awaitable[None]]],
     ("Lists show what the caller may use", lists),
     ("Allowed calls pass", calls),
     ("Everything else is refused, with a reason", denials),
+    ("Upstream tokens stay inside", github_accounts),
+    ("A token for one server opens no other", other_audience),
     ("A policy is edited while agents work", edit),
     ("The audit log in the pod can't be rewritten quietly", log_tells),
 )

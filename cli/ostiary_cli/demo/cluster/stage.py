@@ -1,5 +1,6 @@
 """Ostiary in the cluster, installed as README.md says, and taken away again."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from ostiary_cli.demo.cluster.objects import (
     PLATFORM,
     SECURITY,
     TEAM,
+    Addresses,
     default_gateway,
+    github_credentials,
     namespaces,
     policy,
 )
@@ -24,7 +27,9 @@ from ostiary_cli.demo.stage import free, hours_around
 
 __all__ = ["ClusterStage", "set_stage", "show_state"]
 
-_GATEWAY: Final = "127.0.0.1:7100"
+_FIRST: Final = "127.0.0.1:7200"
+_PORTS: Final = 3
+"""The gateway's, and after it those of the development identity provider and pretend GitHub."""
 _PROXY: Final = ("exec", "--namespace", PLATFORM, "deployment/ostiary-main", "--container=proxy")
 _LOG: Final = "--log=/var/lib/ostiary/audit"
 
@@ -33,17 +38,24 @@ _LOG: Final = "--log=/var/lib/ostiary/audit"
 class ClusterStage:
     """A gateway that is served on loopback, by port-forward."""
 
-    public_url: str
+    addresses: Addresses
     window: str
 
     def url(self, route: str) -> str:
-        """Return the URL of a route of the team."""
-        return f"{self.public_url}/{TEAM}/{route}"
+        """Return the URL of a route."""
+        namespace = PLATFORM if route == "github" else TEAM
+        return f"http://{self.addresses.gateway}/{namespace}/{route}"
 
     async def publish_at(self, hours: str) -> str:
         """Apply the policy with other hours of publishing; say so."""
         await apply(policy(hours), user=SECURITY)
         return "kubectl apply -f policy.yaml, as the security team"
+
+    async def github_tokens(self) -> tuple[str, ...]:
+        """Return every access and refresh token that the pretend GitHub has issued."""
+        command = ("deployment/ostiary-main", "--container=github", "--")
+        said = await kubectl("exec", "--namespace", PLATFORM, *command, "cat", "/issued/tokens")
+        return tuple(said.split())
 
     async def record(self, decision: str) -> tuple[int, list[str]]:
         """Return exit code and lines of `ostiary audit show` in the proxy's pod."""
@@ -66,14 +78,15 @@ async def set_stage(install: Path, *, takes_down: bool) -> AsyncIterator[Cluster
     """
     if there := await _traces():
         raise KubectlFailed(f"the cluster has {', '.join(there)} already: remove that first")
-    address = free(_GATEWAY, 2)
-    port = int(address.rpartition(":")[2])
+    host, _, first = free(_FIRST, _PORTS).rpartition(":")
+    ports = [int(first) + more for more in range(_PORTS)]
     stage = ClusterStage(
-        public_url=f"http://{address}", window=hours_around(datetime.now(UTC), holds=False)
+        addresses=Addresses(gateway=f"{host}:{ports[0]}", github=f"{host}:{ports[-1]}"),
+        window=hours_around(datetime.now(UTC), holds=False),
     )
     try:
         await _install(install, stage)
-        async with port_forward(PLATFORM, "service/ostiary-main", port, port + 1):
+        async with port_forward(PLATFORM, "deployment/ostiary-main", *ports):
             yield stage
     except KubectlFailed:
         await show_state()
@@ -91,7 +104,8 @@ async def show_state() -> None:
 
 async def _install(install: Path, stage: ClusterStage) -> None:
     async with _step("installing the operator, with a default gateway to make"):
-        await apply(*namespaces(), *default_gateway(stage.public_url))
+        await apply(*namespaces(), *default_gateway(stage.addresses))
+        await apply(github_credentials(secrets.token_urlsafe(24)))
         await kubectl("apply", "--server-side", "-f", str(install))
     async with _step("waiting for the operator"):
         await _rolled_out(OPERATOR, "ostiary-operator")
