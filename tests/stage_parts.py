@@ -52,7 +52,10 @@ class Recording(Api):
 
 @dataclass
 class Stage:
-    """A namespace, and who acts in it. `pods` are the proxies' pods that are said to be there."""
+    """A namespace, and who acts in it, `later` than now.
+
+    `pods` are the proxies' pods that are said to be there.
+    """
 
     api: Recording
     namespace: str
@@ -60,6 +63,7 @@ class Stage:
     history: Mapping[str, History] | None = None
     pods: tuple[Pod, ...] = ()
     changes: int = 0
+    later: float = 0
     cache: Cache = field(default_factory=Cache)
 
     def __post_init__(self) -> None:
@@ -68,7 +72,9 @@ class Stage:
     def start_again(self) -> None:
         """Act as an operator that was just started."""
         self.history = None
-        self.hands = Hands(self.api, clock=_now, entropy=os.urandom, changed=self._change)
+        self.hands = Hands(
+            self.api, clock=lambda: _now() + self.later, entropy=os.urandom, changed=self._change
+        )
 
     def _change(self) -> None:
         self.changes += 1

@@ -39,7 +39,8 @@ class AnswerFault(Model):
 class Answer(Model):
     """What a proxy says it serves; a newer proxy may say more.
 
-    `failures` say why it serves nothing newer. `boot` is another one after each start.
+    `failures` say why it serves nothing newer. `boot` is another one after each start, `keys`
+    tells with which keys.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
@@ -47,6 +48,7 @@ class Answer(Model):
     revision: int = Field(ge=0)
     digest: str
     boot: str = ""
+    keys: str = ""
     failures: tuple[str, ...] = ()
     faults: tuple[AnswerFault, ...] = ()
     would: dict[str, int] = Field(default_factory=dict)

@@ -85,13 +85,16 @@ class Hands:
         return {owner.key: proxies.reported() for owner, proxies in self._proxies.items()}
 
     def rollouts(self, seen: Seen) -> Mapping[str, Rollout]:
-        """Return how each gateway's Deployment is doing; what we could not apply holds it up."""
+        """Return how each gateway's fleet is doing; what we could not apply holds it up."""
         none = Rollout(replicas=0, updated=0, ready=0)
-        held_up = {
-            key: replace(seen.rollouts.get(key, none), message=why)
-            for key, why in self._held_up.items()
-        }
-        return {**seen.rollouts, **held_up}
+        rollouts = dict(seen.rollouts)
+        for owner, rolling in self._rollings.items():
+            if owner.key in rollouts:
+                found = replace(rollouts[owner.key], rotations=rolling.rotations)
+                rollouts[owner.key] = found
+        for key, why in self._held_up.items():
+            rollouts[key] = replace(rollouts.get(key, none), message=why)
+        return rollouts
 
     async def carry_out(self, seen: Seen, planned: Plan) -> None:
         """Bring cluster and proxies to `planned`; raises NotCarriedOut when the rest is done.

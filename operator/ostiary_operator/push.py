@@ -79,6 +79,11 @@ class Proxies:
         ready = (proxy for proxy in self._proxies.values() if proxy.pod.ready and proxy.task)
         return all(proxy.visited.is_set() for proxy in ready)
 
+    def know(self, keys: str) -> bool:
+        """Say whether every pod works with the keys of this fingerprint."""
+        answers = [proxy.answer for proxy in self._proxies.values()]
+        return all(answer is not None and answer.keys == keys for answer in answers)
+
     def follow(self, pods: Iterable[Pod]) -> None:
         """Take these for the gateway's pods from now on."""
         found = {pod.uid: pod for pod in pods}

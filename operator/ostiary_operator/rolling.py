@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from ostiary.crypto.rings import Rings
+from ostiary.config.rotation import Stage, stages
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.crypto.secret import Secret
 from ostiary.decode.json_text import write_json
@@ -19,7 +19,7 @@ from ostiary.translate.world import History
 from ostiary_operator.api import Api
 from ostiary_operator.apply import Applier, NotApplied
 from ostiary_operator.bundles import Packed, pack_bundle
-from ostiary_operator.keys import Keys, read_keys
+from ostiary_operator.keys import HeldKeys, Keys, read_keys
 from ostiary_operator.owned import Owner
 from ostiary_operator.push import Proxies
 from ostiary_operator.seen import Child, ChildKey
@@ -54,9 +54,10 @@ class Rolling:
         self._proxies = proxies
         self._values = values
         self._applier = Applier(api, owner)
-        self._keys = Keys(api, owner, entropy)
+        self._keys = Keys(api, owner, now=now, entropy=entropy, known=proxies.know)
         self._trusting = Trusting(api, owner, self._applier, now)
-        self._named: tuple[Secret | None, Rings] | None = None
+        self._named: tuple[Secret | None, HeldKeys] | None = None
+        self.rotations: tuple[Stage, ...] = ()
         self._packed: tuple[_MadeOf, Packed] | None = None
 
     async def roll_out(
@@ -69,7 +70,8 @@ class Rolling:
 
         `objects` are None where it is to be left as it is but for its bundle.
         """
-        rings = await self._rings(planned, children)
+        held = await self._keys_of(planned, children)
+        rings, self.rotations = held.rings, stages(held.document)
         trust = await self._trusting.trust(rings.seal, children)
         packed = await self._pack(planned, rings.seal)
         secrets = self._secrets(planned, packed, rings.seal, children)
@@ -80,10 +82,12 @@ class Rolling:
         if held_up:
             raise NotApplied("; ".join(held_up))
 
-    async def _rings(self, planned: PlannedBundle, children: Mapping[ChildKey, Child]) -> Rings:
+    async def _keys_of(
+        self, planned: PlannedBundle, children: Mapping[ChildKey, Child]
+    ) -> HeldKeys:
         named = planned.keys
         if named is None:
-            return await self._keys.rings(children)
+            return await self._keys.held(children, planned.rotate_keys)
         held = await self._values.read([named])
         text = held.get((named.namespace, named.name, named.key))
         if self._named is None or self._named[0] != text:

@@ -7,7 +7,7 @@ from pydantic import Field
 from ostiary.decode.model import Model
 
 __all__ = [
-    "Ancestor", "AttachedPolicy", "ConditionStatus", "GatewayStatus", "LastError",
+    "Ancestor", "AttachedPolicy", "ConditionStatus", "GatewayStatus", "KeyRotation", "LastError",
     "ObjectReference", "PolicyStatus", "Replicas", "RouteStatus", "Truth", "WouldDeny",
 ]  # fmt: skip
 
@@ -77,6 +77,20 @@ class Replicas(Model):
     ready: int = Field(ge=0, description="How many of them are ready.")
 
 
+class KeyRotation(Model):
+    """A ring whose key is being replaced."""
+
+    ring: Literal["access", "internal", "audit", "seal"] = Field(description="Which keys.")
+    stage: Literal["Published", "Signing"] = Field(
+        description="Published: the new key verifies; Signing: it signs, the old one verifies."
+    )
+    since: str = Field(
+        max_length=40,
+        description="When that began.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
 class GatewayStatus(_Status):
     """Status of an MCPGateway."""
 
@@ -97,6 +111,14 @@ class GatewayStatus(_Status):
     )
     image: str | None = Field(
         default=None, max_length=512, description="Image of its proxies: their version."
+    )
+    key_rotations: Annotated[tuple[KeyRotation, ...], Field(max_length=4)] | None = Field(
+        default=None,
+        description="Keys that are being replaced; absent: none.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["ring"],
+        },
     )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary.resources.status import GatewayStatus, Replicas
-from ostiary.translate.conditions import Ladder, Said, last_error
+from ostiary.resources.status import GatewayStatus, KeyRotation, Replicas
+from ostiary.translate.conditions import Ladder, Said, last_error, timestamp
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.problem import Condition, Reason
 from ostiary.translate.reports import available
@@ -46,6 +46,7 @@ def gateway_status(
         attached_routes=routes,
         replicas=_replicas(rollout),
         image=_image(gateway, cluster),
+        key_rotations=_rotations(rollout),
     ).plain()
 
 
@@ -69,6 +70,15 @@ def _paused(ladder: Ladder) -> None:
 
 def _replicas(rollout: Rollout | None) -> Replicas | None:
     return None if rollout is None else Replicas(desired=rollout.replicas, ready=rollout.ready)
+
+
+def _rotations(rollout: Rollout | None) -> tuple[KeyRotation, ...] | None:
+    if rollout is None or not rollout.rotations:
+        return None
+    return tuple(
+        KeyRotation(ring=found.ring, stage=found.stage, since=timestamp(found.since))
+        for found in rollout.rotations
+    )
 
 
 def _image(gateway: ResolvedGateway, cluster: Cluster | None) -> str | None:

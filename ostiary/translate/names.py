@@ -11,7 +11,7 @@ from ostiary.config.document import SCHEMA
 
 __all__ = [
     "DEV_CLIENT", "DIGEST", "GATEWAY_UID", "MANAGED_BY", "OPERATOR_NAME", "PROXY",
-    "RESTART", "SHARDS", "Names", "is_paused", "labels", "selector", "server_name",
+    "RESTART", "ROTATE_KEYS", "SHARDS", "Names", "is_paused", "labels", "selector", "server_name",
 ]  # fmt: skip
 
 PROXY: Final = "ostiary-proxy"
@@ -22,6 +22,10 @@ DIGEST: Final = "ostiary.dev/digest"
 """Annotation of an object: the digest of what was applied last."""
 RESTART: Final = "ostiary.dev/restart"
 """Annotation of pods: the digest of what a proxy reads only when it starts."""
+ROTATE_KEYS: Final = "ostiary.dev/rotate-keys"
+"""Annotation of a gateway: rings whose keys are to be replaced, and a word that tells the times
+apart. On the Secret of its keys: the last value that was obeyed.
+"""
 _RECONCILE: Final = "ostiary.dev/reconcile"
 OPERATOR_NAME: Final = "operator.ostiary.internal"
 """Name in the operator's client certificate."""

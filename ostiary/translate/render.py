@@ -11,6 +11,7 @@ from ostiary.resources.manifest import Kind
 from ostiary.translate.attach import Attachments, JudgedPolicy
 from ostiary.translate.digest import digest_of
 from ostiary.translate.gateways import ResolvedGateway
+from ostiary.translate.names import ROTATE_KEYS
 from ostiary.translate.parsed import Cache, identity
 from ostiary.translate.problem import Reason
 from ostiary.translate.references import References, SecretKey
@@ -26,7 +27,8 @@ class PlannedBundle:
 
     `credentials` says which value of which Secret each credential name stands for, `client_ids`
     which one is our client id on a route (by key). `keys` is where the key document is, None where
-    keys are generated. `dev_users` are the people of the development identity provider.
+    keys are generated; `rotate_keys` asks for these to be replaced. `dev_users` are the people of
+    the development identity provider.
     """
 
     gateway: str
@@ -36,6 +38,7 @@ class PlannedBundle:
     credentials: Mapping[str, SecretKey]
     client_ids: Mapping[str, SecretKey]
     keys: SecretKey | None
+    rotate_keys: str
     dev_users: tuple[DevUser, ...]
     history: History
 
@@ -133,6 +136,7 @@ class Renderer:
                 if route.authentication.client_id is not None and route.key in open_
             },
             keys=gateway.keys,
+            rotate_keys=gateway.manifest.meta.annotations.get(ROTATE_KEYS, ""),
             dev_users=gateway.dev_users,
             history=now,
         )

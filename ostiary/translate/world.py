@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ostiary.config.rotation import Stage
 from ostiary.crypto.certificate import CertificateFacts
 from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.inputs import ReferenceGrantInput, ServiceInput
@@ -133,12 +134,14 @@ class Rollout:
     """How a gateway's Deployment is doing; `message` says what holds it up, '' where nothing does.
 
     A quota that refuses pods, an image that can't be pulled: whatever the cluster says of it.
+    `rotations` are those of its keys that are under way.
     """
 
     replicas: int
     updated: int
     ready: int
     message: str = ""
+    rotations: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,11 @@ from fleet_parts import SimulatedProxy, server_context, simulated
 from ostiary.config.bundle import read_bundle, unpack
 from ostiary.config.document import Bundle
 from ostiary.config.keys import KeyDocument
+from ostiary.config.rotation import KNOWN_AFTER
 from ostiary.crypto.secret import Secret
 from ostiary.decode.json_text import write_json
+from ostiary.decode.model import validate
+from ostiary.decode.strict_json import read_json
 from ostiary.translate.names import Names
 from ostiary_operator.api import Object
 from ostiary_operator.events import Events
@@ -141,6 +144,44 @@ async def test_keys_that_are_deleted_come_back_the_same(stage: Stage) -> None:
     after = await stage.get("Secret", "ostiary-main-keys")
     assert after["data"] == before["data"]
     assert "ownerReferences" not in after["metadata"]
+
+
+async def test_keys_are_replaced_step_by_step_where_an_annotation_asks_for_it(
+    stage: Stage,
+) -> None:
+    async def held() -> KeyDocument:
+        data = (await stage.get("Secret", "ostiary-main-keys"))["data"]["keys.json"]
+        return validate(KeyDocument, read_json(base64.b64decode(data)))
+
+    async def shown() -> list[tuple[str, str]]:
+        status = (await stage.get("MCPGateway", "main"))["status"]
+        return [(item["ring"], item["stage"]) for item in status["keyRotations"]]
+
+    await stage.settle()
+    old = await held()
+    asked = {"ostiary.dev/rotate-keys": "access,seal 2026-11-28"}
+    await stage.put("MCPGateway", "main", GATEWAY, annotations=asked)
+    await stage.settle()
+    published = await held()
+    assert await shown() == [("access", "Published"), ("seal", "Published")]
+    assert (published.access, published.seal) == (old.access, old.seal)
+
+    stage.later = KNOWN_AFTER
+    stage.pods = (_pod(stage.namespace, "127.0.0.1"),)  # it does not say that it knows the new keys
+    await stage.turn()
+    assert await held() == published
+    stage.pods = ()
+    await stage.settle()
+    signing = await held()
+    assert await shown() == [("access", "Signing"), ("seal", "Signing")]
+    assert signing.access[1:] == old.access
+
+    stage.later = 100_000
+    await stage.settle()
+    await stage.settle()
+    assert await shown() == [("seal", "Signing")]
+    assert (await held()).access == signing.access[:1]
+    assert (await held()).seal == signing.seal
 
 
 async def test_keys_deleted_with_their_gateway_are_gone(stage: Stage) -> None:

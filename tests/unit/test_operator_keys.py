@@ -14,7 +14,7 @@ GOOD = KeyDocument.generate(os.urandom).reveal()
 
 
 def test_a_key_document_is_read() -> None:
-    assert read_keys(Secret(json.dumps(GOOD)), "keys").seal
+    assert read_keys(Secret(json.dumps(GOOD)), "keys").rings.seal
 
 
 @pytest.mark.parametrize(
