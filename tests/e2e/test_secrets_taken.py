@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from e2e.kubectl import Kubectl, eventually, new_namespace
 
 HOST = "mcp.example.com"
 OIDC = {"oidc": {"issuer": "https://login.example.com", "clientId": "ostiary"}}
-SECURED = {
+SECURED: dict[str, Any] = {
     "publicUrl": f"https://{HOST}",
     "identityProvider": OIDC,
     "listeners": [
