@@ -125,5 +125,8 @@ def eventually(
 
 def whole_cluster() -> set[str]:
     """Return the names of what is in no namespace, and of the namespaces."""
-    kinds = "namespaces,crds,clusterroles,clusterrolebindings,persistentvolumes"
-    return set(Kubectl(namespace="default")("get", kinds, "--output=name").split())
+    kinds = (
+        *("namespaces", "crds", "clusterroles", "clusterrolebindings", "persistentvolumes"),
+        "validatingwebhookconfigurations",
+    )
+    return set(Kubectl(namespace="default")("get", ",".join(kinds), "--output=name").split())

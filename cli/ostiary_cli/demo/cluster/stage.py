@@ -124,7 +124,8 @@ async def _remove(install: Path) -> None:
 
 async def _traces() -> list[str]:
     """Return what of the demo the cluster holds."""
-    said = await kubectl("get", "namespaces,crds,clusterroles,clusterrolebindings", "-o", "name")
+    kinds = "namespaces,crds,clusterroles,clusterrolebindings,validatingwebhookconfigurations"
+    said = await kubectl("get", kinds, "-o", "name")
     own = {f"namespace/{name}" for name in (PLATFORM, TEAM)}
     return [line for line in said.split() if "ostiary" in line or line in own]
 
