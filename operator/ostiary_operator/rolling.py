@@ -143,7 +143,7 @@ class Rolling:
 
 
 def _development_secret(owner: Owner, seal: SealRing) -> Secret:
-    return Secret(seal.keyed_hash("development identity", owner.uid))
+    return Secret(seal.steady_hash("development identity", owner.uid))
 
 
 def _dev_identity(owner: Owner, planned: PlannedBundle, seal: SealRing) -> PlannedObject:

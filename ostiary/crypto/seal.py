@@ -107,10 +107,13 @@ class SealRing:
         """
         return _hmac(self._hash_keys[self._steady], label, value)
 
-    def is_outdated(self, sealed: bytes) -> bool:
-        """Say whether a value is sealed under a key that another one took the place of."""
+    def is_outdated(self, sealed: bytes, found: int = 0) -> bool:
+        """Say whether a value is sealed under a key that another one took the place of.
+
+        Or found by such a key's hash, the one that stands at `found` of `keyed_hashes`.
+        """
         older = list(self._wraps)[1 : self._steady + 1]
-        return sealed[1 : 1 + _ID] in older
+        return sealed[1 : 1 + _ID] in older or 0 < found <= self._steady
 
     @property
     def key_ids(self) -> tuple[str, ...]:

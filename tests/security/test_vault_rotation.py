@@ -10,6 +10,7 @@ from ostiary.config.keys import KeyDocument
 from ostiary.config.rotation import KNOWN_AFTER, advance, begin, drop_older, replace_key
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.memory import MemoryStore
+from ostiary_proxy.store.port import Row, StoreUnavailable
 from ostiary_proxy.upstream.accounts import Accounts, Place
 from ostiary_proxy.upstream.context import Context
 from ostiary_proxy.upstream.credentials import UpstreamCredentials
@@ -79,6 +80,30 @@ async def test_two_replicas_that_bring_an_account_to_the_newest_key_keep_one_row
     await connect(among(around, OLD))
     for document in (SIGNING, PUBLISHED, SIGNING, PUBLISHED):
         await UpstreamCredentials(among(around, document)).attach(call())
+
+    assert await sealed_with(store, SIGNING) == [True]
+
+
+class Breaking(MemoryStore):
+    """A store that goes away once, when a row is to be taken."""
+
+    broken = True
+
+    async def take(self, table: str, key: str) -> Row | None:
+        if self.broken and table == "account":
+            self.broken = False
+            raise StoreUnavailable("away")
+        return await super().take(table, key)
+
+
+async def test_a_move_to_the_newest_key_that_broke_off_is_made_up_for() -> None:
+    store = Breaking(Clock())
+    around = context(Service(), store=store)
+    await connect(among(around, OLD))
+
+    with pytest.raises(Refused, match="StoreUnavailable"):
+        await UpstreamCredentials(among(around, SIGNING)).attach(call())
+    await UpstreamCredentials(among(around, SIGNING)).attach(call())
 
     assert await sealed_with(store, SIGNING) == [True]
 

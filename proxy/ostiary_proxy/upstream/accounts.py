@@ -159,11 +159,11 @@ class Accounts:
     async def read(self, place: Place) -> Held:
         """Return the row of `place`; version 0 where there is none."""
         keys = self._seal.keyed_hashes("account", place.name)
-        for key in keys:
+        for index, key in enumerate(keys):
             row = await self._store.get(_TABLE, key)
             if row is not None:
                 account = self._open(place, row.value, version=row.version, key=key)
-                outdated = self._seal.is_outdated(row.value)
+                outdated = self._seal.is_outdated(row.value, index)
                 return Held(account=account, version=row.version, key=key, outdated=outdated)
         return Held(account=None, version=0, key=keys[0])
 
