@@ -197,7 +197,6 @@ def _admin(foundation: Foundation, reloader: Reloader, confirmation: Confirmatio
             tally=foundation.tally,
             upstreams=foundation.upstreams,
             tls=foundation.tls,
-            keys=lambda: foundation.rings.fingerprint,
         ),
         confirmation=confirmation,
         grants=GrantsDesk(current=lambda: reloader.current),

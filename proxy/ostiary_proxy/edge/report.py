@@ -1,6 +1,5 @@
 """What one proxy says of itself: the answer to a push and to the question what it serves."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from ostiary.config.document import SCHEMA
@@ -16,10 +15,7 @@ __all__ = ["Reporter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Reports on the runtime in force; `boot` is another one after each start.
-
-    `keys` tells one set of keys from another, and gives none away.
-    """
+    """Reports on the runtime in force; `boot` is another one after each start."""
 
     boot: str
     reloader: Reloader
@@ -27,18 +23,17 @@ class Reporter:
     tally: Tally
     upstreams: Upstreams
     tls: PublicTls | None
-    keys: Callable[[], str]
 
     def __call__(self) -> dict[str, Json]:
         """Return the report."""
-        loaded = self.reloader.loaded
+        loaded, runtime = self.reloader.loaded, self.reloader.current
         faults = self.tls.faults if self.tls is not None else ()
         return {
             "revision": loaded.revision,
             "digest": loaded.digest,
             "schema": SCHEMA,
             "boot": self.boot,
-            "keys": self.keys(),
+            "keys": runtime.oauth.rings.fingerprint if runtime is not None else "",
             "confirmed": self.confirmation.confirmed,
             "failures": list(loaded.failures),
             "faults": [asdict(fault) for fault in (*loaded.faults, *faults)],
