@@ -12,6 +12,7 @@ import pytest
 
 from e2e.broken_door import BrokenDoor, open_door
 from e2e.cluster.layout import ROOT
+from e2e.grants import GRANTS_CRD
 from operator_parts import policy, route
 from ostiary.decode.yaml_documents import read_documents
 from ostiary.translate.world import Platform
@@ -335,31 +336,3 @@ def grant(namespace: str) -> dict[str, Any]:
         "metadata": {"name": "tools", "namespace": namespace},
         "spec": {"from": [source], "to": [{"group": "", "kind": "Service"}]},
     }
-
-
-GRANTS_CRD: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": "referencegrants.gateway.networking.k8s.io",
-        "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
-    },
-    "spec": {
-        "group": "gateway.networking.k8s.io",
-        "scope": "Namespaced",
-        "names": {"kind": "ReferenceGrant", "plural": "referencegrants"},
-        "versions": [
-            {
-                "name": "v1beta1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
