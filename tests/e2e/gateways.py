@@ -24,7 +24,6 @@ _ADMIN = 8443
 def gateway(port: int, *, name: str = "main", **spec: Any) -> dict[str, Any]:
     """Return a gateway whose people are alice; its URL is on loopback, where tests forward it."""
     given = {
-        "default": True,
         "publicUrl": f"http://localhost:{port}",
         "identityProvider": {"dev": {"users": _PEOPLE}},
         **spec,
@@ -33,8 +32,8 @@ def gateway(port: int, *, name: str = "main", **spec: Any) -> dict[str, Any]:
 
 
 def route(to: str, *, name: str = "files", **spec: Any) -> dict[str, Any]:
-    """Return a route to an MCP server."""
-    return _ours("MCPRoute", name, {"to": to, "mcp": {}, **spec})
+    """Return a route to an MCP server, on the gateway of its own namespace."""
+    return _ours("MCPRoute", name, {"gatewayRef": {"name": "main"}, "to": to, "mcp": {}, **spec})
 
 
 def policy(

@@ -17,7 +17,7 @@ from e2e.cluster.isolation import hierarchies
 from e2e.cluster.layout import LISTENER, ROOT, Layout
 from e2e.cluster.settings import write_settings
 
-__all__ = ["ClusterFailed", "down", "is_up", "load", "restart", "up"]
+__all__ = ["ClusterFailed", "down", "is_up", "kill", "load", "restart", "up"]
 
 _STEP = 0.05
 _NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--uts")
@@ -67,14 +67,12 @@ def is_up(layout: Layout) -> bool:
 
 def load(layout: Layout, archive: Path) -> None:
     """Import an image archive into the node."""
-    if (pid := _pid(layout)) is None:
-        raise ClusterFailed("no cluster is up")
-    first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
-    enter = ["nsenter", "--target", first, "--all", "--"]
-    command = ["ctr", "-n", "k8s.io", "images", "import", str(archive.resolve())]
-    ended = subprocess.run([*enter, *command], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise ClusterFailed(f"{archive} was not imported: {ended.stdout}{ended.stderr}")
+    _containerd(layout, "images", "import", str(archive.resolve()))
+
+
+def kill(layout: Layout, container: str) -> None:
+    """Kill a container's first process as a crash would; the kubelet starts it again."""
+    _containerd(layout, "tasks", "kill", "--signal", "SIGKILL", container)
 
 
 def restart(layout: Layout, component: str) -> None:
@@ -85,6 +83,16 @@ def restart(layout: Layout, component: str) -> None:
     whole.write_text(component)
     whole.rename(layout.restart)
     _wait(f"restart {component}", lambda: not layout.restart.exists(), seconds=20)
+
+
+def _containerd(layout: Layout, *command: str) -> None:
+    if (pid := _pid(layout)) is None:
+        raise ClusterFailed("no cluster is up")
+    first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    enter = ["nsenter", "--target", first, "--all", "--", "ctr", "-n", "k8s.io"]
+    ended = subprocess.run([*enter, *command], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise ClusterFailed(f"{' '.join(command)} failed: {ended.stdout}{ended.stderr}")
 
 
 def _spawn(layout: Layout, binaries: Path, listener: socket.socket) -> int:
