@@ -55,6 +55,23 @@ def test_a_good_folder_is_good(run):
     assert run("check", GATEWAY, ROUTE, POLICY) == (0, "", "3 objects in 1 files: good\n")
 
 
+def test_a_folder_of_one_team_lacks_what_other_teams_keep(run):
+    routes, policies = run("check", ROUTE, POLICY), run("check", POLICY)
+
+    assert routes[:2] == (0, "")
+    assert "warning: a.yaml:5:1: spec.gatewayRef: no gateway is the default one" in routes[2]
+    assert policies[:2] == (0, "")
+    assert "spec.targetRefs[0].name: there is no MCPRoute tools in namespace default" in policies[2]
+
+
+def test_a_gateway_or_a_route_that_is_named_wrong_beside_others_is_a_fault(run):
+    elsewhere = ROUTE.replace("spec:", "spec:\n  gatewayRef: {name: other}")
+    wrong = POLICY.replace("name: tools}", "name: tool}")
+
+    assert run("check", GATEWAY, elsewhere)[0] == 1
+    assert run("check", GATEWAY, ROUTE, wrong)[0] == 1
+
+
 def test_a_route_without_policy_is_a_warning(run):
     code, out, err = run("check", GATEWAY, ROUTE)
 
