@@ -74,12 +74,16 @@ class Fleet(Resource):
     def roll_out(
         cls, kubectl: Kubectl, upstream: str, *rules: dict[str, Any], **spec: Any
     ) -> "Fleet":
-        """Apply a gateway, a route and a policy of `rules` (none, if none), and wait for Ready."""
+        """Apply a gateway, a route and a policy of `rules` (none, if none).
+
+        Returns when all is Ready, and every proxy is: the gateway is with its first one.
+        """
         port = _free_pair()
         items = [gateway(port, **spec), route(upstream), *([policy(*rules)] if rules else ())]
         kubectl.apply(*items)
         for item in items:
             kubectl.wait_for(f"{item['kind']}/{item['metadata']['name']}")
+        kubectl("rollout", "status", "deployment/ostiary-main", "--timeout=90s")
         url = f"http://localhost:{port}/{kubectl.namespace}/files"
         return cls(url=url, kubectl=kubectl, port=port, upstream=upstream)
 
