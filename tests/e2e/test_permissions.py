@@ -113,12 +113,12 @@ async def test_each_permission_is_used_and_none_is_missing(
     upstream, spec = on_redis
     await asyncio.to_thread(Fleet.roll_out, kubectl, upstream, ALL, **spec)
     make_strays(kubectl)
-    await change_while_it_writes(api, kubectl.namespace)
 
-    wanted = granted(*WORKING, *CLUSTER_ONLY, *OWN_NAMESPACE)
-    used = await asyncio.to_thread(
-        eventually, lambda: uses(asked(own_cluster)), lambda used: wanted <= used, 40
-    )
+    wanted, used = granted(*WORKING, *CLUSTER_ONLY, *OWN_NAMESPACE), set[Use]()
+    async with asyncio.timeout(60):
+        while not wanted <= used:
+            await change_while_it_writes(api, kubectl.namespace)
+            used = await asyncio.to_thread(lambda: uses(asked(own_cluster)))
 
     # An API server that starts, or roles that are being deleted, refuse too: in other tests.
     events = (event for event in asked(own_cluster) if received(event) > began)

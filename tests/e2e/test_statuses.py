@@ -57,9 +57,10 @@ def becomes(kubectl: Kubectl, what: str, wanted: Verdicts) -> None:
 
 
 def condition(kubectl: Kubectl, what: str, name: str = "Ready") -> tuple[str, str]:
-    """Return status and reason of a condition."""
-    conditions = kubectl.get(*what.split("/"))["status"]["conditions"]
-    return next((each["status"], each["reason"]) for each in conditions if each["type"] == name)
+    """Return status and reason of a condition, empty before anybody has said it."""
+    conditions = kubectl.get(*what.split("/"))["status"].get("conditions", ())
+    said = ((each["status"], each["reason"]) for each in conditions if each["type"] == name)
+    return next(said, ("", ""))
 
 
 @pytest.mark.usefixtures("installed")
