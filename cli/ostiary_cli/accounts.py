@@ -1,13 +1,12 @@
 """`ostiary accounts`: people's accounts at services, listed and taken back, by the admin port."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from ostiary.decode.strict_json import Json
-from ostiary_cli.admin_port import Admin, located, pages, revoke
+from ostiary_cli.admin_port import Admin, located, pages, revoke, show
 from ostiary_proxy.audit.text import escape
 
 __all__ = ["command"]
@@ -34,13 +33,7 @@ def list_command(
     """  # noqa: D301 - click reads the backspace
     admin = Admin.found(source, state, admin_url, token_file)
     rows = [*pages(admin, "accounts", {"user": user, "route": route})]
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        click.echo(_row(row))
-    if not rows:
-        click.echo("no accounts", err=True)
+    show(rows, "accounts", _row, output=output)
 
 
 @command.command("revoke")

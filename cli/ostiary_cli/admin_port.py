@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from ostiary_cli.places import find_places
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
 from ostiary_proxy.outbound.provider import is_loopback
 
-__all__ = ["Admin", "located", "pages", "revoke"]
+__all__ = ["Admin", "located", "pages", "revoke", "show"]
 
 _LIMIT: Final = 16 * 1024 * 1024
 
@@ -63,6 +63,23 @@ def pages(admin: Admin, what: str, filters: Mapping[str, str | None]) -> Iterato
             raise _misread()
         yield from (row for row in rows if isinstance(row, dict))
         after = page.get("next")
+
+
+def show(
+    rows: Sequence[dict[str, Json]],
+    what: str,
+    line: Callable[[Mapping[str, Json]], str],
+    *,
+    output: str,
+) -> None:
+    """Print what was listed, a `line` each or all as JSON."""
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(line(row))
+    if not rows:
+        click.echo(f"no {what}", err=True)
 
 
 def revoke(admin: Admin, what: str, selector: Mapping[str, str]) -> None:

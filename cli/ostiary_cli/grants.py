@@ -1,6 +1,5 @@
 """`ostiary grants`: what people gave clients, listed and taken back, through the admin port."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 
 from ostiary.decode.strict_json import Json
-from ostiary_cli.admin_port import Admin, located, pages, revoke
+from ostiary_cli.admin_port import Admin, located, pages, revoke, show
 from ostiary_proxy.audit.text import escape
 
 __all__ = ["command"]
@@ -37,13 +36,7 @@ def list_command(
     """  # noqa: D301 - click reads the backspace
     admin = Admin.found(source, state, admin_url, token_file)
     rows = [*pages(admin, "grants", {"user": user, "client": client, "route": route})]
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        click.echo(_row(row))
-    if not rows:
-        click.echo("no grants", err=True)
+    show(rows, "grants", _row, output=output)
 
 
 @command.command("revoke")
