@@ -19,7 +19,9 @@ from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
+from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import UpstreamCall
+from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.refused import Refused
@@ -319,6 +321,11 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
     ids, entropy = itertools.count(1), itertools.count(1)
     doors = Doors({name: presented(name) for name in ("alice", "bob")})
     holder: list[Live] = []
+    store, seal = MemoryStore(lambda: now[0]), SealRing([b"k" * 32])
+
+    def bytes_of(size: int) -> bytes:
+        return next(entropy).to_bytes(size, "big")
+
     live = Live(
         gateway=Gateway(
             namespace="team", name="gw", public_url=ORIGIN, allow_loopback=not public
@@ -327,14 +334,16 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         origins=frozenset({ORIGIN}),
         authority=doors,
         credentials=doors,
-        store=MemoryStore(lambda: now[0]),
+        store=store,
         audit=log,
         transport=upstream,
-        seal=SealRing([b"k" * 32]),
+        seal=seal,
         streams=Streams(),
         upstreams=Upstreams(),
+        spoken=Spoken(lambda: now[0]),
+        mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
         clock=lambda: now[0],
-        entropy=lambda size: next(entropy).to_bytes(size, "big"),
+        entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",
         newest=lambda: holder[0],
     )  # fmt: skip

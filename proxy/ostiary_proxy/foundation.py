@@ -18,6 +18,8 @@ from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
+from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.runtime import Process
@@ -121,6 +123,8 @@ class Foundation:
             log=CountedLog(self._quota, self.tally),
             streams=self.streams,
             upstreams=self.upstreams,
+            spoken=Spoken(now),
+            mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

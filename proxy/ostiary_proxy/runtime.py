@@ -25,7 +25,9 @@ from ostiary_proxy.outbound.transport import PooledTransport, trust
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
+from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.routes import ClosedFault, live_routes
+from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.store.port import Store
@@ -48,6 +50,8 @@ class Process:
     log: AuditLog
     streams: Streams
     upstreams: Upstreams
+    spoken: Spoken
+    mailbox: Mailbox
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -202,6 +206,8 @@ def _live(
         seal=process.rings.seal,
         streams=process.streams,
         upstreams=process.upstreams,
+        spoken=process.spoken,
+        mailbox=process.mailbox,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

@@ -13,12 +13,14 @@ from ostiary_proxy.mcp.methods import LISTEN, MODERN
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
-from ostiary_proxy.pipeline.cleared import Cleared, call_of, outgoing, session_headers
+from ostiary_proxy.pipeline.behind import say
+from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
-from ostiary_proxy.pipeline.forward import failure_of, media_type, send
+from ostiary_proxy.pipeline.forward import failure_of, media_type
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay, redacted_error
+from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session, end, seal_session
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
@@ -204,13 +206,11 @@ def stream_of(
     async def post(body: bytes) -> None:
         if session is None:
             return
-        headers: Headers = (
-            JSON,
-            ("accept", "application/json, text/event-stream"),
-            *session_headers(session),
-        )
-        call = call_of(known, "POST", body, session)
-        answer = await send(received.live, call, outgoing(known, "POST", headers, body))
+        said = Said(
+            known=known, version=session.version, body=body, message=read_message(body),
+            session=session,
+        )  # fmt: skip
+        answer = await say(said)
         await answer.close()
 
     return RelayStream(

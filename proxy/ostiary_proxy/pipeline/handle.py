@@ -10,7 +10,6 @@ from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.oauth.pages import PAGE_HEADERS, connect_page
-from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.answered import (
     EVENT_STREAM,
@@ -20,10 +19,11 @@ from ostiary_proxy.pipeline.answered import (
     stream_of,
 )
 from ostiary_proxy.pipeline.asked import Asked
-from ostiary_proxy.pipeline.cleared import Cleared, call_of, clear, outgoing, session_headers
+from ostiary_proxy.pipeline.behind import say
+from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
 from ostiary_proxy.pipeline.decoded import Decoded, decode, session_of
-from ostiary_proxy.pipeline.forward import media_type, send
+from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known, know
 from ostiary_proxy.pipeline.let_go import let_go
@@ -34,6 +34,7 @@ from ostiary_proxy.pipeline.received import ONCE, Received, check_headers
 from ostiary_proxy.pipeline.refusal import answer_to
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.routed import find_route
+from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.screened import screen
 from ostiary_proxy.pipeline.session import PENDING, Session, end, pending_key, waiting_subject
 from ostiary_proxy.pipeline.trail import decision, outcome, refusal
@@ -130,7 +131,7 @@ async def _post(known: Known) -> Answer:
 async def _forward(cleared: Cleared) -> Answer:
     decoded = cleared.screened.consented.permitted.decoded
     live = decoded.known.routed.received.live
-    exchange = await send(live, cleared.call, cleared.request)
+    exchange = await say(cleared.said)
     if decoded.subject.method != "initialize" or (upstream := session_id(exchange)) is None:
         return await answer_of(cleared, exchange)
     kept = False
@@ -209,8 +210,7 @@ async def _get(known: Known) -> Answer:
         raise _not_allowed()
     session = await session_of(known)
     subject = await _short_way(known, session, "GET")
-    headers = (("accept", "text/event-stream"), ("accept-encoding", "identity"))
-    exchange = await _send(known, session, "GET", headers)
+    exchange = await say(_bare(known, session, "GET"))
     if exchange.status == 200 and media_type(exchange) == "text/event-stream":
         asked = Asked(
             decision=received.id, version=session.version, subject=subject, session=session
@@ -235,7 +235,7 @@ async def _delete(known: Known) -> Answer:
     await _short_way(known, session, "DELETE")
     await end(received.live.store, session)
     if session.upstream is not None:
-        exchange = await _send(known, session, "DELETE", (("accept", "application/json"),))
+        exchange = await say(_bare(known, session, "DELETE"))
         await exchange.close()
     await finish(known, "ok", {})
     return Answer(status=204)
@@ -257,8 +257,6 @@ async def _short_way(known: Known, session: Session, http_method: str) -> Subjec
     return subject
 
 
-async def _send(known: Known, session: Session, http_method: str, headers: Headers) -> Exchange:
-    live = known.routed.received.live
-    call = call_of(known, http_method, b"", session)
-    request = outgoing(known, http_method, (*headers, *session_headers(session)))
-    return await send(live, call, request)
+def _bare(known: Known, session: Session, http_method: str) -> Said:
+    """Return what GET and DELETE say: nothing but the session."""
+    return Said(known=known, version=session.version, http_method=http_method, session=session)

@@ -9,10 +9,11 @@ from typing import Final
 from ostiary.policy.facts import Kind, Subject
 from ostiary.policy.verdict import Verdict
 from ostiary_proxy.pipeline.answered import finish
-from ostiary_proxy.pipeline.cleared import call_of, outgoing
-from ostiary_proxy.pipeline.forward import send
+from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import Received, Seen
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.pipeline.trail import decision
 from ostiary_proxy.refused import Refused
 
@@ -30,11 +31,10 @@ async def let_go(known: Known, verdict: Verdict, upstream: str) -> None:
     record = decision(own, _DELETE, verdict, version="", session=None)
     await live.audit.write(replace(record, facts={**record.facts, "during": opened.id}))
     # Its version is not known to be one that we speak, so none is named.
-    request = outgoing(own, "DELETE", (("mcp-session-id", upstream),))
+    session = Session(upstream=upstream, version="", issued_at=opened.now, key=opened.id)
+    said = Said(known=own, version="", http_method="DELETE", session=session, timeout=_PATIENCE)
     try:
-        exchange = await send(
-            live, call_of(own, "DELETE", b"", None), replace(request, timeout=_PATIENCE)
-        )
+        exchange = await say(said)
     except Refused as refused:
         await finish(own, "error", {"code": refused.code})
         return

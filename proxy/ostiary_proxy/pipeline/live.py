@@ -9,7 +9,9 @@ from ostiary.policy.compiled import PolicySet
 from ostiary.policy.facts import RouteFacts
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
+from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import Authority, Credentials
+from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.store.port import Store
@@ -52,6 +54,8 @@ class Live:
     seal: SealRing
     streams: Streams
     upstreams: Upstreams
+    spoken: Spoken
+    mailbox: Mailbox
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

@@ -1,0 +1,18 @@
+"""What stands behind a route, spoken to in the client's own revision.
+
+Whatever it is, its answer looks like that of one server which speaks that revision.
+"""
+
+from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.said import Said
+
+__all__ = ["say"]
+
+
+async def say(said: Said) -> Exchange:
+    """Return the exchange once its head is there, never one of status 401 or 403.
+
+    Raises Refused as `forward.send` does.
+    """
+    return await say_natively(said)

@@ -1,0 +1,38 @@
+"""One HTTP request of a client's that goes on to what stands behind its route."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary_proxy.mcp.eras import Modern
+from ostiary_proxy.mcp.message import Message
+from ostiary_proxy.mcp.methods import Method
+from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.wire import Headers
+
+__all__ = ["TIMEOUT", "Said"]
+
+TIMEOUT: Final = 60.0
+"""Seconds until an answer must begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a client says, in its own revision, after everything was judged and recorded.
+
+    `version` is that revision, empty where nobody knows one yet. `body` holds the bytes of
+    `message`; GET and DELETE have neither. `name` is the subject's. `parameters` are the client's
+    Mcp-Param-* headers, opaque to us (rule 16).
+    """
+
+    known: Known
+    version: str
+    http_method: str = "POST"
+    body: bytes = b""
+    message: Message | None = None
+    method: Method | None = None
+    name: str = ""
+    modern: Modern | None = None
+    session: Session | None = None
+    parameters: Headers = ()
+    timeout: float = TIMEOUT
