@@ -10,6 +10,7 @@ from ostiary_proxy.oauth.redirects import CURSOR
 async def test_a_registration_is_echoed_without_nulls() -> None:
     world = World()
     answer = await world.register(TOOLS, CLAUDE, application_type="web", logo_uri="https://x/y.png")
+    assert "://" not in answer["client_id"]
     assert {**answer, "client_id": ""} == {
         "client_id": "",
         "client_id_issued_at": int(world.clock()),

@@ -1,5 +1,6 @@
 """What MCP asks of a proxy: rule number, sentence, and the tests that hold it; gaps are data.
 
+Rules 1 to 54 (transport) and pitfalls P1 to P25 stand here, rules 55 to 150 beside it.
 Numbers are those of the rule list that the tests' docstrings name; `P` numbers are its pitfalls.
 """
 
@@ -295,6 +296,61 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_an_error_of_upstream_passes_with_its_status",
         ),
     ),
+    "P1": (
+        "Each event is written through at once.",
+        ("test_the_first_event_is_there_before_the_second_exists",),
+    ),
+    "P2": (
+        "A client that goes away ends its call in 2026-07-28 only.",
+        (
+            "test_a_modern_client_that_goes_away_ends_the_upstream_exchange",
+            "test_a_legacy_call_finishes_although_its_client_went_away",
+        ),
+    ),
+    "P4": (
+        "A GET stream ends with its token, and with its grant.",
+        (
+            "test_a_get_stream_ends_with_the_token",
+            "test_get_without_a_session_is_405",
+        ),
+    ),
+    "P5": (
+        "DELETE ends both sessions; what comes later is 404.",
+        ("test_delete_ends_the_session_here_and_upstream",),
+    ),
+    "P8": (
+        "The era is decided from the request; one sign of it demands all of them.",
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_request_without_the_required_meta_is_refused",
+        ),
+    ),
+    "P17": (
+        "Quiet streams are kept alive.",
+        ("test_keep_alive_comments_and_retry_pass",),
+    ),
+    "P20": (
+        "A browser can't send what we take without asking first.",
+        ("test_another_media_type_or_an_encoded_body_is_415",),
+    ),
+    "P21": (
+        "A stream ends with its token: it can't be told so otherwise.",
+        ("test_a_get_stream_ends_with_the_token",),
+    ),
+    "P23": (
+        "Each route has its own documents; others are 404.",
+        (
+            "test_resource_metadata_stands_at_exact_paths_only",
+            "test_other_paths_and_origins_are_left_to_others",
+        ),
+    ),
+    "P25": (
+        "Both eras are served at every route.",
+        (
+            "test_initialize_opens_a_session_under_an_id_of_ours",
+            "test_discover_names_only_what_is_served",
+        ),
+    ),
     "C": (
         "A server's request gets one answer, from its own session, while policy allows it.",
         (
@@ -324,4 +380,10 @@ GAPS: Final[dict[str, str]] = {
     "43": "requestState is passed as it is; it will be sealed with the ownership of tasks",
     "44": "the proxy answers no input request of its own",
     "51": "schemas are never read here",
+    "P7": "resuming a stream is not served yet",
+    "P12": "see rule 43",
+    "P14": "see rule 15",
+    "P18": "request ids are the client's own: one upstream exchange per request",
+    "P19": "see rule 5",
+    "P24": "HTTP+SSE of 2024-11-05 gets 405 and 404 like any other stranger",
 }
