@@ -4,20 +4,17 @@ Nothing is stored while a session lives. The Store holds ended sessions until th
 anyway.
 """
 
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from ostiary.crypto.base64url import base64url
-from ostiary.crypto.seal import Entropy, SealBroken, SealRing
-from ostiary.decode.fault import Faulty
+from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import read_json
 from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.mcp.message import Id
+from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
@@ -30,6 +27,8 @@ MAX_AGE: Final = 24 * 3600.0
 """Seconds after which a session id is not taken any more; the client initializes again."""
 ENDED: Final = "mcp-ended"
 PENDING: Final = "mcp-pending"
+_PURPOSE: Final = "mcp-session"
+_LONGEST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +41,6 @@ class Session:
     key: str
 
 
-def _bound(grant: Grant) -> bytes:
-    person = grant.person
-    return write_json(
-        ["mcp-session", person.issuer, person.subject, grant.client.id, grant.route, grant.gid]
-    )
-
-
 def seal_session(
     ring: SealRing,
     grant: Grant,
@@ -59,9 +51,7 @@ def seal_session(
     entropy: Entropy,
 ) -> str:
     """Return the id for the client, visible ASCII (rule 31)."""
-    plain = write_json([upstream, version, now])
-    sealed = ring.seal(plain, aad=_bound(grant), entropy=entropy)
-    return base64url(sealed)
+    return give_handle(ring, grant, _PURPOSE, [upstream, version], now=now, entropy=entropy)
 
 
 async def open_session(
@@ -71,32 +61,21 @@ async def open_session(
 
     Another person's, another grant's, an ended, an unknown and a damaged id look the same.
     """
-    session = _unsealed(ring, grant, value)
-    if session is None or not 0 <= now - session.issued_at + 5 < MAX_AGE:
-        raise Refused("UnknownSession")
-    if await store.get(ENDED, session.key) is not None:
-        raise Refused("UnknownSession", detail="the session was ended")
-    return session
-
-
-def _unsealed(ring: SealRing, grant: Grant, value: str) -> Session | None:
-    if len(value) > 4096:
-        return None
     try:
-        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-        # One spelling only: another one of the same bytes must not pass for a session of its own.
-        if base64url(sealed) != value:
-            return None
-        plain = read_json(ring.open(sealed, aad=_bound(grant)))
-    except (binascii.Error, ValueError, SealBroken, Faulty):
-        return None
-    assert isinstance(plain, list)  # sealed by us, and so are its members
-    upstream, version, issued_at = plain
+        handle = open_handle(
+            ring, grant, _PURPOSE, value, now=now, max_age=MAX_AGE, longest=_LONGEST
+        )
+    except BadHandle as bad:
+        raise Refused("UnknownSession", detail=str(bad)) from None
+    if await store.get(ENDED, handle.key) is not None:
+        raise Refused("UnknownSession", detail="the session was ended")
+    assert isinstance(handle.value, list)  # given by `seal_session`
+    upstream, version = handle.value
     return Session(
         upstream=None if upstream is None else str(upstream),
         version=str(version),
-        issued_at=float(str(issued_at)),
-        key=hashlib.sha256(sealed).hexdigest(),
+        issued_at=handle.issued_at,
+        key=handle.key,
     )
 
 
