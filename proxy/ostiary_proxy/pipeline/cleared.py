@@ -45,7 +45,7 @@ async def clear(screened: Screened) -> Cleared:
         known=known,
         version=decoded.version,
         body=screened.body,
-        message=decoded.message,
+        message=screened.message,
         method=decoded.method,
         name=decoded.subject.name,
         modern=decoded.modern,

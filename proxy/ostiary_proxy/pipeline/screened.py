@@ -11,7 +11,7 @@ from typing import Final
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary.policy.redact import redact_arguments
-from ostiary_proxy.mcp.message import Object, Response
+from ostiary_proxy.mcp.message import Message, Object, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.pipeline.consented import Consented
 from ostiary_proxy.pipeline.judge import refusal_of
@@ -26,9 +26,10 @@ _TRACE: Final = frozenset(("traceparent", "tracestate", "baggage"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
-    """A message in the form in which it goes upstream: `body` are those bytes."""
+    """A message in the form in which it goes on: `body` are the bytes of `message`."""
 
     consented: Consented
+    message: Message
     body: bytes
 
 
@@ -37,12 +38,13 @@ def screen(consented: Consented) -> Screened:
     decoded = consented.permitted.decoded
     message = decoded.message
     if isinstance(message, Response):
-        return Screened(consented=consented, body=decoded.body)
+        return Screened(consented=consented, message=message, body=decoded.body)
     params = _redacted(consented, message.params)
     params = _without_bad_trace(_listened(consented, params))
     if params is message.params:
-        return Screened(consented=consented, body=decoded.body)
-    return Screened(consented=consented, body=write_json({**message.whole, "params": params}))
+        return Screened(consented=consented, message=message, body=decoded.body)
+    changed = replace(message, params=params, whole={**message.whole, "params": dict(params)})
+    return Screened(consented=consented, message=changed, body=write_json(changed.whole))
 
 
 def _redacted(consented: Consented, params: Object) -> Object:
