@@ -25,6 +25,7 @@ PROGRAMS = {
     "faketime": "faketime",
 }  # fmt: skip
 """Program → Debian package."""
+PEERS = ("mcp-1", "fastmcp")
 
 
 class PartMissing(Exception):  # noqa: N818 - a statement
@@ -33,7 +34,9 @@ class PartMissing(Exception):  # noqa: N818 - a statement
 
 def main() -> int:
     """Install what is missing; return 1 where something stays missing and CI must not go on."""
-    return install_all(install_programs, install_node_parts, install_sdk_servers, build_readers)
+    return install_all(
+        install_programs, install_node_parts, install_sdk_servers, install_peers, build_readers
+    )
 
 
 def install_all(*steps: Callable[[], object]) -> int:
@@ -69,15 +72,15 @@ def install_programs(programs: Mapping[str, str] = PROGRAMS) -> None:
 
 
 def install_node_parts() -> None:
-    """Install oidc-provider, the conformance suite and the Node.js that they need, as locked."""
+    """Install Node.js, oidc-provider, the conformance suite and MCP peers for it, as locked."""
     wanted = digest(PINS / "package-lock.json")
     stamp = CACHE / "node" / ".installed"
     if stamp.exists() and stamp.read_text() == wanted:
-        say("oidc-provider and the MCP conformance suite are here")
+        say("oidc-provider, the MCP conformance suite and the peers in TypeScript are here")
         return
     if not shutil.which("npm"):
-        raise PartMissing("oidc-provider and the MCP conformance suite need npm")
-    say("installing oidc-provider and the MCP conformance suite with npm (half a minute)")
+        raise PartMissing("oidc-provider, the MCP conformance suite and TypeScript peers need npm")
+    say("installing oidc-provider, the MCP conformance suite and peers with npm (half a minute)")
     folder = CACHE / "node"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):
@@ -99,6 +102,27 @@ def install_sdk_servers() -> None:
          pinned, "-d", str(download)])  # fmt: skip
     with tarfile.open(download / f"{release}.tar.gz") as archive:
         archive.extractall(CACHE, filter="data")
+
+
+def install_peers() -> None:
+    """Install the MCP peers in Python that can't live beside ours, each in a place of its own."""
+    for name in PEERS:
+        lock, place = PINS / f"{name}.lock", peer(name).parent.parent
+        stamp = place / ".installed"
+        if stamp.exists() and stamp.read_text() == digest(lock):
+            say(f"{name} is here")
+            continue
+        say(f"installing {name} with pip (half a minute)")
+        shutil.rmtree(place, ignore_errors=True)
+        run([sys.executable, "-m", "venv", "--without-pip", str(place)])
+        run([*pip(), "--python", str(peer(name)), "install", "-q", "--disable-pip-version-check",
+             "--require-hashes", "-r", str(lock)])  # fmt: skip
+        stamp.write_text(digest(lock))
+
+
+def peer(name: str) -> Path:
+    """Return the interpreter of a peer in Python: the SDK before 2.0, or FastMCP."""
+    return CACHE / name / "bin" / "python"
 
 
 def build_readers() -> None:
