@@ -32,7 +32,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield Path("crds") / name, _HEAD + write_documents([definition])
     yield _ARGOCD / "argocd-cm.yaml", _argocd_settings()
     yield _REFERENCE / "permissions.md", explained()
-    for page in (*PAGES, "cli.md"):
+    for page in (*PAGES, "cli.md", "messages.md"):
         yield _REFERENCE / page, filled(_ROOT / _REFERENCE / page)
     for name, installation in _INSTALLATIONS.items():
         yield Path("manifests") / name, _HEAD + write_documents(installation.objects())

@@ -1,7 +1,7 @@
 """The pages of docs/reference: prose by hand around blocks that are made of code.
 
 A block stands between `<!-- WHAT -->` and `<!-- end -->`, where WHAT is `fields spec.NAME`,
-`columns`, or `help COMMAND`.
+`columns`, `help COMMAND`, or `messages WHO`.
 """
 
 import re
@@ -12,13 +12,14 @@ from ostiary.resources.crd import crd
 from ostiary.resources.manifest import Kind
 from ostiary_cli.field_table import column_table, field_table
 from ostiary_cli.help_text import help_text
+from ostiary_cli.message_table import message_table
 
 __all__ = ["PAGES", "fields_on", "filled"]
 
 PAGES: Final = {f"{kind.lower()}.md": kind for kind in Kind}
 """Each page about a kind, by its name."""
 _BLOCK: Final = re.compile(
-    r"<!-- (?P<what>(?:fields|columns|help)\b[^\n]*?) -->\n.*?<!-- end -->", re.DOTALL
+    r"<!-- (?P<what>(?:fields|columns|help|messages)\b[^\n]*?) -->\n.*?<!-- end -->", re.DOTALL
 )
 
 
@@ -43,6 +44,8 @@ def _made(page: str, what: str, text: str) -> str:
     name, _, rest = what.partition(" ")
     if name == "help":
         return help_text(rest)
+    if name == "messages":
+        return message_table(rest)
     definition = crd(PAGES[page])
     if name == "columns":
         return column_table(definition)

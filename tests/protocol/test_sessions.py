@@ -27,9 +27,9 @@ from mcp_parts import (
 from ostiary_proxy.outbound.exchange import OutboundFailed
 
 REFUSED = {
-    "another version": lambda: json_answer(initialized("2025-03-26"), mcp_session_id="up-1"),
+    "another version": lambda: json_answer(initialized("2024-11-05"), mcp_session_id="up-1"),
     "another version in a stream": lambda: sse_answer(
-        initialized("2025-03-26"), mcp_session_id="up-1"
+        initialized("2024-11-05"), mcp_session_id="up-1"
     ),
     "an error": lambda: json_answer(
         {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "no"}},
@@ -46,7 +46,7 @@ def told(method, **params):
     return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
-@pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", "2025-11-25"])
 @pytest.mark.parametrize("answer", [json_answer, sse_answer])
 async def test_initialize_opens_a_session_under_an_id_of_ours(version, answer):
     w = world(lambda _: answer(initialized(version), mcp_session_id="up-1"))
@@ -65,14 +65,14 @@ async def test_initialize_opens_a_session_under_an_id_of_ours(version, answer):
 
 @pytest.mark.parametrize("answer", [json_answer, sse_answer])
 async def test_a_version_that_is_not_served_with_initialize_is_named(answer):
-    w = world(lambda _: answer(initialized("2025-03-26"), mcp_session_id="up-1"))
+    w = world(lambda _: answer(initialized("2024-11-05"), mcp_session_id="up-1"))
 
-    opened = await w.send(initialize("2025-03-26"))
+    opened = await w.send(initialize("2024-11-05"))
 
     assert isinstance(opened.body, bytes)
     said = body(opened) if opened.body[:1] == b"{" else events(opened.body)[0]
     assert said["error"]["code"] == -32602
-    assert "2025-06-18 and 2025-11-25" in said["error"]["message"]
+    assert "2025-03-26, 2025-06-18, 2025-11-25" in said["error"]["message"]
     assert header(opened, "mcp-session-id") is None
 
 

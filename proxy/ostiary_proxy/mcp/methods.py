@@ -1,7 +1,7 @@
-"""Which messages each revision knows, in which direction, and their subjects (table c).
+"""Which messages a client may send in each revision, and their subjects (table c).
 
 A message that is not in the table is not served: it is never forwarded, whatever a policy's globs
-say (policy.md 11). Tasks, resumption and 2025-03-26 are not served yet.
+say (policy.md 11). Tasks are not served yet.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import UNKNOWN, Deferred, Kind, Subject, Unknown
-from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.message import Object
 
 __all__ = [
-    "LEGACY", "LISTEN", "MODERN", "REVISIONS", "BadParams", "Method", "Passing",
-    "client_notifications", "client_requests", "listen_uris", "server_notification",
-    "server_request", "subject_of",
+    "BATCHED", "LEGACY", "LISTEN", "MODERN", "NOTIFICATIONS", "REQUESTS", "REVISIONS", "BadParams",
+    "Method", "client_notifications", "client_requests", "listen_uris", "subject_of",
 ]  # fmt: skip
 
-LEGACY: Final = ("2025-06-18", "2025-11-25")
+BATCHED: Final = "2025-03-26"
+"""The one revision in which a body may be an array of messages."""
+LEGACY: Final = (BATCHED, "2025-06-18", "2025-11-25")
 """Revisions with initialize and sessions, oldest first."""
 MODERN: Final = "2026-07-28"
 REVISIONS: Final = (*LEGACY, MODERN)
@@ -34,11 +34,13 @@ class BadParams(ValueError):  # noqa: N818 - a statement
 class Method:
     """A request or notification of the client.
 
-    `kind` is what policy decides on; `field` the member of params that names the subject; `named`
-    says whether 2026-07-28 mirrors it in Mcp-Name (rule 11).
+    `served` are the revisions that know it. `kind` is what policy decides on; `field` the member of
+    params that names the subject; `named` says whether 2026-07-28 mirrors it in Mcp-Name (rule 11),
+    `retried` whether it may ask for input there (rule 45).
     """
 
     name: str
+    served: tuple[str, ...] = REVISIONS
     kind: Kind = Kind.HOUSEKEEPING
     field: str = ""
     arguments: bool = False
@@ -46,52 +48,55 @@ class Method:
     retried: bool = False
 
 
-_CALLS: Final = (
-    Method(name="tools/call", kind=Kind.TOOL, field="name", arguments=True, named=True,
-    retried=True), Method(name="prompts/get", kind=Kind.PROMPT, field="name", arguments=True,
-    named=True, retried=True), Method(name="resources/read", kind=Kind.RESOURCE, field="uri",
-    named=True, retried=True), Method(name="completion/complete", kind=Kind.PROMPT, field="ref"),
+REQUESTS: Final = (
+    Method(name="initialize", served=LEGACY),
+    Method(name="server/discover", served=(MODERN,)),
+    Method(name="ping", served=LEGACY),
     Method(name="tools/list"),
-    Method(name="prompts/list"),
+    Method(
+        name="tools/call", kind=Kind.TOOL, field="name", arguments=True, named=True, retried=True
+    ),
     Method(name="resources/list"),
     Method(name="resources/templates/list"),
-)  # fmt: skip
-_LEGACY_ONLY: Final = (
-    Method(name="initialize"),
-    Method(name="ping"),
-    Method(name="logging/setLevel"),
-    Method(name="resources/subscribe", kind=Kind.RESOURCE, field="uri"),
-    Method(name="resources/unsubscribe", kind=Kind.RESOURCE, field="uri"),
+    Method(name="resources/read", kind=Kind.RESOURCE, field="uri", named=True, retried=True),
+    Method(name="resources/subscribe", served=LEGACY, kind=Kind.RESOURCE, field="uri"),
+    Method(name="resources/unsubscribe", served=LEGACY, kind=Kind.RESOURCE, field="uri"),
+    Method(name=LISTEN, served=(MODERN,)),
+    Method(name="prompts/list"),
+    Method(
+        name="prompts/get", kind=Kind.PROMPT, field="name", arguments=True, named=True, retried=True
+    ),
+    Method(name="completion/complete", kind=Kind.PROMPT, field="ref"),
+    Method(name="logging/setLevel", served=LEGACY),
 )
-_MODERN_ONLY: Final = (Method(name="server/discover"), Method(name=LISTEN))
-
-
-def _table(*groups: tuple[Method, ...]) -> Mapping[str, Method]:
-    return {method.name: method for group in groups for method in group}
-
-
-_LEGACY_REQUESTS: Final = _table(_CALLS, _LEGACY_ONLY)
-_MODERN_REQUESTS: Final = _table(_CALLS, _MODERN_ONLY)
-_LEGACY_NOTIFICATIONS: Final = _table(
-    tuple(
-        Method(name=f"notifications/{name}")
-        for name in ("initialized", "cancelled", "progress", "roots/list_changed")
-    )
+NOTIFICATIONS: Final = (
+    # None over HTTP in 2026-07-28: closing the answer is the cancellation there (rule 28).
+    Method(name="notifications/initialized", served=LEGACY),
+    Method(name="notifications/cancelled", served=LEGACY),
+    Method(name="notifications/progress", served=LEGACY),
+    Method(name="notifications/roots/list_changed", served=LEGACY),
 )
-_NOTHING: Final[Mapping[str, Method]] = {}
+
+
+def _by_revision(methods: tuple[Method, ...]) -> Mapping[str, Mapping[str, Method]]:
+    return {
+        version: {method.name: method for method in methods if version in method.served}
+        for version in REVISIONS
+    }
+
+
+_REQUESTS: Final = _by_revision(REQUESTS)
+_NOTIFICATIONS: Final = _by_revision(NOTIFICATIONS)
 
 
 def client_requests(version: str) -> Mapping[str, Method]:
     """Return the requests that a client of `version` may send."""
-    return _MODERN_REQUESTS if version == MODERN else _LEGACY_REQUESTS
+    return _REQUESTS[version]
 
 
 def client_notifications(version: str) -> Mapping[str, Method]:
-    """Return the notifications that a client of `version` may send.
-
-    None over HTTP in 2026-07-28: closing the answer is the cancellation there (rule 28).
-    """
-    return _NOTHING if version == MODERN else _LEGACY_NOTIFICATIONS
+    """Return the notifications that a client of `version` may send."""
+    return _NOTIFICATIONS[version]
 
 
 def subject_of(method: Method, params: Object) -> Subject:
@@ -145,55 +150,4 @@ def listen_uris(params: Object) -> tuple[str, ...]:
     return tuple(str(uri) for uri in uris)
 
 
-# -- what comes back ---------------------------------------------------------------------------
-
-
-def server_request(version: str, method: str, params: Object) -> Subject | None:
-    """Return the subject of a server's request, or None where the revision does not know it.
-
-    For 2026-07-28 these are the entries of `inputRequests`, never messages on a stream (rule 26).
-    """
-    if method == "ping" and version != MODERN:
-        return Subject(kind=Kind.HOUSEKEEPING, method=method)
-    asked = _ASKED.get(method)
-    if method == "elicitation/create" and params.get("mode", "form") != "form":
-        known = params.get("mode") == "url" and version != "2025-06-18"
-        asked = ServerRequest.ELICITATION_URL if known else None
-    if asked is None:
-        return None
-    return Subject(kind=Kind.SERVER, method=method, name=asked.value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
-    """A known notification of a server; `field` names the URI that the client must be let read."""
-
-    field: str = ""
-
-
-def server_notification(version: str, method: str) -> Passing | None:
-    """Return how a server's notification passes, or None where the revision does not know it."""
-    if method == "notifications/subscriptions/acknowledged" and version != MODERN:
-        return None
-    if method == "notifications/elicitation/complete" and version != "2025-11-25":
-        return None
-    return _TOLD.get(method)
-
-
 _EMPTY: Final[dict[str, Json]] = {}
-_ASKED: Final[Mapping[str, ServerRequest]] = {
-    "sampling/createMessage": ServerRequest.SAMPLING,
-    "elicitation/create": ServerRequest.ELICITATION_FORM,
-    "roots/list": ServerRequest.ROOTS,
-}
-_TOLD: Final[Mapping[str, Passing]] = {
-    "notifications/cancelled": Passing(),
-    "notifications/progress": Passing(),
-    "notifications/message": Passing(),
-    "notifications/tools/list_changed": Passing(),
-    "notifications/prompts/list_changed": Passing(),
-    "notifications/resources/list_changed": Passing(),
-    "notifications/resources/updated": Passing(field="uri"),
-    "notifications/elicitation/complete": Passing(),
-    "notifications/subscriptions/acknowledged": Passing(),
-}

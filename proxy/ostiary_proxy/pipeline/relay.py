@@ -16,13 +16,9 @@ from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
-from ostiary_proxy.mcp.methods import (
-    LISTEN,
-    MODERN,
-    server_notification,
-    server_request,
-)
+from ostiary_proxy.mcp.methods import LISTEN, MODERN
 from ostiary_proxy.mcp.results import is_unknown_item
+from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
@@ -236,10 +232,10 @@ class Relay:
 
     def _notification(self, event: Event, message: Notification, now: float) -> Out:
         facts: dict[str, Json] = {"method": message.method[:256]}
-        passing = server_notification(self._asked.version, message.method)
-        if passing is None:
+        told = server_notification(self._asked.version, message.method)
+        if told is None:
             return self._drop(event, "unknown notification", facts, now)
-        if passing.field and not self._readable(message.params.get(passing.field), now):
+        if told.field and not self._readable(message.params.get(told.field), now):
             return self._drop(event, "not readable", facts, now)
         if self._asked.version == MODERN and not self._belongs(message):
             return self._drop(event, "not asked for on this stream", facts, now)

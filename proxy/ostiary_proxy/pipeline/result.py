@@ -6,7 +6,7 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.methods import LEGACY, MODERN, server_request
+from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import (
     LISTS,
     BadResult,
@@ -16,6 +16,7 @@ from ostiary_proxy.mcp.results import (
     kept_private,
     narrowed,
 )
+from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.refused import Refused
@@ -68,7 +69,7 @@ class Reader:
             raise Refused(
                 "InvalidParams",
                 message=f"the server chose protocol version {said}; "
-                f"served with initialize are {' and '.join(LEGACY)}",
+                f"served with initialize are {', '.join(LEGACY)}",
             )
         self.negotiated = str(version)
         return narrowed(result)

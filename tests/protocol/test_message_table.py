@@ -1,0 +1,215 @@
+"""The specification's table of messages: each one, in each revision, in each direction."""
+
+import json
+from typing import Any
+
+import pytest
+
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    ScriptedExchange,
+    World,
+    body,
+    drained,
+    events,
+    initialize,
+    initialized,
+    json_answer,
+    modern_headers,
+    result,
+    sse_answer,
+    world,
+)
+from ostiary_proxy.mcp.methods import NOTIFICATIONS, REQUESTS
+from ostiary_proxy.mcp.server_methods import ASKED, TOLD
+
+A, B, C, D = REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
+LEGACY = (A, B, C)
+
+FROM_CLIENT: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "initialize": (LEGACY, initialize()["params"]),
+    "server/discover": ((D,), {}),
+    "ping": (LEGACY, {}),
+    "tools/list": (REVISIONS, {}),
+    "tools/call": (REVISIONS, {"name": "a", "arguments": {}}),
+    "resources/list": (REVISIONS, {}),
+    "resources/templates/list": (REVISIONS, {}),
+    "resources/read": (REVISIONS, {"uri": "file:///a"}),
+    "resources/subscribe": (LEGACY, {"uri": "file:///a"}),
+    "resources/unsubscribe": (LEGACY, {"uri": "file:///a"}),
+    "subscriptions/listen": ((D,), {"notifications": {}}),
+    "prompts/list": (REVISIONS, {}),
+    "prompts/get": (REVISIONS, {"name": "a"}),
+    "completion/complete": (
+        REVISIONS, {"ref": {"type": "ref/prompt", "name": "a"}, "argument": {}},
+    ),
+    "logging/setLevel": (LEGACY, {"level": "info"}),
+    "made/up": ((), {}),
+    "sampling/createMessage": ((), {}),
+}  # fmt: skip
+TOLD_BY_CLIENT = {
+    "notifications/initialized": LEGACY,
+    "notifications/cancelled": LEGACY,
+    "notifications/progress": LEGACY,
+    "notifications/roots/list_changed": LEGACY,
+    "notifications/message": (),
+    "notifications/made_up": (),
+}
+FROM_SERVER: dict[tuple[str, str | None], tuple[tuple[str, ...], dict[str, Any]]] = {
+    ("ping", None): (LEGACY, {}),
+    ("sampling/createMessage", None): (REVISIONS, {"messages": [], "tools": []}),
+    ("elicitation/create", "form"): ((B, C, D), {"mode": "form", "message": "?"}),
+    ("elicitation/create", "url"): (
+        (C, D), {"mode": "url", "url": "https://a.example", "elicitationId": "e"},
+    ),
+    ("elicitation/create", "made-up"): ((), {"mode": "made-up"}),
+    ("roots/list", None): (REVISIONS, {}),
+    ("tools/call", None): ((), {"name": "a"}),
+}  # fmt: skip
+TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "notifications/cancelled": (REVISIONS, {"requestId": 1}),
+    "notifications/progress": (REVISIONS, {"progressToken": "p", "progress": 1}),
+    "notifications/message": (REVISIONS, {"level": "info", "data": "x"}),
+    "notifications/tools/list_changed": (REVISIONS, {}),
+    "notifications/prompts/list_changed": (REVISIONS, {}),
+    "notifications/resources/list_changed": (REVISIONS, {}),
+    "notifications/resources/updated": (REVISIONS, {"uri": "file:///a"}),
+    "notifications/elicitation/complete": ((C,), {"elicitationId": "e"}),
+    "notifications/subscriptions/acknowledged": ((D,), {"notifications": {}}),
+    "notifications/roots/list_changed": ((), {}),
+    "notifications/made_up": ((), {}),
+}
+DURING_A_CALL = ("notifications/progress", "notifications/message")
+"""In 2026-07-28 the others come on listen streams."""
+CAN: dict[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
+NO_METHOD = -32601
+
+
+def cells(table: dict[Any, Any]) -> list[Any]:
+    return [pytest.param(row, v, id=f"{row}-{v}") for row in table for v in REVISIONS]
+
+
+def test_the_tables_of_code_and_specification_name_the_same_messages() -> None:
+    assert {method.name for method in REQUESTS} == {n for n, (at, _) in FROM_CLIENT.items() if at}
+    assert {one.name for one in NOTIFICATIONS} == {n for n, at in TOLD_BY_CLIENT.items() if at}
+    assert {(one.name, one.mode) for one in ASKED} == {
+        n for n, (at, _) in FROM_SERVER.items() if at
+    }
+    assert {told.name for told in TOLD} == {n for n, (at, _) in TOLD_BY_SERVER.items() if at}
+
+
+@pytest.mark.parametrize(("method", "version"), cells(FROM_CLIENT))
+async def test_a_request_of_a_client_is_forwarded_where_its_revision_knows_it(
+    method: str, version: str
+) -> None:
+    served, params = FROM_CLIENT[method]
+    w = world(lambda _: json_answer(answer_to(method, version)))
+
+    if version == D:
+        answer = await w.modern(method, params)
+    elif method == "initialize":
+        answer = await w.send(initialize(version))
+    else:
+        session = await w.session(version=version)
+        w.upstream.sent.clear()
+        answer = await w.legacy(session, method, params)
+
+    if version in served:
+        assert (answer.status, len(w.upstream.sent)) == (200, 1)
+    else:
+        assert w.upstream.sent == []
+        assert (answer.status, body(answer)["error"]["code"]) == (
+            404 if version == D else 200, NO_METHOD,
+        )  # fmt: skip
+
+
+def answer_to(method: str, version: str) -> Any:
+    if method == "initialize":
+        return initialized(version)
+    lists: dict[str, Any] = {
+        name: [] for name in ("tools", "resources", "resourceTemplates", "prompts")
+    }
+    return result({**lists, "supportedVersions": [version], "content": []})
+
+
+@pytest.mark.parametrize(("method", "version"), cells(TOLD_BY_CLIENT))
+async def test_a_notification_of_a_client_is_forwarded_where_its_revision_knows_it(
+    method: str, version: str
+) -> None:
+    w = world(lambda _: ScriptedExchange(202, {}, []))
+    told = {"jsonrpc": "2.0", "method": method, "params": {"requestId": 1, "progressToken": 1}}
+    headers = modern_headers(method, {})
+    if version != D:
+        headers = (("mcp-session-id", await w.session(version=version)),)
+        w.upstream.sent.clear()
+
+    answer = await w.send(told, headers=headers)
+
+    passed = version in TOLD_BY_CLIENT[method]
+    assert (answer.status, len(w.upstream.sent)) == ((202, 1) if passed else (403, 0))
+
+
+@pytest.mark.parametrize(("row", "version"), cells(FROM_SERVER))
+async def test_a_request_of_a_server_reaches_the_client_where_its_revision_knows_it(
+    row: tuple[str, str | None], version: str
+) -> None:
+    served, params = FROM_SERVER[row]
+    asking = {"method": row[0], "params": params}
+
+    passed, refusals = await (in_a_result if version == D else on_a_stream)(version, asking)
+
+    if version in served:
+        assert (passed, refusals) == (True, [])
+    else:
+        assert (passed, refusals) == (False, [-31012 if version == D else NO_METHOD])
+
+
+async def on_a_stream(version: str, asking: dict[str, Any]) -> tuple[bool, list[int]]:
+    """Return whether the client saw the request, and the codes that the server was told."""
+    w = world(
+        lambda sent: (
+            sse_answer({"jsonrpc": "2.0", "id": "s1", **asking}, result({"content": []}))
+            if b"tools/call" in sent.body
+            else ScriptedExchange(202, {}, [])
+        ),
+        ALLOW_ALL,
+        ALLOW_SERVER,
+    )
+    session = await w.session(version=version)
+    w.upstream.sent.clear()
+    said = events(await drained(await w.legacy(session, "tools/call", {"name": "a"})))
+    return any(one.get("id") == "s1" for one in said), told_upstream(w)
+
+
+def told_upstream(w: World) -> list[int]:
+    return [json.loads(sent.body)["error"]["code"] for sent in w.upstream.sent[1:]]
+
+
+async def in_a_result(version: str, asking: dict[str, Any]) -> tuple[bool, list[int]]:
+    """Return whether the client saw the request, and the codes that it was told instead."""
+    asked = {"resultType": "input_required", "inputRequests": {"s1": asking}}
+    w = world(lambda _: json_answer(result(asked)), ALLOW_ALL, ALLOW_SERVER)
+    meta = {"io.modelcontextprotocol/clientCapabilities": CAN}
+    said = body(await w.modern("tools/call", {"name": "a"}, meta=meta))
+    return said.get("result") == asked, [said["error"]["code"]] if "error" in said else []
+
+
+@pytest.mark.parametrize(("method", "version"), cells(TOLD_BY_SERVER))
+async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_knows_it(
+    method: str, version: str
+) -> None:
+    served, params = TOLD_BY_SERVER[method]
+    told = {"jsonrpc": "2.0", "method": method, "params": params}
+    w = world(lambda _: sse_answer(told, result({"content": []})))
+
+    if version != D:
+        session = await w.session(version=version)
+        answer = await w.legacy(session, "tools/call", {"name": "a"})
+    elif method in DURING_A_CALL:
+        meta = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
+        answer = await w.modern("tools/call", {"name": "a"}, meta=meta)
+    else:
+        answer = await w.modern("subscriptions/listen", {"notifications": {}})
+
+    assert (told in events(await drained(answer))) == (version in served)
