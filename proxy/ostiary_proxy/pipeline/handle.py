@@ -5,25 +5,16 @@ from dataclasses import replace
 
 import structlog
 
-from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.oauth.pages import PAGE_HEADERS, connect_page
 from ostiary_proxy.pipeline.answer import Answer
-from ostiary_proxy.pipeline.answered import (
-    EVENT_STREAM,
-    answer_of,
-    finish,
-    session_id,
-    stream_of,
-)
-from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.answered import answer_of, session_id
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
-from ostiary_proxy.pipeline.decoded import Decoded, decode, session_of
-from ostiary_proxy.pipeline.forward import media_type
+from ostiary_proxy.pipeline.decoded import Decoded, decode
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known, know
 from ostiary_proxy.pipeline.let_go import let_go
@@ -32,12 +23,11 @@ from ostiary_proxy.pipeline.origin import check_origin, cors, preflight
 from ostiary_proxy.pipeline.permitted import Permitted, permit
 from ostiary_proxy.pipeline.received import ONCE, Received, check_headers
 from ostiary_proxy.pipeline.refusal import answer_to
-from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.routed import find_route
-from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.screened import screen
-from ostiary_proxy.pipeline.session import PENDING, Session, end, pending_key, waiting_subject
-from ostiary_proxy.pipeline.trail import decision, outcome, refusal
+from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_subject
+from ostiary_proxy.pipeline.short_ways import leave, listen, not_allowed
+from ostiary_proxy.pipeline.trail import outcome, refusal
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 from ostiary_proxy.wire import Headers, Incoming
@@ -106,14 +96,10 @@ async def _serve(received: Received) -> Answer:
     if request.method == "POST":
         return await _post(known)
     if request.method == "GET":
-        return await _get(known)
+        return await listen(known)
     if request.method == "DELETE":
-        return await _delete(known)
-    raise _not_allowed()
-
-
-def _not_allowed() -> Refused:
-    return Refused("MethodNotAllowed", headers=(("allow", "POST, GET, DELETE, OPTIONS"),))
+        return await leave(known)
+    raise not_allowed()
 
 
 async def _post(known: Known) -> Answer:
@@ -198,65 +184,3 @@ async def _awaited(decoded: Decoded, response: Response) -> Permitted:
     if not verdict.allowed:
         raise refusal_of(known.judge, subject, verdict, received.now)
     return Permitted(decoded=replace(decoded, subject=subject), verdict=verdict)
-
-
-async def _get(known: Known) -> Answer:
-    """Open the server's own stream of a session; 405 for callers that have none (rule 1)."""
-    received = known.routed.received
-    request = received.request
-    modern = request.header("mcp-protocol-version") == MODERN
-    wants = "text/event-stream" in (request.header("accept") or "").lower()
-    if modern or not wants or request.header("mcp-session-id") is None:
-        raise _not_allowed()
-    session = await session_of(known)
-    subject = await _short_way(known, session, "GET")
-    exchange = await say(_bare(known, session, "GET"))
-    if exchange.status == 200 and media_type(exchange) == "text/event-stream":
-        asked = Asked(
-            decision=received.id, version=session.version, subject=subject, session=session
-        )
-        relay = Relay(asked, known.judge, received.live.new_id)
-        stream = stream_of(known, exchange, relay, session=session, listening=True, lingers=False)
-        return Answer(status=200, headers=EVENT_STREAM, body=stream)
-    await exchange.close()
-    if exchange.status == 404:
-        raise Refused("UnknownSession", detail="upstream: 404")
-    if exchange.status == 405:
-        raise _not_allowed()
-    raise Refused("UpstreamInvalid", detail=str(exchange.status))
-
-
-async def _delete(known: Known) -> Answer:
-    """End a session: whatever upstream says, its id is not taken again (pitfall 5)."""
-    received = known.routed.received
-    if received.request.header("mcp-protocol-version") == MODERN:
-        raise _not_allowed()
-    session = await session_of(known)
-    await _short_way(known, session, "DELETE")
-    await end(received.live.store, session)
-    if session.upstream is not None:
-        exchange = await say(_bare(known, session, "DELETE"))
-        await exchange.close()
-    await finish(known, "ok", {})
-    return Answer(status=204)
-
-
-async def _short_way(known: Known, session: Session, http_method: str) -> Subject:
-    """Judge, consent and record a request without a message: housekeeping of its session."""
-    received = known.routed.received
-    live = received.live
-    subject = Subject(kind=Kind.HOUSEKEEPING, method=http_method)
-    verdict = known.judge.verdict(subject, received.now)
-    received.seen.subject, received.seen.verdict = subject, verdict
-    if not verdict.allowed:
-        raise refusal_of(known.judge, subject, verdict, received.now)
-    await live.credentials.connected(known.routed.route.route, known.presented)
-    record = decision(known, subject, verdict, version=session.version, session=session)
-    await live.audit.write(record)
-    received.seen.forwarded = True
-    return subject
-
-
-def _bare(known: Known, session: Session, http_method: str) -> Said:
-    """Return what GET and DELETE say: nothing but the session."""
-    return Said(known=known, version=session.version, http_method=http_method, session=session)
