@@ -150,6 +150,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
             "test_get_and_delete_are_405",
+            "test_2026_07_28_tells_no_event_ids",
         ),
     ),
     "31": (
@@ -167,9 +168,24 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_an_initialize_that_opened_a_session_ends_none",
         ),
     ),
+    "32": (
+        "What is resumed is what broke off; a GET stream carries no other answers.",
+        (
+            "test_an_answer_that_broke_off_goes_on_after_the_servers_own_event",
+            "test_a_stream_that_ends_or_breaks_before_the_answer_can_be_resumed_again_and_again",
+            "test_a_sessions_own_stream_goes_on_too_and_carries_no_answers",
+            "test_an_answer_passes_only_under_the_id_that_was_asked",
+            "test_a_posted_message_resumes_nothing",
+        ),
+    ),
     "33": (
         "Event ids, retry and empty events pass.",
-        ("test_the_id_of_a_dropped_event_still_passes", "test_keep_alive_comments_and_retry_pass"),
+        (
+            "test_the_id_of_a_dropped_event_still_passes",
+            "test_keep_alive_comments_and_retry_pass",
+            "test_an_event_id_that_no_header_could_carry_is_not_told",
+            "test_what_was_asked_with_more_than_64_kib_is_told_no_event_ids",
+        ),
     ),
     "35": (
         "server/discover names what proxy and server both serve.",
@@ -248,6 +264,14 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_another_persons_session_looks_unknown",
             "test_a_session_does_not_outlive_its_grant",
+        ),
+    ),
+    "P7": (
+        "An event id is good in its own session, and what it brings is judged like the answer.",
+        (
+            "test_an_event_id_is_worth_nothing_in_another_session",
+            "test_no_event_id_that_we_did_not_hand_out_goes_upstream",
+            "test_what_is_played_again_is_filtered_and_redacted_like_the_answer",
         ),
     ),
     "P9": (
@@ -382,7 +406,6 @@ GAPS: Final[dict[str, str]] = {
     "3": "the listen address is the edge's; see the integration tests",
     "5": "batches of 2025-03-26 are not served yet",
     "15": "tool parameter headers are opaque here; the server compares them with the arguments",
-    "32": "resuming a stream is not served yet: Last-Event-ID never goes upstream",
     "34": "one upstream exchange feeds one client stream, so nothing is sent twice",
     "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
     "40": "nothing is cached here",

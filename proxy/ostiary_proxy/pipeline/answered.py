@@ -17,6 +17,7 @@ from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
+from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
 from ostiary_proxy.pipeline.forward import failure_of, media_type
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay, redacted_error
@@ -187,8 +188,20 @@ def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
         modern=decoded.modern,
         session=decoded.session,
         redactions=cleared.screened.consented.permitted.verdict.redactions,
+        ids=_ids(decoded),
     )
     return Relay(asked, decoded.known.judge, received.live.new_id)
+
+
+def _ids(decoded: Decoded) -> EventIds | None:
+    """Return the event ids of an answer that can be resumed: one in a session (rule 30)."""
+    if decoded.session is None or len(decoded.body) > LARGEST:
+        return None
+    received = decoded.known.routed.received
+    live = received.live
+    return EventIds(
+        ring=live.seal, entropy=live.entropy, session=decoded.session, stream=received.id
+    )
 
 
 def stream_of(

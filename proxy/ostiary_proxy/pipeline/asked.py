@@ -7,6 +7,7 @@ from ostiary.policy.redact import Redaction
 from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.methods import Method
+from ostiary_proxy.pipeline.event_ids import EventIds
 from ostiary_proxy.pipeline.session import Session
 
 __all__ = ["Asked"]
@@ -14,7 +15,10 @@ __all__ = ["Asked"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What upstream answers: a request, or, with `request` None, the opening of a GET stream."""
+    """What upstream answers: a request, or, with `request` None, the opening of a GET stream.
+
+    Without `ids` the client is told of no event ids.
+    """
 
     decision: str
     version: str
@@ -24,3 +28,4 @@ class Asked:
     modern: Modern | None = None
     session: Session | None = None
     redactions: tuple[Redaction, ...] = ()
+    ids: EventIds | None = None

@@ -187,7 +187,7 @@ class RelayStream:
         try:
             chunk = reading.result()
         except OutboundFailed as failed:
-            return list(self._relay.fail(failure_of(failed))) or [Out(last=True)]
+            return [*self._relay.close(failure_of(failed)), Out(last=True)]
         if chunk is None:
             return [*self._relay.close(), Out(last=True)]
         return list(self._relay.feed(chunk, now))

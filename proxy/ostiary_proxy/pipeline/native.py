@@ -68,7 +68,8 @@ def _headers(said: Said) -> Headers:
     """Return headers that follow from what was decided on (pitfall 9)."""
     head = _HEADS[said.http_method]
     if said.session is not None:
-        return (*head, *_session(said.session))
+        last: Headers = (("last-event-id", said.last_event),) if said.last_event else ()
+        return (*head, *_session(said.session), *last)
     message = said.message
     if said.version != MODERN or message is None or isinstance(message, Response):
         return head

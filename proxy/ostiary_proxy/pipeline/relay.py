@@ -38,7 +38,8 @@ _PATIENCE: Final = 3600.0
 class Relay:
     """Judges one answer.
 
-    `word` says how it ended, `negotiated` is the version that an initialize result chose.
+    `word` says how it ended, `negotiated` is the version that an initialize result chose. Once an
+    event id left, the stream is `resumable`: where it ends is not where the answer ends.
     """
 
     def __init__(self, asked: Asked, judge: Judge, new_id: Callable[[], str]) -> None:
@@ -51,6 +52,7 @@ class Relay:
         self._passed: dict[str, int] = {}
         self._error: int | None = None
         self.answered = False
+        self.resumable = False
         self.word = "unknown"
         self.negotiated: str | None = None
 
@@ -64,7 +66,7 @@ class Relay:
         except EventTooLarge as error:
             return self.fail(Refused("UpstreamInvalid", detail=str(error)))
         for event in events:
-            outs.extend(self._event(event, now))
+            outs.extend(self._marked(event, now))
             if outs and outs[-1].last:
                 break
         return outs
@@ -94,12 +96,15 @@ class Relay:
         self._redactions = verdict.redactions
         return ()
 
-    def close(self) -> Sequence[Out]:
-        """Take note that upstream's stream ended; a request without its answer gets an error."""
-        if self._over or self.answered or self._asked.request is None:
-            self._end("ok")
+    def close(self, broken: Refused | None = None) -> Sequence[Out]:
+        """Take note that upstream's stream ended, or broke off; what gets no answer gets an error.
+
+        Not so where the client can resume: an error would be the answer.
+        """
+        if self.resumable or (broken is None and (self.answered or self._asked.request is None)):
+            self._end("ok" if broken is None else "error")
             return ()
-        return self.fail(Refused("UpstreamUnavailable", detail="ended before the answer"))
+        return self.fail(broken or Refused("UpstreamUnavailable", detail="ended before the answer"))
 
     def leave(self) -> None:
         """Take note that we end the stream, with nothing said to either side."""
@@ -123,6 +128,20 @@ class Relay:
         return facts
 
     # -- one event ----------------------------------------------------------------------------
+
+    def _marked(self, event: Event, now: float) -> Sequence[Out]:
+        """Read an event under an id of ours, or under none, in place of the server's."""
+        if not event.id:
+            return self._event(event, now)
+        ids, request = self._asked.ids, self._asked.request
+        own = None if ids is None else ids.sealed(event.id)
+        outs = self._event(replace(event, id=own), now)
+        if ids is None or own is None or self.resumable:
+            return outs
+        self.resumable = True
+        if request is None:
+            return outs
+        return (Out(before=(ids.row(request, self._asked.subject, now),)), *outs)
 
     def _event(self, event: Event, now: float) -> Sequence[Out]:
         if not event.data:

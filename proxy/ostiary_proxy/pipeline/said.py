@@ -22,7 +22,8 @@ class Said:
 
     `version` is that revision, empty where nobody knows one yet. `body` holds the bytes of
     `message`; GET and DELETE have neither. `name` is the subject's. `parameters` are the client's
-    Mcp-Param-* headers, opaque to us (rule 16).
+    Mcp-Param-* headers, opaque to us (rule 16). `last_event` is the server's own id of the event
+    after which a GET goes on, empty where it begins anew.
     """
 
     known: Known
@@ -35,4 +36,5 @@ class Said:
     modern: Modern | None = None
     session: Session | None = None
     parameters: Headers = ()
+    last_event: str = ""
     timeout: float = TIMEOUT

@@ -3,13 +3,18 @@
 Neither carries a message: policy is asked about the housekeeping of a session.
 """
 
+from dataclasses import replace
+
+from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind, Subject
-from ostiary_proxy.mcp.methods import MODERN
+from ostiary.policy.verdict import Verdict
+from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.answered import EVENT_STREAM, finish, stream_of
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.decoded import session_of
+from ostiary_proxy.pipeline.event_ids import EventIds, Resumed, resume
 from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known
@@ -28,7 +33,10 @@ def not_allowed() -> Refused:
 
 
 async def listen(known: Known) -> Answer:
-    """Open the server's own stream of a session; 405 for callers that have none (rule 1)."""
+    """Open the server's own stream of a session, or one that broke off.
+
+    405 for callers that have no session (rule 1).
+    """
     received = known.routed.received
     request = received.request
     modern = request.header("mcp-protocol-version") == MODERN
@@ -36,13 +44,13 @@ async def listen(known: Known) -> Answer:
     if modern or not wants or request.header("mcp-session-id") is None:
         raise not_allowed()
     session = await session_of(known)
-    subject = await _short_way(known, session, "GET")
-    exchange = await say(_bare(known, session, "GET"))
+    last = request.header("last-event-id")
+    live = received.live
+    resumed = await resume(live.seal, live.store, session, last) if last else Resumed()
+    asked = await _asked(known, session, resumed)
+    exchange = await say(_bare(known, session, "GET", resumed.event_id))
     if exchange.status == 200 and media_type(exchange) == "text/event-stream":
-        asked = Asked(
-            decision=received.id, version=session.version, subject=subject, session=session
-        )
-        relay = Relay(asked, known.judge, received.live.new_id)
+        relay = Relay(asked, known.judge, live.new_id)
         stream = stream_of(known, exchange, relay, session=session, listening=True, lingers=False)
         return Answer(status=200, headers=EVENT_STREAM, body=stream)
     await exchange.close()
@@ -59,7 +67,8 @@ async def leave(known: Known) -> Answer:
     if received.request.header("mcp-protocol-version") == MODERN:
         raise not_allowed()
     session = await session_of(known)
-    await _short_way(known, session, "DELETE")
+    subject = Subject(kind=Kind.HOUSEKEEPING, method="DELETE")
+    await _write(known, session, subject, _permitted(known, subject))
     await end(received.live.store, session)
     if session.upstream is not None:
         exchange = await say(_bare(known, session, "DELETE"))
@@ -68,22 +77,58 @@ async def leave(known: Known) -> Answer:
     return Answer(status=204)
 
 
-async def _short_way(known: Known, session: Session, http_method: str) -> Subject:
-    """Judge, consent and record a request without a message: housekeeping of its session."""
+async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
+    """Return what the stream answers, permitted by today's policy and written down.
+
+    What is played again is permitted, and told, like the answer that broke off.
+    """
     received = known.routed.received
     live = received.live
-    subject = Subject(kind=Kind.HOUSEKEEPING, method=http_method)
+    subject = Subject(kind=Kind.HOUSEKEEPING, method="GET")
+    verdict = _permitted(known, subject)
+    if resumed.subject is not None:
+        subject = resumed.subject
+        verdict = _permitted(known, subject)
+    more: dict[str, Json] = {"resumes": resumed.stream} if resumed.event_id else {}
+    await _write(known, session, subject, verdict, **more)
+    ids = EventIds(ring=live.seal, entropy=live.entropy, session=session, stream=resumed.stream)
+    return Asked(
+        decision=received.id,
+        version=session.version,
+        subject=subject,
+        request=resumed.request,
+        method=client_requests(session.version).get(subject.method),
+        session=session,
+        redactions=verdict.redactions,
+        ids=ids,
+    )
+
+
+def _permitted(known: Known, subject: Subject) -> Verdict:
+    """Return the verdict that allows a request without a message; raises Refused for another."""
+    received = known.routed.received
     verdict = known.judge.verdict(subject, received.now)
     received.seen.subject, received.seen.verdict = subject, verdict
+    received.seen.notification = True  # no JSON-RPC error could answer it
     if not verdict.allowed:
         raise refusal_of(known.judge, subject, verdict, received.now)
-    await live.credentials.connected(known.routed.route.route, known.presented)
+    return verdict
+
+
+async def _write(
+    known: Known, session: Session, subject: Subject, verdict: Verdict, **more: Json
+) -> None:
+    """Write the decision down, once the account that is needed is there."""
+    received = known.routed.received
+    await received.live.credentials.connected(known.routed.route.route, known.presented)
     record = decision(known, subject, verdict, version=session.version, session=session)
-    await live.audit.write(record)
+    await received.live.audit.write(replace(record, facts={**record.facts, **more}))
     received.seen.forwarded = True
-    return subject
 
 
-def _bare(known: Known, session: Session, http_method: str) -> Said:
+def _bare(known: Known, session: Session, http_method: str, last_event: str = "") -> Said:
     """Return what GET and DELETE say: nothing but the session."""
-    return Said(known=known, version=session.version, http_method=http_method, session=session)
+    return Said(
+        known=known, version=session.version, http_method=http_method, session=session,
+        last_event=last_event,
+    )  # fmt: skip

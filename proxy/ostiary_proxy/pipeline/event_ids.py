@@ -1,0 +1,128 @@
+"""Event ids for clients, and what an event belongs to once its id comes back (rules 32 and 33).
+
+A server's own id would be good wherever the server takes it: one without sessions would play one
+person's events to another. So ids are sealed for the session that they are handed out in. What the
+stream answers waits in the Store: what is played again is judged as the answer to that request.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary.crypto.base64url import base64url
+from ostiary.crypto.seal import Entropy, SealBroken, SealRing
+from ostiary.decode.fault import Faulty
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json, read_json
+from ostiary.policy.facts import UNKNOWN, Kind, Subject
+from ostiary_proxy.mcp.message import Id, Request
+from ostiary_proxy.pipeline.effects import PutRow
+from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import Store
+
+__all__ = ["LARGEST", "RESUMABLE", "EventIds", "Resumed", "resume"]
+
+RESUMABLE: Final = "mcp-resumable"
+LARGEST: Final = 64 * 1024
+"""Bytes of a request whose answer can be resumed; the Store has to keep it."""
+_KEPT: Final = 3600.0
+"""Seconds for which the answer to a request can be resumed."""
+_LONGEST: Final = 1024
+"""Characters of a server's event id; a longer one would not fit into a header when sealed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventIds:
+    """Makes the ids of one stream.
+
+    `stream` is the decision id of the request that is answered there, empty for the stream that a
+    GET opened.
+    """
+
+    ring: SealRing
+    entropy: Entropy
+    session: Session
+    stream: str = ""
+
+    def sealed(self, event_id: str) -> str | None:
+        """Return the id for the client; None where the server's could not stand in a header."""
+        if len(event_id) > _LONGEST or not (event_id.isascii() and event_id.isprintable()):
+            return None
+        plain = write_json([self.stream, event_id])
+        return base64url(self.ring.seal(plain, aad=_bound(self.session), entropy=self.entropy))
+
+    def row(self, request: Request, subject: Subject, now: float) -> PutRow:
+        """Return the row that says what the stream answers; it holds arguments, so it is sealed."""
+        known = None if subject.arguments is UNKNOWN else subject.arguments
+        plain = write_json([request.id, subject.kind, subject.method, subject.name, known])
+        value = self.ring.seal(plain, aad=_kept(self.session, self.stream), entropy=self.entropy)
+        return PutRow(table=RESUMABLE, key=self.stream, value=value, expires=now + _KEPT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """Where a stream goes on: after the event that the server calls `event_id`, or anew.
+
+    `stream` is that of `EventIds`; `request` and its `subject` are None where it answers nothing.
+    """
+
+    stream: str = ""
+    event_id: str = ""
+    request: Request | None = None
+    subject: Subject | None = None
+
+
+async def resume(ring: SealRing, store: Store, session: Session, value: str) -> Resumed:
+    """Return what the event `value` belongs to; raises Refused alike for every defect."""
+    try:
+        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        stream, event_id = _texts(ring.open(sealed, aad=_bound(session)))
+        if not stream:
+            return Resumed(event_id=event_id)
+        row = await store.get(RESUMABLE, stream)
+        if row is None:
+            raise _unknown()
+        request, subject = _asked(ring.open(row.value, aad=_kept(session, stream)))
+    except (binascii.Error, ValueError, SealBroken, Faulty):
+        raise _unknown() from None
+    return Resumed(stream=stream, event_id=event_id, request=request, subject=subject)
+
+
+def _bound(session: Session) -> bytes:
+    return f"mcp-event\0{session.key}".encode()
+
+
+def _kept(session: Session, stream: str) -> bytes:
+    return f"{RESUMABLE}\0{session.key}\0{stream}".encode()
+
+
+def _texts(plain: bytes) -> tuple[str, str]:
+    parts = read_json(plain)
+    assert isinstance(parts, list)  # sealed by us, and so are its members
+    stream, event_id = parts
+    return str(stream), str(event_id)
+
+
+def _asked(plain: bytes) -> tuple[Request, Subject]:
+    parts = read_json(plain)
+    assert isinstance(parts, list)  # sealed by us, and so are its members
+    request_id, kind, method, name, arguments = parts
+    subject = Subject(
+        kind=Kind(str(kind)),
+        method=str(method),
+        name=str(name),
+        arguments=arguments if isinstance(arguments, dict) else UNKNOWN,
+    )
+    return Request(id=_id(request_id), method=subject.method), subject
+
+
+def _id(value: Json) -> Id:
+    assert isinstance(value, int | str)  # as the envelope ladder saw to
+    return value
+
+
+def _unknown() -> Refused:
+    message = "the Last-Event-ID is none of this session's, or too old; send the request again"
+    return Refused("InvalidRequest", message=message)
