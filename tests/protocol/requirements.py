@@ -413,7 +413,6 @@ GAPS: Final[dict[str, str]] = {
     "43": "requestState is passed as it is; it will be sealed with the ownership of tasks",
     "44": "the proxy answers no input request of its own",
     "51": "schemas are never read here",
-    "P7": "resuming a stream is not served yet",
     "P12": "see rule 43",
     "P14": "see rule 15",
     "P18": "request ids are the client's own: one upstream exchange per request",
