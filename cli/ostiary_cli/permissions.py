@@ -55,6 +55,12 @@ WORKING: Final = (
     Permission("apps", ("deployments",), _OWN, "the proxies of each gateway"),
     Permission("policy", ("poddisruptionbudgets",), _OWN, "drains leave proxies standing"),
     Permission(
+        "autoscaling",
+        ("horizontalpodautoscalers",),
+        _OWN,
+        "proxies are counted by the load where a gateway says so",
+    ),
+    Permission(
         "",
         ("persistentvolumeclaims",),
         (*_READ, "create", "patch"),

@@ -137,13 +137,22 @@ class Api:
         finally:
             response.close()
 
-    async def apply(self, body: Mapping[str, Any], *, part: str = "") -> Object:
-        """Apply an object by our field manager; fields that others took are taken back.
+    async def apply(
+        self,
+        body: Mapping[str, Any],
+        *,
+        part: str = "",
+        manager: str = FIELD_MANAGER,
+        force: bool = True,
+    ) -> Object:
+        """Apply an object by a field manager; fields that others took are taken back.
+
+        Without `force` nothing is: raises Conflict where another's value differs.
 
         With `part` "status" only the status is applied. A `metadata.resourceVersion` is a
         precondition; a `metadata.uid` would be none there.
         """
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": manager, "force": "true" if force else ""}
         return await self._write("PATCH", _path(body, part), body, query=query, content=_APPLY)
 
     async def create(self, body: Mapping[str, Any]) -> Object:

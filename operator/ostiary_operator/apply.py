@@ -6,13 +6,15 @@ deleted or stripped of its digest is applied again; what nobody planned any more
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from ostiary.translate.objects import PlannedObject
 from ostiary_operator.api import Api
+from ostiary_operator.facts import spec_mark
 from ostiary_operator.failures import ApiFailed, Conflict, NotFound
+from ostiary_operator.handover import hand_over, leaves_count
 from ostiary_operator.kinds import KINDS
 from ostiary_operator.owned import Owner
 from ostiary_operator.seen import Child, ChildKey
@@ -54,12 +56,14 @@ class Applier:
         try:
             if child is None:
                 await self._refuse_foreign(planned.key)
+            if leaves_count(planned):
+                await hand_over(self._api, planned)
             meta = await self._api.apply(planned.body)
         except ApiFailed as failed:
             kind, _, name = planned.key
             raise NotApplied(f"{kind} {name}: {failed.explained}") from failed
-        before = None if child is None else _mark_of(child)
-        after = _mark(meta["uid"], meta.get("generation", 0), meta["resourceVersion"])
+        before = None if child is None else (child.uid, child.mark)
+        after = (meta["uid"], spec_mark(planned.key[0], meta))
         applied = _Applied(digest=planned.digest, before=before, after=after)
         self._applied[planned.key] = applied
 
@@ -67,7 +71,7 @@ class Applier:
         applied = self._applied.get(planned.key)
         if child is None or applied is None or applied.digest != planned.digest:
             return False
-        mark = _mark_of(child)
+        mark = (child.uid, child.mark)
         if mark == applied.after:
             return child.digest == planned.digest
         # What was seen may be older than what we did: then it is still what we found.
@@ -101,11 +105,3 @@ class Applier:
             said = f"{child.kind} {child.name} can't be deleted: {failed.explained}"
             raise NotApplied(said) from failed
         log.info("deleted", kind=child.kind, namespace=child.namespace, name=child.name)
-
-
-def _mark_of(child: Child) -> _Mark:
-    return _mark(child.uid, child.generation, child.resource_version)
-
-
-def _mark(uid: Any, generation: int, resource_version: str) -> _Mark:
-    return (str(uid), f"generation {generation}" if generation else resource_version)

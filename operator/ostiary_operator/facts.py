@@ -14,17 +14,20 @@ from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.inputs import ReferenceGrantInput, ServiceInput
 from ostiary.resources.manifest import Manifest, read_input, read_manifest, read_resource
 from ostiary.resources.meta import SecretKeyRef, SecretRef
+from ostiary.translate.digest import digest_of
 from ostiary.translate.names import DIGEST, GATEWAY_UID, is_paused
 from ostiary.translate.world import Rollout, ServiceFacts
 from ostiary_operator.seen import Child, Pod
 
 __all__ = [
     "ChildFact", "NamespaceFact", "Ours", "RolloutFact", "child_fact", "grant_fact",
-    "namespace_fact", "our_fact", "pod_fact", "rollout_fact", "service_fact",
+    "namespace_fact", "our_fact", "pod_fact", "rollout_fact", "service_fact", "spec_mark",
 ]  # fmt: skip
 
 _READ: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+_TELLS_OFTEN: Final = "HorizontalPodAutoscaler"
+"""Counts no generation, and its status moves its resourceVersion whenever a load was measured."""
 _ENDED: Final = frozenset({"Failed", "Succeeded"})
 
 
@@ -147,7 +150,6 @@ def grant_fact(body: Mapping[str, Any]) -> ReferenceGrantInput:
 def child_fact(body: Mapping[str, Any], api_version: str, kind: str) -> ChildFact:
     """Return what is read of an object of ours; `body` may be no more than its metadata."""
     meta = body["metadata"]
-    generation = int(meta.get("generation", 0))
     child = Child(
         api_version=api_version,
         kind=kind,
@@ -155,12 +157,24 @@ def child_fact(body: Mapping[str, Any], api_version: str, kind: str) -> ChildFac
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
-        generation=generation,
+        mark=spec_mark(kind, meta),
         gateway_uid=meta.get("labels", {}).get(GATEWAY_UID, ""),
         digest=meta.get("annotations", {}).get(DIGEST, ""),
     )
-    version = str(generation) if generation else child.resource_version
-    return ChildFact(child=child, mark=(child.uid, version, child.gateway_uid, child.digest))
+    return ChildFact(child=child, mark=(child.uid, child.mark, child.gateway_uid, child.digest))
+
+
+def spec_mark(kind: str, meta: Mapping[str, Any]) -> str:
+    """Return what moves with each change of an object that is not of its status.
+
+    Where nothing counts such changes, every change moves it.
+    """
+    if generation := meta.get("generation"):
+        return f"generation {generation}"
+    if kind != _TELLS_OFTEN:
+        return str(meta["resourceVersion"])
+    writers = meta.get("managedFields", ())
+    return digest_of([writer for writer in writers if writer.get("subresource") != "status"])
 
 
 def _gateway_of(meta: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ _ALL: Final = (
     ),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
     ("apps/v1", "Deployment", "deployments"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("coordination.k8s.io/v1", "Lease", "leases"),
     ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "referencegrants"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),

@@ -21,8 +21,7 @@ class Child:
 
     `gateway_uid` is its label `ostiary.dev/gateway-uid`; `digest` its annotation
     `ostiary.dev/digest`, which says what was applied last ('' where somebody took it off).
-    `generation` moves with each change of a spec (0: a kind without one, where every change moves
-    `resource_version`; of other kinds that moves with their status too).
+    `mark` moves with each change that is not of its status.
     """
 
     api_version: str
@@ -31,7 +30,7 @@ class Child:
     name: str
     uid: str
     resource_version: str
-    generation: int
+    mark: str
     gateway_uid: str
     digest: str
 

@@ -54,6 +54,7 @@ CHILDREN: Final = tuple(
         "Service",
         "Secret",
         "PodDisruptionBudget",
+        "HorizontalPodAutoscaler",
         "PersistentVolumeClaim",
     )
 )

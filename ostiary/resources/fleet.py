@@ -2,12 +2,38 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ostiary.decode.model import Model
-from ostiary.resources.meta import SecretKeyRef, SecretRef
+from ostiary.resources.meta import SecretKeyRef, SecretRef, rules
 
-__all__ = ["Keys", "Proxy"]
+__all__ = ["Autoscaling", "Keys", "Proxy"]
+
+_BOUNDS = "minReplicas can't be above maxReplicas"
+
+
+class Autoscaling(Model):
+    """How many proxies run as the load asks for; the cluster counts them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("self.minReplicas <= self.maxReplicas", _BOUNDS))
+    )
+
+    min_replicas: int = Field(default=2, ge=1, le=100, description="How many run at least.")
+    max_replicas: int = Field(ge=1, le=100, description="How many run at most.")
+    target_cpu_utilization_percentage: int = Field(
+        default=80,
+        ge=1,
+        le=1000,
+        alias="targetCPUUtilizationPercentage",
+        description="How much of the CPU that they request proxies use on average.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(_BOUNDS)
+        return self
 
 
 class Proxy(Model):
@@ -24,7 +50,13 @@ class Proxy(Model):
             "x-kubernetes-list-map-keys": ["name"],
         },
     )
-    replicas: int = Field(default=1, ge=1, le=100, description="How many proxies run.")
+    replicas: int = Field(
+        default=1, ge=1, le=100, description="How many proxies run; not asked with autoscaling."
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="A HorizontalPodAutoscaler counts the proxies; absent: as many as replicas.",
+    )
     pod_template: dict[str, Any] = Field(
         default={},
         description="A PodTemplateSpec laid over the proxies' own: scheduling, resources, volumes, "

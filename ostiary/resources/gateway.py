@@ -33,6 +33,9 @@ NAME_TOO_LONG: Final = (
     "its objects are named after it"
 )
 _ONE_REPLICA = "SQLite holds one replica: set proxy.replicas to 1, or storage.type to Redis"
+_ONE_IS_ENOUGH = (
+    "SQLite holds one replica: leave proxy.autoscaling out, or set storage.type to Redis"
+)
 _NO_DISK = "with Redis no disk outlives a pod: set audit.sinks to [Stdout] and collect its lines"
 _ALL_OR_NONE = "give each listener tls, or none: one port speaks TLS or it does not"
 _TLS_IS_HTTPS = "with tls write https in publicUrl"
@@ -252,6 +255,7 @@ class MCPGatewaySpec(Model):
                 _ONE_REPLICA,
             ),
             ("self.storage.type != 'Redis' || 'Stdout' in self.audit.sinks", _NO_DISK),
+            ("self.storage.type != 'SQLite' || !has(self.proxy.autoscaling)", _ONE_IS_ENOUGH),
             (f"{_NO_TLS} || self.listeners.all(l, has(l.tls))", _ALL_OR_NONE),
             (f"{_NO_TLS} || self.publicUrl.startsWith('https://')", _TLS_IS_HTTPS),
             (f"{_NO_TLS} || self.listeners.exists(l, {_HAS_HOST})", _TLS_COVERS),
@@ -338,6 +342,8 @@ class MCPGatewaySpec(Model):
             raise ValueError("identityProvider.dev is for a publicUrl on loopback only")
         if self.storage.type == "SQLite" and self.proxy.replicas != 1:
             raise ValueError(_ONE_REPLICA)
+        if self.storage.type == "SQLite" and self.proxy.autoscaling is not None:
+            raise ValueError(_ONE_IS_ENOUGH)
         if self.storage.type == "Redis" and "Stdout" not in self.audit.sinks:
             raise ValueError(_NO_DISK)
         names = [listener.name for listener in self.listeners]

@@ -20,6 +20,7 @@ _HINDERING: Final = frozenset({Condition.ACCEPTED, Condition.RESOLVED_REFS})
 
 _API_VERSIONS: Final = {
     "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
     "PersistentVolumeClaim": "v1",
     "PodDisruptionBudget": "policy/v1",
     "Service": "v1",

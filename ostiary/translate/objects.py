@@ -12,6 +12,7 @@ from ostiary.translate.digest import digest_of
 from ostiary.translate.fleet import Fleet
 from ostiary.translate.names import DIGEST
 from ostiary.translate.pods import pod_template
+from ostiary.translate.scaling import autoscalers, most_replicas, replicas
 
 __all__ = ["PlannedObject", "planned_objects"]
 
@@ -39,8 +40,9 @@ def planned_objects(fleet: Fleet) -> tuple[PlannedObject, ...]:
         *([_volume_claim(fleet)] if fleet.keeps_volume else ()),
         _public_service(fleet),
         _internal_service(fleet),
-        *([_disruption_budget(fleet)] if fleet.gateway.spec.proxy.replicas > 1 else ()),
+        *([_disruption_budget(fleet)] if most_replicas(fleet) > 1 else ()),
         _deployment(fleet),
+        *autoscalers(fleet),
     ]
     return tuple(_digested(body) for body in bodies)
 
@@ -114,7 +116,7 @@ def _deployment(fleet: Fleet) -> dict[str, Any]:
     """Return the Deployment; pods that share a volume may not overlap."""
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     spec = {
-        "replicas": fleet.gateway.spec.proxy.replicas,
+        **replicas(fleet),
         "revisionHistoryLimit": 3,
         "strategy": {"type": "Recreate"} if fleet.keeps_volume else rolling,
         "selector": {"matchLabels": fleet.selector},

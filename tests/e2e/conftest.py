@@ -101,6 +101,8 @@ def kinds(cluster: Provider) -> None:
     kubectl = Kubectl(namespace="default")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    # The server says 429 of a kind that it has only just learnt; kubectl asks again.
+    kubectl("get", "mcpgateways,mcproutes,mcppolicies")
 
 
 @pytest.fixture(scope="session")

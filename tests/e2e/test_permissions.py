@@ -96,8 +96,10 @@ def with_grants(kubectl: Kubectl) -> Iterator[None]:
 
 @pytest.fixture
 def on_redis(kubectl: Kubectl, file_server: str, redis_image: str) -> tuple[str, dict[str, Any]]:
-    """An MCP server's URL, and the spec of three proxies on Redis."""
-    return file_server, redis(kubectl, redis_image)
+    """An MCP server's URL, and the spec of three proxies on Redis, counted by an autoscaler."""
+    spec = redis(kubectl, redis_image)
+    spec["proxy"]["autoscaling"] = {"minReplicas": 3, "maxReplicas": 3}
+    return file_server, spec
 
 
 @pytest.mark.usefixtures("with_grants")
@@ -150,6 +152,9 @@ def make_strays(kubectl: Kubectl) -> None:
             "spec": {"replicas": 0, "selector": selector, "template": pods}
         },
         ("policy/v1", "PodDisruptionBudget"): {"spec": {"selector": selector}},
+        ("autoscaling/v2", "HorizontalPodAutoscaler"): {
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "no"}, "maxReplicas": 1}
+        },
     }
     for (api, kind), spec in specs.items():
         kubectl.apply({"apiVersion": api, "kind": kind, "metadata": meta, **spec})

@@ -188,6 +188,20 @@ def test_a_child_moves_with_its_generation_and_not_with_its_status() -> None:
     assert child(2, generation=2) != child(1)
 
 
+def test_an_autoscaler_that_measured_a_load_does_not_move() -> None:
+    def child(version: int, most: str, *measured: str) -> object:
+        ours = {"manager": "ostiary-operator", "operation": "Apply", "fieldsV1": {"f:spec": most}}
+        theirs = [{"manager": "k", "subresource": "status", "time": time} for time in measured]
+        head = body(
+            "autoscaling/v2", "HorizontalPodAutoscaler", "x",
+            version=version, managedFields=[ours, *theirs],
+        )  # fmt: skip
+        return child_fact(head, "autoscaling/v2", "HorizontalPodAutoscaler")
+
+    assert child(3, "a", "12:00:15") == child(2, "a", "12:00:00") == child(1, "a")
+    assert child(2, "b") != child(1, "a")
+
+
 def test_a_child_without_generations_moves_with_its_version() -> None:
     def child(version: int) -> object:
         return child_fact(body("v1", "Secret", "x", version=version), "v1", "Secret")

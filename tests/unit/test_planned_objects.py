@@ -104,6 +104,17 @@ def test_more_replicas_replace_no_pod():
     assert several["replicas"] == 3
 
 
+def test_an_autoscaler_replaces_no_pod_and_the_deployment_says_no_count():
+    *others, deployment, autoscaler = objects(
+        world({**REDIS, "proxy": {"replicas": 3, "autoscaling": {"maxReplicas": 6}}})
+    )
+    alone = objects(world(REDIS))[-1].body["spec"]
+
+    assert deployment.body["spec"] == {k: v for k, v in alone.items() if k != "replicas"}
+    assert autoscaler.key == ("HorizontalPodAutoscaler", "team", "ostiary-main")
+    assert "PodDisruptionBudget" in {item.key[0] for item in others}
+
+
 def test_a_secret_that_goes_away_restarts_nothing():
     assert objects(world(REDIS, secrets=())) is None
 
