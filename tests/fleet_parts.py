@@ -86,6 +86,7 @@ class SimulatedProxy:
     asked: list[str] = field(default_factory=list)
     ends: asyncio.Event = field(default_factory=asyncio.Event)
     faults: list[dict[str, str]] = field(default_factory=list)
+    schema: int = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         body = await request.read()
@@ -95,13 +96,14 @@ class SimulatedProxy:
         if request.method == "PUT" and not self.refuses:
             taken = json.loads(gzip.decompress(body) if body[:1] == b"\x1f" else body)
             self.revision, self.digest = taken["revision"], taken["digest"]
+            self.schema = taken.get("schema", 0)
         return web.json_response(self.said(), status=409 if self.refuses else 200)
 
     def said(self) -> dict[str, Any]:
         return {
             "revision": self.revision,
             "digest": self.digest,
-            "schema": 1,
+            "schema": self.schema,
             "boot": self.boot,
             "confirmed": True,
             "failures": ["the bundle can't be served"] if self.refuses else [],

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ostiary.config.older import Older
 from ostiary.resources.manifest import API_VERSION
 from ostiary.translate.parsed import Cache
 from ostiary.translate.plan import Plan, plan
@@ -62,6 +63,7 @@ class Stage:
     hands: Hands = field(init=False)
     history: Mapping[str, History] | None = None
     pods: tuple[Pod, ...] = ()
+    older: Mapping[int, Older] = field(default_factory=dict)
     changes: int = 0
     later: float = 0
     cache: Cache = field(default_factory=Cache)
@@ -73,7 +75,11 @@ class Stage:
         """Act as an operator that was just started."""
         self.history = None
         self.hands = Hands(
-            self.api, clock=lambda: _now() + self.later, entropy=os.urandom, changed=self._change
+            self.api,
+            clock=lambda: _now() + self.later,
+            entropy=os.urandom,
+            older=self.older,
+            changed=self._change,
         )
 
     def _change(self) -> None:

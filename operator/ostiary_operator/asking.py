@@ -86,9 +86,9 @@ class AdminClient:
         """Return what a proxy serves; raises NoAnswer."""
         return await self._ask("GET", address, "/revision")
 
-    async def push(self, address: str, parcel: Parcel) -> Answer:
+    async def push(self, address: str, data: bytes) -> Answer:
         """Give a proxy a bundle and return what it serves then; raises NoAnswer."""
-        return await self._ask("PUT", address, "/bundle", parcel.data)
+        return await self._ask("PUT", address, "/bundle", data)
 
     async def _ask(self, method: str, address: str, path: str, body: bytes | None = None) -> Answer:
         host = f"[{address}]" if ":" in address else address

@@ -6,13 +6,15 @@ operator that starts again finds it there and changes nothing.
 
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ostiary.config.bundle import complete, pack, write_bundle
+from ostiary.config.document import SCHEMA
+from ostiary.config.older import Older
 from ostiary.crypto.seal import SealRing
 from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Faulty
@@ -36,14 +38,29 @@ class TooLarge(Exception):  # noqa: N818 - a statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One bundle as bytes, with all of its credentials in clear."""
+    """One bundle as bytes, with all of its credentials in clear.
+
+    `older` has the same in older schemas.
+    """
 
     revision: int
     digest: str
     data: bytes = field(repr=False)
+    older: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+
+    def of(self, schema: int) -> bytes:
+        """Return what a proxy gets that reads this schema.
+
+        Where there is nothing for it that is ours, which it refuses with a reason.
+        """
+        return self.older.get(schema, self.data)
 
 
 class _History(Model):
+    """An operator of an older version reads it too, and takes of it what it knows."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+
     revision: int = Field(ge=0)
     digest: str
     since: dict[str, tuple[str, int]]
@@ -51,26 +68,44 @@ class _History(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """A bundle both ways: as it is pushed, and what each Secret of it holds."""
+    """A bundle both ways: as it is pushed, and by schema what each Secret of it holds."""
 
     parcel: Parcel
-    shards: Sequence[Mapping[str, bytes]] = field(repr=False)
+    shards: Mapping[int, Sequence[Mapping[str, bytes]]] = field(repr=False)
 
 
 def pack_bundle(
-    planned: PlannedBundle, values: Mapping[tuple[str, str, str], Secret], seal: SealRing
+    planned: PlannedBundle,
+    values: Mapping[tuple[str, str, str], Secret],
+    seal: SealRing,
+    *,
+    read: Collection[int] = (),
+    older: Mapping[int, Older],
 ) -> Packed:
-    """Return the bundle with its values; raises TooLarge."""
+    """Return the bundle with its values; raises TooLarge.
+
+    It is in today's schema, and in each of `older` that proxies read.
+    """
     config, credentials = fill(planned, values)
     bundle = complete(config, credentials, revision=planned.revision, seal=seal)
-    data = write_bundle(bundle)
-    parcel = Parcel(revision=bundle.revision, digest=bundle.digest, data=data)
-    return Packed(parcel=parcel, shards=shards_of(parcel, planned.history))
+    written = {
+        schema: write_bundle(bundle, schema=schema, older=older)
+        for schema in sorted(older.keys() & set(read))
+    }
+    parcel = Parcel(
+        revision=bundle.revision, digest=bundle.digest, data=write_bundle(bundle), older=written
+    )
+    shards = {
+        schema: shards_of(parcel, planned.history, schema=schema) for schema in (SCHEMA, *written)
+    }
+    return Packed(parcel=parcel, shards=shards)
 
 
-def shards_of(parcel: Parcel, history: History) -> Sequence[Mapping[str, bytes]]:
+def shards_of(
+    parcel: Parcel, history: History, *, schema: int = SCHEMA
+) -> Sequence[Mapping[str, bytes]]:
     """Return what each Secret holds, as many as the bundle fills; raises TooLarge."""
-    shards = pack(parcel.data, parcel.revision)
+    shards = pack(parcel.of(schema), parcel.revision, schema=schema)
     if len(shards) > SHARDS:
         said = (
             f"the bundle needs {len(shards)} Secrets and has {SHARDS}; "

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pydantic
 
+from ostiary.config.document import SCHEMA
 from ostiary.decode.fault import Faulty
 from ostiary.decode.yaml_documents import Plain
 from ostiary.resources.inputs import ReferenceGrantInput, ServiceInput
 from ostiary.resources.manifest import Manifest, read_input, read_manifest, read_resource
 from ostiary.resources.meta import SecretKeyRef, SecretRef
 from ostiary.translate.digest import digest_of
-from ostiary.translate.names import DIGEST, GATEWAY_UID, is_paused
+from ostiary.translate.names import DIGEST, GATEWAY_UID, Names, is_paused
 from ostiary.translate.world import Rollout, ServiceFacts
 from ostiary_operator.seen import Child, Pod
 
@@ -178,8 +179,11 @@ def spec_mark(kind: str, meta: Mapping[str, Any]) -> str:
 
 
 def _gateway_of(meta: Mapping[str, Any]) -> str:
-    name = meta.get("labels", {}).get("app.kubernetes.io/instance", "")
-    return f"{meta['namespace']}/{name}"
+    return f"{meta['namespace']}/{_instance(meta)}"
+
+
+def _instance(meta: Mapping[str, Any]) -> str:
+    return str(meta.get("labels", {}).get("app.kubernetes.io/instance", ""))
 
 
 def pod_fact(body: Mapping[str, Any]) -> Pod | None:
@@ -196,7 +200,18 @@ def pod_fact(body: Mapping[str, Any]) -> Pod | None:
         ready=_condition(status, "Ready").get("status") == "True",
         terminating="deletionTimestamp" in meta,
         trouble=next(_troubles(status), ""),
+        schema=next(_schemas(body), SCHEMA),
     )
+
+
+def _schemas(body: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the schemas of the bundles that a pod mounts: what it reads, whoever made it."""
+    names = Names(_instance(body["metadata"]))
+    for volume in body.get("spec", {}).get("volumes", []):
+        for source in volume.get("projected", {}).get("sources", []):
+            schema = names.schema_of(source.get("secret", {}).get("name", ""))
+            if schema is not None:
+                yield schema
 
 
 def _troubles(status: Mapping[str, Any]) -> Iterator[str]:

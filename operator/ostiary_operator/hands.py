@@ -11,6 +11,8 @@ from typing import Final
 
 import structlog
 
+from ostiary.config.document import SCHEMA
+from ostiary.config.older import Older
 from ostiary.crypto.seal import Entropy
 from ostiary.resources.manifest import Kind
 from ostiary.translate.plan import Plan
@@ -48,6 +50,7 @@ class Hands:
         *,
         clock: Callable[[], float],
         entropy: Entropy,
+        older: Mapping[int, Older],
         changed: Callable[[], None],
     ) -> None:
         self._api = api
@@ -55,6 +58,7 @@ class Hands:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._clock = clock
         self._entropy = entropy
+        self._older = older
         self._values = Values(api)
         self._statuses = StatusWriter(api, Events(api, clock, entropy))
         self._proxies: dict[Owner, Proxies] = {}
@@ -70,7 +74,7 @@ class Hands:
         Raises what is to be tried again.
         """
         owners = owners_of(seen)
-        found = await asyncio.gather(*(self._history(owner) for owner in owners.values()))
+        found = await asyncio.gather(*(self._history(owner, seen) for owner in owners.values()))
         pairs = zip(owners, found, strict=True)
         return {key: history for key, history in pairs if history is not None}
 
@@ -166,12 +170,24 @@ class Hands:
     def _start(self, owner: Owner) -> None:
         proxies = self._proxies[owner] = Proxies(owner, self._gate, self._hear)
         self._rollings[owner] = Rolling(
-            self._api, owner, proxies, self._values, now=self._clock, entropy=self._entropy
+            self._api,
+            owner,
+            proxies,
+            self._values,
+            now=self._clock,
+            entropy=self._entropy,
+            older=self._older,
         )
 
-    async def _history(self, owner: Owner) -> History | None:
+    async def _history(self, owner: Owner, seen: Seen) -> History | None:
+        """Return the newest in any schema: revisions never go back, up or down the versions."""
+        kept = {schema for key in seen.children if (schema := owner.schema_of(key)) is not None}
+        names = [owner.names.bundle(0, schema) for schema in sorted(kept | {SCHEMA})]
+        found = [await self._history_in(owner, name) for name in names]
+        return max(filter(None, found), key=lambda history: history.revision, default=None)
+
+    async def _history_in(self, owner: Owner, name: str) -> History | None:
         try:
-            name = owner.names.bundle(0)
             found = await self._api.get(KINDS["Secret"], owner.namespace, name)
         except NotFound:
             return None

@@ -40,6 +40,13 @@ class Owner:
             owner.get("uid") == self.uid for owner in owners
         )
 
+    def schema_of(self, key: tuple[str, str, str]) -> int | None:
+        """Return the schema of its bundle of which an object is a shard; None where it is none."""
+        kind, namespace, name = key
+        if (kind, namespace) != ("Secret", self.namespace):
+            return None
+        return self.names.schema_of(name)
+
     def secret(self, name: str, data: Mapping[str, bytes], seal: SealRing) -> PlannedObject:
         """Return a Secret that goes with the gateway.
 

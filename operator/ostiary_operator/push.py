@@ -79,6 +79,11 @@ class Proxies:
         ready = (proxy for proxy in self._proxies.values() if proxy.pod.ready and proxy.task)
         return all(proxy.visited.is_set() for proxy in ready)
 
+    @property
+    def schemas(self) -> frozenset[int]:
+        """Return the schemas of the bundle that pods read."""
+        return frozenset(proxy.pod.schema for proxy in self._proxies.values())
+
     def know(self, keys: str) -> bool:
         """Say whether every pod works with the keys of this fingerprint."""
         answers = [proxy.answer for proxy in self._proxies.values()]
@@ -167,7 +172,7 @@ class Proxies:
             if answer is None or not answer.is_behind(parcel):
                 answer = await client.revision(proxy.pod.address)
             if answer.is_behind(parcel):
-                answer = await client.push(proxy.pod.address, parcel)
+                answer = await client.push(proxy.pod.address, parcel.of(proxy.pod.schema))
         proxy.answer = answer
         return not answer.is_behind(parcel)
 

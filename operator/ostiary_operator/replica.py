@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from ostiary.config.older import OLDER
 from ostiary.translate.world import Platform
 from ostiary_operator.api import Api
 from ostiary_operator.default_gateway import make_once
@@ -58,7 +59,13 @@ class Replica:
             changed=self._pace.ring,
             clock=_CLOCKS.monotonic,
         )
-        self._hands = Hands(api, clock=_CLOCKS.wall, entropy=os.urandom, changed=self._pace.ring)
+        self._hands = Hands(
+            api,
+            clock=_CLOCKS.wall,
+            entropy=os.urandom,
+            older=OLDER,
+            changed=self._pace.ring,
+        )
         self._loop = Loop(self._watch.seen, self._hands, self._pace, metrics, _CLOCKS)
         self._webhook = self._standing_webhook()
         self._acting: tuple[asyncio.Task[None], ...] = ()

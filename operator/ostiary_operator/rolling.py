@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ostiary.config.document import SCHEMA
+from ostiary.config.older import Older
 from ostiary.config.rotation import Stage, stages
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.crypto.secret import Secret
@@ -33,12 +35,15 @@ _ANSWERS: Final = 0.5
 _CLIENT_SECRET: Final = "client-secret"  # noqa: S105 - the name of a key
 
 
-_MadeOf = tuple[History, SecretValues, SealRing]
+_MadeOf = tuple[History, SecretValues, SealRing, frozenset[int]]
 """What a bundle is packed of: where that is the same, it is."""
 
 
 class Rolling:
-    """Rolls one gateway out, plan after plan; what it remembers ends with the gateway."""
+    """Rolls one gateway out, plan after plan; what it remembers ends with the gateway.
+
+    Pods that read an `older` schema of the bundle get it in that one until the last has gone.
+    """
 
     def __init__(
         self,
@@ -49,10 +54,12 @@ class Rolling:
         *,
         now: Callable[[], float],
         entropy: Entropy,
+        older: Mapping[int, Older],
     ) -> None:
         self._owner = owner
         self._proxies = proxies
         self._values = values
+        self._older = older
         self._applier = Applier(api, owner)
         self._keys = Keys(api, owner, now=now, entropy=entropy, known=proxies.know)
         self._trusting = Trusting(api, owner, self._applier, now)
@@ -100,9 +107,12 @@ class Rolling:
         if planned.dev_users:
             generated = (self._owner.namespace, self._owner.names.dev_identity, _CLIENT_SECRET)
             values[generated] = _development_secret(self._owner, seal)
-        made_of = (planned.history, values, seal)
+        read = self._proxies.schemas
+        made_of = (planned.history, values, seal, read)
         if self._packed is None or self._packed[0] != made_of:
-            packed = await asyncio.to_thread(pack_bundle, planned, values, seal)
+            packed = await asyncio.to_thread(
+                pack_bundle, planned, values, seal, read=read, older=self._older
+            )
             self._packed = (made_of, packed)
         return self._packed[1]
 
@@ -115,11 +125,14 @@ class Rolling:
     ) -> list[PlannedObject]:
         """Return the Secrets that pods mount; shards that a larger bundle left are emptied."""
         owner = self._owner
-        held = dict(enumerate(packed.shards))
-        for index in range(len(held), SHARDS):
-            if ("Secret", owner.namespace, owner.names.bundle(index)) in children:
-                held[index] = {}
-        shards = [owner.secret(owner.names.bundle(n), data, seal) for n, data in held.items()]
+        shards = []
+        for schema, filled in packed.shards.items():
+            held = dict(enumerate(filled))
+            for index in range(len(held), SHARDS):
+                if ("Secret", owner.namespace, owner.names.bundle(index, schema)) in children:
+                    held[index] = {}
+            names = {index: owner.names.bundle(index, schema) for index in held}
+            shards += [owner.secret(names[index], data, seal) for index, data in held.items()]
         return [_dev_identity(owner, planned, seal), *shards] if planned.dev_users else shards
 
     async def _objects(
@@ -132,6 +145,7 @@ class Rolling:
         namespace, names = self._owner.namespace, self._owner.names
         kept = {item.key for item in (*secrets, *objects)}
         kept |= {("Secret", namespace, name) for name in (names.admin, names.admin_ca)}
+        kept |= {key for key in children if self._may_be_read(key)}
         steps = [self._applier.apply(item, children) for item in objects]
         held_up = []
         for step in (*steps, self._applier.prune(kept, children)):
@@ -140,6 +154,14 @@ class Rolling:
             except NotApplied as refused:
                 held_up.append(str(refused))
         return held_up
+
+    def _may_be_read(self, key: ChildKey) -> bool:
+        """Say whether this is a shard of another schema that pods may read.
+
+        An operator that was set back leaves a newer schema alone: it can't write it anew.
+        """
+        schema = self._owner.schema_of(key)
+        return schema is not None and (schema > SCHEMA or schema in self._proxies.schemas)
 
 
 def _development_secret(owner: Owner, seal: SealRing) -> Secret:

@@ -6,6 +6,7 @@ The feed makes one `Seen` after the other; the loop plans on it and hands both t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ostiary.config.document import SCHEMA
 from ostiary.decode.yaml_documents import Plain
 from ostiary.translate.world import Rollout, World
 
@@ -44,7 +45,8 @@ class Child:
 class Pod:
     """A proxy's pod. `gateway` is `namespace/name`, `address` its IP ('' before it has one).
 
-    `trouble` says what keeps it from running, '' where nothing does.
+    `trouble` says what keeps it from running, '' where nothing does. `schema` is that of the bundle
+    whose Secrets it mounts.
     """
 
     namespace: str
@@ -55,6 +57,7 @@ class Pod:
     ready: bool
     terminating: bool
     trouble: str = ""
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ostiary.config.document import SCHEMA, Bundle, Config
+from ostiary.config.older import OLDER, Older
 from ostiary.crypto.seal import SealRing
 from ostiary.crypto.secret import Secret
 from ostiary.decode.fault import Fault, Faulty
@@ -48,16 +49,20 @@ def complete(
     )
 
 
-def write_bundle(bundle: Bundle) -> bytes:
-    """Return the bundle as gzip JSON with its credentials in clear.
+def write_bundle(
+    bundle: Bundle, *, schema: int = SCHEMA, older: Mapping[int, Older] = OLDER
+) -> bytes:
+    """Return the bundle as gzip JSON of a schema, with its credentials in clear.
 
-    Equal bundles give equal bytes.
+    Equal bundles give equal bytes. In an older schema, which is one of `older`, revision and digest
+    are the same.
     """
+    config = bundle.config.plain()
     document = {
-        "schema": bundle.schema_version,
+        "schema": schema,
         "revision": bundle.revision,
         "digest": bundle.digest,
-        "config": bundle.config.plain(),
+        "config": config if schema == SCHEMA else older[schema](config),
         "credentials": {name: secret.reveal() for name, secret in bundle.credentials.items()},
     }
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
@@ -76,14 +81,16 @@ def read_bundle(data: bytes) -> Bundle:
     return validate(Bundle, read_json(text))
 
 
-def pack(data: bytes, revision: int, *, size: int = SHARD_SIZE) -> tuple[bytes, ...]:
+def pack(
+    data: bytes, revision: int, *, schema: int = SCHEMA, size: int = SHARD_SIZE
+) -> tuple[bytes, ...]:
     """Return `data` as shards of at most `size` bytes each, head line apart."""
     parts = [data[start : start + size] for start in range(0, max(len(data), 1), size)]
     whole = hashlib.sha256(data).hexdigest()
     return tuple(
         write_json(
             {
-                "schema": SCHEMA,
+                "schema": schema,
                 "revision": revision,
                 "shard": index,
                 "shards": len(parts),

@@ -3,7 +3,8 @@
 Everything a proxy needs to serve one gateway, shaped like the kinds that people write.
 
 `Bundle` travels as JSON; `digest` is the SHA-256 of the canonical JSON of `config` with a keyed
-hash of each credential, so that equal digests mean equal behaviour. Schema changes raise `SCHEMA`.
+hash of each credential, so that equal digests mean equal behaviour. Schema changes raise `SCHEMA`,
+as ADR 14 says.
 """
 
 from enum import StrEnum

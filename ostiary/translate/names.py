@@ -3,6 +3,7 @@
 One place for everybody: translation plans by these names, the operator writes and watches by them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -79,6 +80,11 @@ class Names:
     def bundle(self, shard: int, schema: int = SCHEMA) -> str:
         """Return the name of the Secret of a shard; each schema of the bundle has its own."""
         return f"{self.main}-bundle-v{schema}-{shard:02}"
+
+    def schema_of(self, secret: str) -> int | None:
+        """Return the schema of the bundle of which a Secret is a shard; None where it is none."""
+        found = re.fullmatch(rf"{re.escape(self.main)}-bundle-v([0-9]{{1,9}})-[0-9]{{2}}", secret)
+        return None if found is None else int(found[1])
 
 
 def labels(gateway: str, uid: str) -> dict[str, str]:

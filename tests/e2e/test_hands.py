@@ -1,18 +1,20 @@
 """Plans carried out on a real API server: what is written, what is left alone, what is refused."""
 
 import base64
+import gzip
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleet_parts import SimulatedProxy, server_context, simulated
 from ostiary.config.bundle import read_bundle, unpack
-from ostiary.config.document import Bundle
+from ostiary.config.document import SCHEMA, Bundle
 from ostiary.config.keys import KeyDocument
 from ostiary.config.rotation import KNOWN_AFTER
 from ostiary.crypto.secret import Secret
@@ -335,6 +337,74 @@ def _large_policy(index: int) -> Object:
     return {"targetRefs": [{"kind": "MCPRoute", "name": "notes"}], "rules": rules}
 
 
+def before(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration as a made-up older schema has it: it calls routes `servers`."""
+    return {"gateway": config["gateway"], "servers": config["routes"]}
+
+
+async def test_proxies_of_the_schema_before_are_served_in_it_until_the_last_has_gone(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.older = {SCHEMA - 1: before}
+    stage.start_again()
+    old, new = "127.0.77.4", "127.0.77.5"
+    stage.pods = (_pod(stage.namespace, old, schema=SCHEMA - 1), _pod(stage.namespace, new))
+    await stage.settle()
+    async with answering(stage, tmp_path, old, new) as proxies:
+        await stage.put("MCPPolicy", "rules", {**POLICY, "mode": "Audit"})
+        await stage.settle()
+        await stage.hands.close()
+
+    revision = max(history.revision for history in (stage.history or {}).values())
+    assert [(proxy.schema, proxy.revision) for proxy in proxies] == [
+        (SCHEMA - 1, revision),
+        (SCHEMA, revision),
+    ]
+    mounted = await mounts(stage)
+    assert [head["schema"] for head in mounted.values()] == [SCHEMA - 1, SCHEMA]
+    assert [head["revision"] for head in mounted.values()] == [revision, revision]
+
+    stage.older = {}  # an operator which can't write it leaves it to those who read it
+    stage.start_again()
+    await stage.settle()
+    assert await mounts(stage) == mounted
+
+    stage.pods = stage.pods[1:]
+    await stage.settle()
+    assert list(await mounts(stage)) == [Names("main").bundle(0)]
+
+
+async def test_an_operator_that_was_set_back_goes_on_after_the_newer_bundle_and_deletes_none_of_it(
+    stage: Stage,
+) -> None:
+    await stage.settle()
+    today, newer = Names("main").bundle(0), Names("main").bundle(0, SCHEMA + 1)
+    found = await stage.get("Secret", today)
+    meta = {**found["metadata"], "name": newer, "resourceVersion": None, "managedFields": None}
+    history = gzip.compress(b'{"revision": 40, "digest": "sha256:ab", "since": {}}')
+    data = {**found["data"], "history": base64.b64encode(history).decode()}
+    await stage.api.create({**found, "metadata": meta, "data": data})
+    before = (await stage.get("Secret", newer))["metadata"]["resourceVersion"]
+    await stage.hands.close()
+    stage.start_again()
+
+    await stage.settle()
+
+    assert [head["revision"] for head in (await mounts(stage)).values()][:1] == [41]
+    assert (await stage.get("Secret", newer))["metadata"]["resourceVersion"] == before
+
+
+async def mounts(stage: Stage) -> dict[str, Any]:
+    """Return the heads of the first shards that there are, by the name of their Secret."""
+    found = (await stage.api.list(KINDS["Secret"], stage.namespace)).items
+    data = {item["metadata"]["name"]: item.get("data", {}).get("bundle-000") for item in found}
+    return {
+        name: json.loads(base64.b64decode(shard).partition(b"\n")[0])
+        for name, shard in sorted(data.items())
+        if shard
+    }
+
+
 async def test_a_value_that_changes_is_in_the_next_bundle_and_one_that_goes_closes_its_route(
     stage: Stage,
 ) -> None:
@@ -458,18 +528,21 @@ async def test_a_pod_that_turns_ready_is_in_the_statuses_of_the_plan_that_sees_i
 
 
 @asynccontextmanager
-async def answering(stage: Stage, folder: Path, *addresses: str) -> AsyncIterator[None]:
+async def answering(
+    stage: Stage, folder: Path, *addresses: str
+) -> AsyncIterator[Sequence[SimulatedProxy]]:
     """Have simulated proxies of the gateway listen there."""
     found = await stage.get("Secret", Names("main").admin)
     files = {name: base64.b64decode(value) for name, value in found["data"].items()}
+    proxies = [SimulatedProxy() for _ in addresses]
     async with AsyncExitStack() as stack:
-        for address in addresses:
-            proxy, context = SimulatedProxy(), server_context(files, folder)
+        for proxy, address in zip(proxies, addresses, strict=True):
+            context = server_context(files, folder)
             await stack.enter_async_context(simulated(proxy, context, address=address, port=8443))
-        yield
+        yield proxies
 
 
-def _pod(namespace: str, address: str, *, ready: bool = True) -> Pod:
+def _pod(namespace: str, address: str, *, ready: bool = True, schema: int = SCHEMA) -> Pod:
     return Pod(
         namespace=namespace,
         name=f"main-{address}",
@@ -478,6 +551,7 @@ def _pod(namespace: str, address: str, *, ready: bool = True) -> Pod:
         address=address,
         ready=ready,
         terminating=False,
+        schema=schema,
     )
 
 

@@ -38,8 +38,8 @@ async def test_a_bundle_is_pushed_and_its_faults_come_back(tmp_path: Path) -> No
         client = AdminClient(certificates.trust, server_name(OWNER.uid), port=port)
         before = await client.revision(host)
         pushed = parcel(bundle(3, "one", rules=(WRONG,)))
-        answer = await client.push(host, pushed)
-        garbage = await client.push(host, Parcel(revision=4, digest="sha256:0", data=b"garbage"))
+        answer = await client.push(host, pushed.data)
+        garbage = await client.push(host, b"garbage")
         await client.close()
         ready = one.ready()
 

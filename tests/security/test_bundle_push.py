@@ -40,7 +40,7 @@ IMPOSTORS = {
 async def push(port: int) -> None:
     client = AdminClient(OURS.trust, NAME, port=port)
     try:
-        await client.push("127.0.0.1", parcel(4))
+        await client.push("127.0.0.1", parcel(4).data)
     finally:
         await client.close()
 

@@ -1,7 +1,9 @@
 """What travels to proxies: the bundle in Secrets, and the history beside it."""
 
 import gzip
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from fleet_parts import OWNER
 from ostiary.config.bundle import read_bundle, unpack
+from ostiary.config.document import SCHEMA
 from ostiary.crypto.seal import SealRing
 from ostiary.crypto.secret import Secret
 from ostiary.resources.manifest import read_manifest
@@ -54,8 +57,8 @@ def planned() -> PlannedBundle:
 
 
 def test_a_bundle_in_its_secrets_is_the_bundle_that_is_pushed() -> None:
-    packed = pack_bundle(planned(), {KEY: Secret("v")}, SEAL)
-    parcel, shards = packed.parcel, packed.shards
+    packed = pack_bundle(planned(), {KEY: Secret("v")}, SEAL, older={})
+    parcel, shards = packed.parcel, packed.shards[SCHEMA]
 
     assert [sorted(data) for data in shards] == [["bundle-000", "history"]]
     assert unpack([shards[0]["bundle-000"]]) == parcel.data
@@ -64,14 +67,47 @@ def test_a_bundle_in_its_secrets_is_the_bundle_that_is_pushed() -> None:
     assert bundle.credentials == {"prod/notes/value": Secret("v")}
 
 
+def before(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration as a made-up older schema has it: it calls routes `servers`."""
+    return {"gateway": config["gateway"], "servers": config["routes"]}
+
+
+def test_a_bundle_is_written_in_the_older_schemas_that_proxies_read_and_in_no_other() -> None:
+    older = {SCHEMA - 1: before, SCHEMA - 2: before}
+    packed = pack_bundle(
+        planned(), {KEY: Secret("v")}, SEAL, read={SCHEMA, SCHEMA - 1, SCHEMA + 1}, older=older
+    )
+    today = json.loads(gzip.decompress(packed.parcel.data))
+    config = {"gateway": today["config"]["gateway"], "servers": today["config"]["routes"]}
+
+    assert list(packed.shards) == [SCHEMA, SCHEMA - 1]
+    mounted = packed.shards[SCHEMA - 1][0]["bundle-000"]
+    head, _, data = mounted.partition(b"\n")
+    assert json.loads(head)["schema"] == SCHEMA - 1
+    assert json.loads(gzip.decompress(data)) == {**today, "schema": SCHEMA - 1, "config": config}
+    assert [packed.parcel.of(schema) for schema in (SCHEMA - 1, SCHEMA, SCHEMA + 1)] == [
+        data,
+        packed.parcel.data,
+        packed.parcel.data,
+    ]
+
+
+def test_a_history_of_a_newer_operator_is_read_as_far_as_it_is_known() -> None:
+    text = b'{"revision": 9, "digest": "sha256:ef", "since": {}, "more": 1}'
+
+    assert read_history(gzip.compress(text)) == History(revision=9, digest="sha256:ef")
+
+
 def test_another_value_is_another_digest() -> None:
-    first, second = (pack_bundle(planned(), {KEY: Secret(v)}, SEAL).parcel for v in ("1", "2"))
+    first, second = (
+        pack_bundle(planned(), {KEY: Secret(v)}, SEAL, older={}).parcel for v in ("1", "2")
+    )
 
     assert (first.revision, first.digest != second.digest) == (second.revision, True)
 
 
 def test_a_route_whose_value_has_gone_is_closed() -> None:
-    bundle = read_bundle(pack_bundle(planned(), {}, SEAL).parcel.data)
+    bundle = read_bundle(pack_bundle(planned(), {}, SEAL, older={}).parcel.data)
 
     closed = bundle.config.routes[0].closed
     assert closed is not None

@@ -1,5 +1,6 @@
 """Names in the cluster: what is made of the longest gateway name is still a DNS label."""
 
+from ostiary.config.document import SCHEMA
 from ostiary.resources.gateway import MAX_GATEWAY_NAME
 from ostiary.translate.names import SHARDS, Names, is_paused, labels, selector
 
@@ -26,6 +27,13 @@ def test_names_of_the_longest_gateway_are_dns_labels():
 
     longest = [names.internal, names.state, names.admin_ca, names.dev_identity]
     assert max(map(len, [*longest, names.bundle(SHARDS - 1, schema=99)])) <= 63
+
+
+def test_a_shard_is_known_by_its_name_whatever_its_schema():
+    names = Names("main")
+    found = [names.bundle(0), names.bundle(7, schema=12), names.keys, Names("other").bundle(0)]
+
+    assert [names.schema_of(name) for name in found] == [SCHEMA, 12, None, None]
 
 
 def test_a_pod_is_selected_by_labels_that_outlive_its_gateway():

@@ -112,6 +112,17 @@ def test_a_ready_pod_has_its_gateway_and_address() -> None:
     )
 
 
+def test_a_pod_reads_the_schema_of_the_bundle_that_it_mounts() -> None:
+    names = ("ostiary-other-bundle-v7-00", "ostiary-gw-bundle-v3-00", "ostiary-gw-bundle-v3-01")
+    sources = [{"secret": {"name": name, "optional": True}} for name in names]
+    volumes = [{"name": "tmp", "emptyDir": {}}, {"name": "b", "projected": {"sources": sources}}]
+
+    found = pod_fact({**pod({}), "spec": {"volumes": volumes}})
+
+    assert found is not None
+    assert found.schema == 3
+
+
 def test_an_evicted_pod_does_not_count() -> None:
     assert pod_fact(pod({"phase": "Failed", "reason": "Evicted"})) is None
 
