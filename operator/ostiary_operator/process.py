@@ -26,11 +26,13 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT (0) or until something fails for good (1): start it anew then."""
     try:
         api = await Api.connect(settings.kubeconfig)
+        # Its own connections: whatever the others wait for, the Lease is renewed.
+        lease = await Api.connect(settings.kubeconfig)
     except ConfigException as error:
         log.error("there is no cluster to speak to", error=str(error))
         return _UNUSABLE
     metrics = Metrics()
-    replica = Replica(settings, api, metrics)
+    replica = Replica(settings, api, metrics, lease=lease)
     server = web.Server(Edge(replica, metrics.registry))
     port = web.ServerRunner(server, access_log=None, shutdown_timeout=_LAST)
     try:
@@ -47,6 +49,7 @@ async def run(settings: Settings) -> int:
     finally:
         await port.cleanup()
         await api.close()
+        await lease.close()
 
 
 async def _until_stopped(replica: Replica) -> int:

@@ -38,15 +38,18 @@ _CLOCKS: Final = Clocks(
 
 
 class Replica:
-    """Joins the parts of one process; what its port tells of them is here too."""
+    """Joins the parts of one process; what its port tells of them is here too.
 
-    def __init__(self, settings: Settings, api: Api, metrics: Metrics) -> None:
+    The election goes by `lease`, so that it waits for nobody.
+    """
+
+    def __init__(self, settings: Settings, api: Api, metrics: Metrics, *, lease: Api) -> None:
         self._settings = settings
         self._api = api
         self._metrics = metrics
         self._pace = Pace(_CLOCKS.monotonic)
         self._election = Election(
-            api,
+            lease,
             settings.namespace,
             settings.identity,
             monotonic=_CLOCKS.monotonic,

@@ -1,6 +1,7 @@
 """Replicas of the operator: one acts, another takes over, and what can't go on ends."""
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 
 from e2e.broken_door import open_door
 from e2e.operator_process import OperatorProcess, operator
+from ostiary.translate.world import Cluster
 from ostiary_operator.api import Api
 from ostiary_operator.failures import ApiFailed, NotFound
 from ostiary_operator.kinds import KINDS
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.replica import Replica
+from ostiary_operator.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("kinds")
 LEASE = KINDS["Lease"]
@@ -83,6 +88,44 @@ async def test_one_that_is_killed_is_followed_when_its_lease_has_run_out(
         await leader.ends(signal.SIGKILL)
 
         await other.until_it_acts(seconds=30)
+
+
+async def test_a_lease_is_taken_and_renewed_while_every_other_connection_is_in_use(
+    api: Api, namespace: str
+) -> None:
+    kind = KINDS["Secret"]
+    version = (await api.list_metadata(kind, namespace)).resource_version
+    for _ in range(api._client.configuration.connection_pool_maxsize):
+        await api._open(
+            "GET", kind.path(namespace), query={"watch": "1", "resourceVersion": version},
+            accept="application/json",
+        )  # fmt: skip
+    lease = await Api.connect(Path(os.environ["KUBECONFIG"]))
+    cluster = Cluster(image="e2e.local/none:1", operator_url="http://operator:8082")
+    settings = Settings(
+        scope=(namespace,), namespace=namespace, identity="me", port=0, cluster=cluster
+    )
+    replica = Replica(settings, api, Metrics(), lease=lease)
+    running = asyncio.create_task(replica.run())
+    try:
+        async with asyncio.timeout(20):
+            first = await renewed(lease, namespace)
+            while await renewed(lease, namespace) == first:
+                await asyncio.sleep(0.05)
+    finally:
+        await replica.rest()
+        running.cancel()
+        await asyncio.wait({running})
+        await lease.close()
+
+
+async def renewed(api: Api, namespace: str) -> str:
+    """Return when a Lease was renewed last, once there is one."""
+    while True:
+        try:
+            return str((await api.get(LEASE, namespace, "ostiary-operator"))["spec"]["renewTime"])
+        except NotFound:
+            await asyncio.sleep(0.05)
 
 
 async def test_one_that_loses_its_lease_ends(api: Api, namespace: str, tmp_path: Path) -> None:

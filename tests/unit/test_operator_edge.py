@@ -7,12 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from aiohttp import web
 from prometheus_client import generate_latest
 
 from ostiary.translate.world import Cluster
+from ostiary_operator.api import Api
 from ostiary_operator.edge import Edge
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.replica import Replica
@@ -104,7 +106,8 @@ async def test_every_metric_is_documented_and_every_documented_one_exists() -> N
     metrics = Metrics()
     cluster = Cluster(image="proxy", operator_url="http://operator")
     settings = Settings(scope=("",), namespace="own", identity="me", port=0, cluster=cluster)
-    Replica(settings, None, metrics)  # type: ignore[arg-type]  # it speaks to nobody yet
+    nobody = cast("Api", None)  # it speaks to no API server yet
+    Replica(settings, nobody, metrics, lease=nobody)
     lines = generate_latest(metrics.registry).decode().splitlines()
     made = {line.split()[2] for line in lines if line.startswith("# TYPE ostiary_")}
     document = (ROOT / "docs" / "operations" / "operator.md").read_text()
