@@ -213,6 +213,11 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_listen_hears_only_of_resources_that_may_be_read",
             "test_notifications_pass_only_as_the_request_asked",
+            "test_nothing_is_told_before_the_acknowledgement_and_that_only_once",
+            "test_only_what_was_asked_for_is_told_and_acknowledged",
+            "test_what_is_not_this_subscriptions_is_not_told",
+            "test_a_listen_stream_ends_in_good_order",
+            "test_a_listen_stream_that_policy_forbids_ends_in_an_error",
         ),
     ),
     "47": (

@@ -195,13 +195,33 @@ async def in_a_result(version: str, asking: dict[str, Any]) -> tuple[bool, list[
     return said.get("result") == asked, [said["error"]["code"]] if "error" in said else []
 
 
+WANTED = {
+    "toolsListChanged": True,
+    "promptsListChanged": True,
+    "resourcesListChanged": True,
+    "resourceSubscriptions": ["file:///a"],
+}
+ACKNOWLEDGED = {
+    "jsonrpc": "2.0",
+    "method": "notifications/subscriptions/acknowledged",
+    "params": {
+        "notifications": WANTED,
+        "_meta": {"io.modelcontextprotocol/subscriptionId": 1},
+    },
+}
+
+
 @pytest.mark.parametrize(("method", "version"), cells(TOLD_BY_SERVER))
 async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_knows_it(
     method: str, version: str
 ) -> None:
     served, params = TOLD_BY_SERVER[method]
     told = {"jsonrpc": "2.0", "method": method, "params": params}
-    w = world(lambda _: sse_answer(told, result({"content": []})))
+    listened = version == D and method not in DURING_A_CALL
+    if listened:
+        told["params"] = {**params, "_meta": {"io.modelcontextprotocol/subscriptionId": 1}}
+    before = [ACKNOWLEDGED] if listened and method != ACKNOWLEDGED["method"] else []
+    w = world(lambda _: sse_answer(*before, told, result({"content": []})))
 
     if version != D:
         session = await w.session(version=version)
@@ -210,6 +230,6 @@ async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_
         meta = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
         answer = await w.modern("tools/call", {"name": "a"}, meta=meta)
     else:
-        answer = await w.modern("subscriptions/listen", {"notifications": {}})
+        answer = await w.modern("subscriptions/listen", {"notifications": WANTED})
 
     assert (told in events(await drained(answer))) == (version in served)

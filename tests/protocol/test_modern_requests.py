@@ -295,11 +295,12 @@ async def test_notifications_pass_only_as_the_request_asked():
 
 async def test_listen_hears_only_of_resources_that_may_be_read():
     denied = {"name": "no-b", "effect": "Deny", "match": {"resources": ["file:///b"]}}
+    tag = {"io.modelcontextprotocol/subscriptionId": 1}
     said = [
-        told("notifications/subscriptions/acknowledged", notifications={}),
-        told("notifications/resources/updated", uri="file:///a"),
-        told("notifications/resources/updated", uri="file:///b"),
-        told("notifications/message", level="info", data="x"),
+        told("notifications/subscriptions/acknowledged", notifications={}, _meta=tag),
+        told("notifications/resources/updated", uri="file:///a", _meta=tag),
+        told("notifications/resources/updated", uri="file:///b", _meta=tag),
+        told("notifications/message", level="info", data="x", _meta=tag),
     ]
     w = world(lambda _: sse_answer(*said, result({"resultType": "complete"})), ALLOW_ALL, denied)
     wanted = {"resourceSubscriptions": ["file:///a", "file:///b"], "taskIds": ["t"]}

@@ -143,7 +143,7 @@ class RelayStream:
     async def _next(self) -> list[Out]:
         """Wait for upstream, a wake or the next moment that matters; return what follows."""
         if self._live.streams.leaving and self._bearer.listening:
-            return self._leave()
+            return list(self._relay.leave())
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())
         await asyncio.wait(
@@ -154,8 +154,10 @@ class RelayStream:
             outs = await self._judge_again(now)
             if outs:
                 return outs
-        if self._ended(now):
-            return list(self._relay.fail(Refused("InvalidToken", detail="expired"), word="cut"))
+        if self._bearer.listening and now >= self._bearer.presented.expires:
+            return list(self._relay.leave())
+        if not self._bearer.listening and self._tick() >= self._began + _LONGEST:
+            return list(self._relay.fail(Refused("UpstreamTimeout", detail="the whole answer")))
         if self._reading.done():
             return self._take(self._reading, now)
         return self._idle()
@@ -172,11 +174,6 @@ class RelayStream:
 
     def _passed(self, now: float) -> bool:
         return self._edge is not None and now >= self._edge
-
-    def _ended(self, now: float) -> bool:
-        if self._bearer.listening:
-            return now >= self._bearer.presented.expires
-        return self._tick() >= self._began + _LONGEST
 
     async def _read(self) -> bytes | None:
         return await anext(self._chunks, None)
@@ -197,11 +194,6 @@ class RelayStream:
         if not self._bearer.listening and tick >= self._heard + _SILENCE:
             return list(self._relay.fail(Refused("UpstreamTimeout", detail="silent")))
         return [Out(data=b": keep-alive\n\n")] if tick >= self._wrote + _COMMENT else []
-
-    def _leave(self) -> list[Out]:
-        """End without a word, as a server may at any time: the client opens another stream."""
-        self._relay.leave()
-        return [Out(last=True)]
 
     async def _judge_again(self, now: float) -> list[Out]:
         if self._woken.done():

@@ -13,15 +13,15 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind, Subject
 from ostiary.policy.redact import Redaction, redact_result
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
-from ostiary_proxy.mcp.methods import LISTEN, MODERN
+from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.results import is_unknown_item
 from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.heard import Heard
 from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
 from ostiary_proxy.pipeline.refusal import rpc_error
 from ostiary_proxy.pipeline.result import Reader
@@ -47,6 +47,7 @@ class Relay:
         self._judge = judge
         self._new_id = new_id
         self._redactions = asked.redactions
+        self._heard = Heard(asked)
         self._splitter = Splitter()
         self._over = False
         self._passed: dict[str, int] = {}
@@ -106,9 +107,20 @@ class Relay:
             return ()
         return self.fail(broken or Refused("UpstreamUnavailable", detail="ended before the answer"))
 
-    def leave(self) -> None:
-        """Take note that we end the stream, with nothing said to either side."""
+    def leave(self) -> Sequence[Out]:
+        """End the stream before its end: its client may open another one or resume.
+
+        Nothing is said but the result of a listen request.
+        """
+        if self._over:
+            return ()
         self._end("cut")
+        request = self._asked.request
+        if request is None or self.answered or not self._heard.listens:
+            return (Out(last=True),)
+        self.answered = True
+        text = write_json({"jsonrpc": "2.0", "id": request.id, "result": self._heard.end()})
+        return (Out(data=write_event(Event(data=text.decode(), type="message")), last=True),)
 
     def fail(self, refused: Refused, *, word: str = "error") -> Sequence[Out]:
         """End the stream for a reason of ours: an error for what is unanswered, then the end."""
@@ -256,12 +268,12 @@ class Relay:
             return self._drop(event, "unknown notification", facts, now)
         if told.field and not self._readable(message.params.get(told.field), now):
             return self._drop(event, "not readable", facts, now)
-        if self._asked.version == MODERN and not self._belongs(message):
+        if self._asked.version == MODERN and not self._heard.admits(message):
             return self._drop(event, "not asked for on this stream", facts, now)
         self._passed[message.method] = self._passed.get(message.method, 0) + 1
-        if message.method != "notifications/message":
-            return Out(data=write_event(event))
-        params = _redacted(message.params, self._redactions)
+        params = self._heard.told(message)
+        if message.method == "notifications/message":
+            params = _redacted(params, self._redactions)
         if params is message.params:
             return Out(data=write_event(event))
         text = write_json({**message.whole, "params": params}).decode()
@@ -272,20 +284,6 @@ class Relay:
             return False
         subject = Subject(kind=Kind.RESOURCE, method="resources/read", name=uri)
         return self._judge.verdict(subject, now).allowed
-
-    def _belongs(self, message: Notification) -> bool:
-        """Hold a 2026-07-28 stream to what its request asked for (rules 46 to 48)."""
-        modern, request = self._asked.modern or Modern(), self._asked.request
-        listening = request is not None and request.method == LISTEN
-        params = message.params
-        if message.method == "notifications/progress":
-            token = params.get("progressToken")
-            return token is not None and token == modern.progress and not listening
-        if message.method == "notifications/message":
-            return modern.log_level and not listening
-        if message.method == "notifications/cancelled":
-            return listening and request is not None and params.get("requestId") == request.id
-        return listening
 
     def _drop(
         self,
