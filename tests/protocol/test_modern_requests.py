@@ -165,7 +165,7 @@ async def test_get_and_delete_are_405(method):
 
 
 TOOLS = {
-    "resultType": "complete", "ttlMs": 5, "cacheScope": "public", "nextCursor": "c",
+    "resultType": "complete", "ttlMs": 5, "cacheScope": "public",
     "tools": [{"name": "b"}, {"name": "secret"}, {"name": "a"}, {"Name": "x"}, "no tool"],
 }  # fmt: skip
 DENY_SECRET = {"name": "no-secret", "effect": "Deny", "match": {"tools": ["secret"]}}

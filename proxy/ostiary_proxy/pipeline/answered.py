@@ -183,6 +183,7 @@ def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
         decision=received.id,
         version=decoded.version,
         subject=decoded.subject,
+        holder=decoded.known.holder,
         request=request,
         method=decoded.method,
         modern=decoded.modern,

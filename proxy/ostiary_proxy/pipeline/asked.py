@@ -8,6 +8,7 @@ from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.methods import Method
 from ostiary_proxy.pipeline.event_ids import EventIds
+from ostiary_proxy.pipeline.handles import Holder
 from ostiary_proxy.pipeline.session import Session
 
 __all__ = ["Asked"]
@@ -17,12 +18,13 @@ __all__ = ["Asked"]
 class Asked:
     """What upstream answers: a request, or, with `request` None, the opening of a GET stream.
 
-    Without `ids` the client is told of no event ids.
+    `holder` is whoever hears the answer; without `ids` it is told of no event ids.
     """
 
     decision: str
     version: str
     subject: Subject
+    holder: Holder
     request: Request | None = None
     method: Method | None = None
     modern: Modern | None = None

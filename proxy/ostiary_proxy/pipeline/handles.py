@@ -17,7 +17,7 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.identity import Grant
 
-__all__ = ["BadHandle", "Handle", "give_handle", "open_handle"]
+__all__ = ["BadHandle", "Handle", "Holder", "give_handle", "open_handle"]
 
 _ASKEW: Final = 5.0
 """Seconds that the clocks of two replicas may differ."""
@@ -34,6 +34,39 @@ class Handle:
     value: Json
     issued_at: float
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whoever holds texts for us under one grant."""
+
+    ring: SealRing
+    grant: Grant
+    entropy: Entropy
+
+    def give(self, purpose: str, value: Json, *, now: float, about: Json = None) -> str:
+        """Return a text for `value`, as `give_handle` does."""
+        return give_handle(
+            self.ring, self.grant, purpose, value, now=now, entropy=self.entropy, about=about
+        )
+
+    def open(
+        self,
+        purpose: str,
+        text: Json,
+        *,
+        now: float,
+        max_age: float,
+        longest: int,
+        about: Json = None,
+    ) -> Handle:
+        """Return what `text` of a message stands for, as `open_handle` does."""
+        if not isinstance(text, str):
+            raise BadHandle("not a text")
+        return open_handle(
+            self.ring, self.grant, purpose, text, now=now, max_age=max_age, longest=longest,
+            about=about,
+        )  # fmt: skip
 
 
 def give_handle(

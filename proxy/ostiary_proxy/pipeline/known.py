@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ostiary_proxy.identity import Presented
 from ostiary_proxy.oauth.challenge import challenge
+from ostiary_proxy.pipeline.handles import Holder
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.routed import Routed
 from ostiary_proxy.refused import Refused
@@ -19,6 +20,12 @@ class Known:
     presented: Presented
     judge: Judge
     bearer: str
+
+    @property
+    def holder(self) -> Holder:
+        """Return the one to whom opaque texts are given, and from whom they are taken back."""
+        live = self.routed.received.live
+        return Holder(ring=live.seal, grant=self.presented.grant, entropy=live.entropy)
 
     def __repr__(self) -> str:
         return f"Known(gid={self.presented.grant.gid!r})"

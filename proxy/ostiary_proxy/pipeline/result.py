@@ -18,6 +18,7 @@ from ostiary_proxy.mcp.results import (
 )
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.cursors import give_cursor
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.refused import Refused
 
@@ -60,7 +61,8 @@ class Reader:
         shape = LISTS.get(method)
         if shape is None:
             return result
-        return filtered(result, shape, lambda item: self.judge.visible(item, self.now))[0]
+        shown = filtered(result, shape, lambda item: self.judge.visible(item, self.now))[0]
+        return give_cursor(shown, method, self.asked.holder, self.now)
 
     def _initialized(self, result: Object) -> Object:
         version = result.get("protocolVersion")

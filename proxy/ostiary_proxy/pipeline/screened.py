@@ -14,6 +14,7 @@ from ostiary.policy.redact import redact_arguments
 from ostiary_proxy.mcp.message import Message, Object, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.pipeline.consented import Consented
+from ostiary_proxy.pipeline.cursors import take_cursor
 from ostiary_proxy.pipeline.judge import refusal_of
 
 __all__ = ["Screened", "screen"]
@@ -34,12 +35,17 @@ class Screened:
 
 
 def screen(consented: Consented) -> Screened:
-    """Return the message as it goes on; raises Refused where policy denies the changed one."""
+    """Return the message as it goes on.
+
+    Raises Refused where policy denies the changed one, or an opaque text in it is not the caller's.
+    """
     decoded = consented.permitted.decoded
     message = decoded.message
     if isinstance(message, Response):
         return Screened(consented=consented, message=message, body=decoded.body)
-    params = _redacted(consented, message.params)
+    known = decoded.known
+    params = take_cursor(message.params, message.method, known.holder, known.routed.received.now)
+    params = _redacted(consented, params)
     params = _without_bad_trace(_listened(consented, params))
     if params is message.params:
         return Screened(consented=consented, message=message, body=decoded.body)

@@ -96,6 +96,7 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         decision=received.id,
         version=session.version,
         subject=subject,
+        holder=known.holder,
         request=resumed.request,
         method=client_requests(session.version).get(subject.method),
         session=session,
