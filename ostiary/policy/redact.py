@@ -17,7 +17,9 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, Number, read_json
 from ostiary.policy.rule import Redact, RedactIn
 
-__all__ = ["Redaction", "compile_redaction", "redact_arguments", "redact_result"]
+__all__ = [
+    "Redaction", "compile_redaction", "redact_answer", "redact_arguments", "redact_result",
+]  # fmt: skip
 
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
@@ -78,6 +80,23 @@ def redact_arguments(arguments: Json, redactions: Sequence[Redaction]) -> Json:
     """Return the arguments after every redaction of arguments; the same object if unchanged."""
     screen = _Screen(redactions, RedactIn.ARGUMENTS)
     return screen.free(arguments, screen.paths) if screen.needed else arguments
+
+
+def redact_answer(answer: Json, redactions: Sequence[Redaction]) -> Json:
+    """Return what a client answers to a server's request, after every redaction of arguments.
+
+    What a person filled in (`content` beside an `action`) is screened like arguments, all else like
+    what the protocol names. The same object if nothing changed.
+    """
+    screen = _Screen(redactions, RedactIn.ARGUMENTS)
+    if not screen.needed or not isinstance(answer, dict):
+        return answer
+    if "action" not in answer:
+        return screen.protocol(answer)
+    if "content" not in answer:
+        return answer
+    content = screen.free(answer["content"], screen.paths)
+    return answer if content is answer["content"] else {**answer, "content": content}
 
 
 def redact_result(result: Json, redactions: Sequence[Redaction]) -> Json:

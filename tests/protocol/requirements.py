@@ -105,7 +105,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "23": (
         "An input request that the client did not declare is -32021.",
-        ("test_an_input_request_that_the_client_did_not_declare_never_reaches_it",),
+        (
+            "test_an_input_request_that_the_client_did_not_declare_never_reaches_it",
+            "test_an_address_to_visit_needs_a_client_that_shows_addresses",
+        ),
     ),
     "24": (
         "Errors carry the id; ids are strings or integers.",
@@ -204,6 +207,22 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("test_a_list_is_filtered_in_order_and_private",),
     ),
     "41": ("Lists keep their order.", ("test_a_list_is_filtered_in_order_and_private",)),
+    "43": (
+        "requestState is sealed for its person and its call, for an hour.",
+        (
+            "test_a_state_leaves_sealed_and_comes_back_as_the_servers_own",
+            "test_a_state_that_this_very_call_did_not_give_this_person_is_refused",
+            "test_a_state_said_again_is_counted_again",
+        ),
+    ),
+    "44": (
+        "A retry carries the server's own state, and what the server asked for.",
+        (
+            "test_a_state_leaves_sealed_and_comes_back_as_the_servers_own",
+            "test_a_server_without_a_state_gets_none_while_the_client_has_one",
+            "test_what_the_server_did_not_ask_never_reaches_it",
+        ),
+    ),
     "45": (
         "Only three methods ask for input, only three kinds are asked.",
         ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
@@ -299,6 +318,13 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_header_that_decides_something_stands_once",
             "test_two_authorization_headers_are_refused",
+        ),
+    ),
+    "P12": (
+        "State and answers of one person or call are none of another's.",
+        (
+            "test_a_state_that_this_very_call_did_not_give_this_person_is_refused",
+            "test_an_answer_that_does_not_fit_what_was_asked_is_refused",
         ),
     ),
     "P13": (
@@ -419,10 +445,7 @@ GAPS: Final[dict[str, str]] = {
     "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
     "40": "nothing is cached here",
     "42": "tools with invalid x-mcp-header annotations pass; clients drop them themselves",
-    "43": "requestState is passed as it is; it will be sealed with the ownership of tasks",
-    "44": "the proxy answers no input request of its own",
     "51": "schemas are never read here",
-    "P12": "see rule 43",
     "P14": "see rule 15",
     "P18": "request ids are the client's own: one upstream exchange per request",
     "P19": "see rule 5",

@@ -221,7 +221,7 @@ async def test_an_input_request_needs_an_allow_that_names_it():
     assert body(answer)["error"]["code"] == -31003
     w.allow(ALLOW_ALL, ALLOW_SERVER)
     answer = await w.modern("tools/call", {"name": "a"}, meta=CAN_ELICIT)
-    assert body(answer) == result(ASK)
+    assert body(answer)["result"]["inputRequests"] == ASK["inputRequests"]
 
 
 async def test_an_input_request_that_the_client_did_not_declare_never_reaches_it():

@@ -190,6 +190,7 @@ def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
         session=decoded.session,
         redactions=cleared.screened.consented.permitted.verdict.redactions,
         ids=_ids(decoded),
+        round=cleared.screened.round.number,
     )
     return Relay(asked, decoded.known.judge, received.live.new_id)
 

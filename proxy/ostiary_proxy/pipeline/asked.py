@@ -18,7 +18,8 @@ __all__ = ["Asked"]
 class Asked:
     """What upstream answers: a request, or, with `request` None, the opening of a GET stream.
 
-    `holder` is whoever hears the answer; without `ids` it is told of no event ids.
+    `holder` is whoever hears the answer; without `ids` it is told of no event ids. `round` is the
+    number of the call's round.
     """
 
     decision: str
@@ -31,3 +32,4 @@ class Asked:
     session: Session | None = None
     redactions: tuple[Redaction, ...] = ()
     ids: EventIds | None = None
+    round: int = 0

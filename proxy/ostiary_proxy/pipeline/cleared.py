@@ -1,19 +1,24 @@
 """Step 8: limits charged, the decision written down; what is said goes on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ostiary.policy.verdict import Charge
+from ostiary_proxy.audit.record import Record
 from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.rounds import MAX_AGE, Round
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.screened import Screened
 from ostiary_proxy.pipeline.trail import decision
 from ostiary_proxy.refused import Refused
-from ostiary_proxy.store.port import Take
+from ostiary_proxy.store.port import Conflict, Take
 
 __all__ = ["Cleared", "clear"]
 
 _PARAMETER: Final = "mcp-param-"
+_SPENT: Final = "mcp-spent"
+_ROUNDS: Final = 10
+"""As many as clients go by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +38,12 @@ async def clear(screened: Screened) -> Cleared:
     decoded = permitted.decoded
     known = decoded.known
     received = known.routed.received
-    await charge(received.live, permitted.verdict.charges, received.now)
-    await received.live.audit.write(
-        decision(
-            known, decoded.subject, permitted.verdict, version=decoded.version,
-            session=decoded.session,
-        )
-    )  # fmt: skip
+    if not await _is_paid(received.live, permitted.verdict.charges, screened.round, received.now):
+        await charge(received.live, permitted.verdict.charges, received.now)
+    record = decision(
+        known, decoded.subject, permitted.verdict, version=decoded.version, session=decoded.session
+    )
+    await received.live.audit.write(_with_answers(record, screened.round))
     received.seen.forwarded = True
     said = Said(
         known=known,
@@ -53,6 +57,30 @@ async def clear(screened: Screened) -> Cleared:
         parameters=tuple((n, v) for n, v in received.request.headers if n.startswith(_PARAMETER)),
     )
     return Cleared(screened=screened, said=said)
+
+
+def _with_answers(record: Record, round_: Round) -> Record:
+    """Return the record, with the kinds of the server's requests that the client answers."""
+    if not round_.answers:
+        return record
+    return replace(
+        record, facts={**record.facts, "answers": [kind.value for kind in round_.answers]}
+    )
+
+
+async def _is_paid(live: Live, charges: tuple[Charge, ...], round_: Round, now: float) -> bool:
+    """Say whether the first round of a call paid for this one: limits count calls, not requests.
+
+    Each state pays for one round and a call for `_ROUNDS` of them, or a state said again and again
+    would call the tool for nothing.
+    """
+    if not charges or not round_.key or round_.number > _ROUNDS:
+        return False
+    try:
+        await live.store.put(_SPENT, round_.key, b"", expires=now + MAX_AGE, version=0)
+    except Conflict:
+        return False
+    return True
 
 
 async def charge(live: Live, charges: tuple[Charge, ...], now: float) -> None:

@@ -1,10 +1,10 @@
 """Reading one result: versions, lists, and the server's requests inside it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.rule import ServerRequest
+from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import (
@@ -20,15 +20,10 @@ from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.cursors import give_cursor
 from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.rounds import give_state
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Reader"]
-
-_CAPABILITIES: Final[Mapping[str, str]] = {
-    "elicitation/create": "elicitation",
-    "sampling/createMessage": "sampling",
-    "roots/list": "roots",
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +43,7 @@ class Reader:
             result = self._shaped(result, method)
             if self.asked.version != MODERN:
                 return result
-            self._inputs(result)
+            result = self._inputs(result)
         except BadResult as error:
             raise Refused("UpstreamInvalid", detail=str(error)) from None
         return kept_private(result, method)
@@ -76,21 +71,30 @@ class Reader:
         self.negotiated = str(version)
         return narrowed(result)
 
-    def _inputs(self, result: Object) -> None:
+    def _inputs(self, result: Object) -> Object:
         """Judge each request inside a result like one of its own (policy.md 13)."""
-        method = self.asked.method
-        entries = input_requests(result, retried=method is not None and method.retried)
-        for entry in entries.values():
-            self._input(str(entry["method"]), entry.get("params", {}))
+        asked = self.asked
+        retried = asked.method is not None and asked.method.retried
+        entries = input_requests(result, retried=retried)
+        kinds = {
+            name: self._input(str(entry["method"]), entry.get("params", {}))
+            for name, entry in entries.items()
+        }
+        if result.get("resultType") != "input_required":
+            return result
+        return give_state(
+            result, kinds, asked.subject, number=asked.round, holder=asked.holder, now=self.now
+        )
 
-    def _input(self, name: str, params: Json) -> None:
+    def _input(self, name: str, params: Json) -> ServerRequest:
         subject = server_request(MODERN, name, params if isinstance(params, dict) else {})
         if subject is None:
             raise BadResult(f"the server asks for {name[:40]!r}, which is not served")
-        needed = _CAPABILITIES[name]
+        kind = ServerRequest(subject.name)
         declared = self.asked.modern.capabilities if self.asked.modern is not None else {}
-        if needed not in declared:
-            raise Refused("MissingClientCapability", data={"requiredCapabilities": {needed: {}}})
+        missing = lacking(kind, declared)
+        if missing is not None:
+            raise Refused("MissingClientCapability", data={"requiredCapabilities": missing})
         verdict = self.judge.verdict(subject, self.now)
         if not verdict.allowed:
             raise Refused(
@@ -99,3 +103,4 @@ class Reader:
                 detail=verdict.reason,
             )
         self.asked_for.append({"method": name, "name": subject.name})
+        return kind

@@ -16,6 +16,7 @@ from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.pipeline.consented import Consented
 from ostiary_proxy.pipeline.cursors import take_cursor
 from ostiary_proxy.pipeline.judge import refusal_of
+from ostiary_proxy.pipeline.rounds import Round, take_round
 
 __all__ = ["Screened", "screen"]
 
@@ -27,11 +28,15 @@ _TRACE: Final = frozenset(("traceparent", "tracestate", "baggage"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
-    """A message in the form in which it goes on: `body` are the bytes of `message`."""
+    """A message in the form in which it goes on: `body` are the bytes of `message`.
+
+    `round` says which round of its call it is.
+    """
 
     consented: Consented
     message: Message
     body: bytes
+    round: Round
 
 
 def screen(consented: Consented) -> Screened:
@@ -42,15 +47,17 @@ def screen(consented: Consented) -> Screened:
     decoded = consented.permitted.decoded
     message = decoded.message
     if isinstance(message, Response):
-        return Screened(consented=consented, message=message, body=decoded.body)
+        return Screened(consented=consented, message=message, body=decoded.body, round=Round())
     known = decoded.known
     params = take_cursor(message.params, message.method, known.holder, known.routed.received.now)
+    params, round_ = take_round(decoded, params, consented.permitted.verdict.redactions)
     params = _redacted(consented, params)
     params = _without_bad_trace(_listened(consented, params))
-    if params is message.params:
-        return Screened(consented=consented, message=message, body=decoded.body)
-    changed = replace(message, params=params, whole={**message.whole, "params": dict(params)})
-    return Screened(consented=consented, message=changed, body=write_json(changed.whole))
+    body = decoded.body
+    if params is not message.params:
+        message = replace(message, params=params, whole={**message.whole, "params": dict(params)})
+        body = write_json(message.whole)
+    return Screened(consented=consented, message=message, body=body, round=round_)
 
 
 def _redacted(consented: Consented, params: Object) -> Object:
