@@ -5,6 +5,7 @@ The verifier is the one that docs/concepts/upstream-credentials.md gives to serv
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,6 +65,12 @@ def test_a_call_token_says_exactly_what_it_is_for() -> None:
         "htm": "POST",
         "body_sha256": hashlib.sha256(BODY).hexdigest(),
     }
+
+
+def test_a_call_token_for_a_question_of_our_own_says_so() -> None:
+    one = minted(replace(call(to=route(AUTH)), system=True))
+
+    assert verifier().verify("POST", f"Bearer {one}", BODY)["kind"] == "system"
 
 
 def test_a_call_token_is_bound_to_the_bytes_and_the_method() -> None:

@@ -10,7 +10,7 @@ from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import LISTEN, MODERN
-from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.behind import say
@@ -18,7 +18,7 @@ from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
 from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
-from ostiary_proxy.pipeline.forward import failure_of, media_type
+from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay, redacted_error
 from ostiary_proxy.pipeline.said import Said
@@ -31,7 +31,6 @@ __all__ = ["EVENT_STREAM", "answer_of", "finish", "session_id", "stream_of"]
 
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _MAX_ERROR: Final = 1024 * 1024
-_BODY_TIME: Final = 300.0
 JSON: Final = ("content-type", "application/json")
 EVENT_STREAM: Final[Headers] = (
     ("content-type", "text/event-stream"),
@@ -95,7 +94,7 @@ async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> A
         return Answer(status=200, headers=EVENT_STREAM, body=stream)
     # The session id stands in the head and holds the version, which comes in the body.
     try:
-        async with asyncio.timeout(_BODY_TIME):
+        async with asyncio.timeout(BODY_TIME):
             body = b"".join([piece async for piece in stream])
     except TimeoutError:
         await stream.abandon()
@@ -159,19 +158,6 @@ def _error(body: bytes, request: Request, redactions: tuple[Redaction, ...]) -> 
     code = error["code"]
     assert isinstance(code, int)  # the envelope ladder saw to it
     return error_body(request.id, code, str(error["message"]), error.get("data"))
-
-
-async def read_body(exchange: Exchange, limit: int) -> bytes:
-    """Return the whole body; raises Refused where it breaks off, is too large or does not end."""
-    try:
-        if exchange.arrived:  # as nearly always; the limit would cost more than what it limits
-            return await exchange.body(limit)
-        async with asyncio.timeout(_BODY_TIME):
-            return await exchange.body(limit)
-    except OutboundFailed as failed:
-        raise failure_of(failed) from failed
-    except TimeoutError:
-        raise Refused("UpstreamTimeout", detail="the body does not end") from None
 
 
 def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:

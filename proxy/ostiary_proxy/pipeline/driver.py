@@ -185,6 +185,8 @@ class RelayStream:
             chunk = reading.result()
         except OutboundFailed as failed:
             return [*self._relay.close(failure_of(failed)), Out(last=True)]
+        except Refused as refused:  # of what stands behind, where that is more than one server
+            return [*self._relay.close(refused), Out(last=True)]
         if chunk is None:
             return [*self._relay.close(), Out(last=True)]
         return list(self._relay.feed(chunk, now))

@@ -4,14 +4,19 @@ Nothing of the client's own credentials and nothing of upstream's ever crosses (
 3).
 """
 
+import asyncio
 from dataclasses import replace
+from typing import Final
 
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.ports import UpstreamCall
 from ostiary_proxy.refused import Refused
 
-__all__ = ["failure_of", "media_type", "send"]
+__all__ = ["BODY_TIME", "failure_of", "media_type", "read_body", "send"]
+
+BODY_TIME: Final = 300.0
+"""Seconds until a body that is read as a whole must be here."""
 
 
 async def send(live: Live, call: UpstreamCall, request: Outgoing) -> Exchange:
@@ -58,3 +63,16 @@ def failure_of(failed: OutboundFailed) -> Refused:
 def media_type(exchange: Exchange) -> str:
     """Return the media type of an answer, lower case, without parameters."""
     return exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(exchange: Exchange, limit: int) -> bytes:
+    """Return the whole body; raises Refused where it breaks off, is too large or does not end."""
+    try:
+        if exchange.arrived:  # as nearly always; the limit would cost more than what it limits
+            return await exchange.body(limit)
+        async with asyncio.timeout(BODY_TIME):
+            return await exchange.body(limit)
+    except OutboundFailed as failed:
+        raise failure_of(failed) from failed
+    except TimeoutError:
+        raise Refused("UpstreamTimeout", detail="the body does not end") from None

@@ -47,6 +47,7 @@ def _call(said: Said) -> UpstreamCall:
         name=said.name or None,
         rpc_id=message.id if isinstance(message, Request) else None,
         session=live.seal.steady_hash("mcp-session", session.key) if session is not None else None,
+        system=said.system,
     )
 
 

@@ -23,7 +23,8 @@ class Said:
     `version` is that revision, empty where nobody knows one yet. `body` holds the bytes of
     `message`; GET and DELETE have neither. `name` is the subject's. `parameters` are the client's
     Mcp-Param-* headers, opaque to us (rule 16). `last_event` is the server's own id of the event
-    after which a GET goes on, empty where it begins anew.
+    after which a GET goes on, empty where it begins anew. `system` marks what no client said: a
+    question of ours (decision 6).
     """
 
     known: Known
@@ -38,3 +39,4 @@ class Said:
     parameters: Headers = ()
     last_event: str = ""
     timeout: float = TIMEOUT
+    system: bool = False

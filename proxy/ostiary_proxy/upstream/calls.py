@@ -24,7 +24,7 @@ class UpstreamCall:
 
     `http_method` is POST, GET or DELETE; `method`, `name` and `rpc_id` are the JSON-RPC ones where
     there are any; `txn` is the audit record's id; `session` a keyed hash of the MCP session id,
-    never the id.
+    never the id. `system` marks a question that is the gateway's own.
     """
 
     route: Route
@@ -37,6 +37,7 @@ class UpstreamCall:
     name: str | None = None
     rpc_id: int | str | None = None
     session: str | None = None
+    system: bool = False
 
 
 def internal_issuer(gateway: Gateway) -> str:
@@ -66,6 +67,7 @@ def mint(
         "client_id": call.presented.grant.client.id,
         "act": {"sub": call.presented.grant.client.id},
         "route": call.route.key,
+        "kind": "system" if call.system else None,
         "sid": call.session,
         "jti": entropy(16).hex(),
         "txn": call.txn,
