@@ -13,8 +13,8 @@ import click
 
 from ostiary.config.document import Config, OAuth2Auth, Route
 from ostiary.crypto.secret import Secret
+from ostiary.translate.fill import fill
 from ostiary.translate.plan import plan
-from ostiary.translate.render import fill
 from ostiary.translate.world import Observed
 from ostiary_cli.check import SHOWN_PLATFORM, findings
 from ostiary_cli.examine_provider import examine_account_provider, examine_provider

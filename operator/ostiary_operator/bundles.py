@@ -21,8 +21,9 @@ from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.model import Model, validate
 from ostiary.decode.strict_json import read_json
+from ostiary.translate.fill import fill
 from ostiary.translate.names import SHARDS
-from ostiary.translate.render import PlannedBundle, fill
+from ostiary.translate.render import PlannedBundle
 from ostiary.translate.world import History
 
 __all__ = ["HISTORY", "Packed", "Parcel", "TooLarge", "pack_bundle", "read_history", "shards_of"]

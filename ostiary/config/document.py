@@ -18,6 +18,7 @@ from ostiary.policy.rule import Mode, Rule
 
 __all__ = [
     "SCHEMA",
+    "Backend",
     "Bundle",
     "Certificate",
     "Closed",
@@ -209,12 +210,21 @@ class Closed(Model):
     message: str
 
 
+class Backend(Model):
+    """One of several MCP servers behind one URL; clients see its tools as `<name>_<tool>`."""
+
+    name: str
+    upstream: Upstream
+    auth: UpstreamAuth = NoAuth()
+
+
 class Route(Model):
-    """One MCP server behind one URL.
+    """One MCP server behind one URL, or several (`backends`; then `upstream` is None).
 
     `url` is the public URL and the RFC 8707 resource; `issuer` its origin. `policies` lists the
     keys (`namespace/name`) of the policies attached at either level. `digest` changes exactly when
-    the route's behaviour does.
+    the route's behaviour does. `server` names the one of several that `servers` shows, and stands
+    in no bundle.
     """
 
     namespace: str
@@ -225,15 +235,37 @@ class Route(Model):
     issuer: str
     upstream: Upstream | None = None
     auth: UpstreamAuth = NoAuth()
+    backends: tuple[Backend, ...] | None = None
     policies: tuple[str, ...] = ()
     suspended: bool = False
     closed: Closed | None = None
     digest: str = ""
+    server: str | None = None
 
     @property
     def key(self) -> str:
         """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def server_key(self) -> str:
+        """Return `namespace/name`, or `namespace/name/server` for one of several servers."""
+        return self.key if self.server is None else f"{self.key}/{self.server}"
+
+    @property
+    def servers(self) -> tuple["Route", ...]:
+        """Return the route once for each server behind it, as if there were no other."""
+        if self.backends is None:
+            return (self,) if self.upstream is not None else ()
+        return tuple(
+            self.model_copy(
+                update={
+                    "server": one.name, "upstream": one.upstream, "auth": one.auth,
+                    "backends": None,
+                }
+            )
+            for one in self.backends
+        )  # fmt: skip
 
 
 class Policy(Model):

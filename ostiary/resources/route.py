@@ -1,4 +1,4 @@
-"""MCPRoute: one MCP server behind one URL."""
+"""MCPRoute: one MCP server, or several, behind one URL."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,7 +16,10 @@ from ostiary.resources.meta import (
     rules,
 )
 
-__all__ = ["BackendRef", "GatewayRef", "MCPRoute", "MCPRouteSpec", "OAuth2", "UpstreamAuth"]
+__all__ = [
+    "Backend", "BackendRef", "GatewayRef", "MCPRoute", "MCPRouteSpec", "Mcp", "OAuth2",
+    "UpstreamAuth",
+]  # fmt: skip
 
 Scope = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!#-\[\]-~]+$")]
 
@@ -244,6 +247,40 @@ class Mcp(Model):
         return self.upstream_auth or UpstreamAuth(type="None")
 
 
+ServerUrl = Annotated[str, Field(min_length=8, max_length=1024), AfterValidator(check_url)]
+
+
+class Backend(Model):
+    """One of several MCP servers behind one URL."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("has(self.to) != has(self.backendRef)", "set exactly one of to, backendRef")
+        )
+    )
+
+    name: str = Field(
+        min_length=1,
+        max_length=20,
+        pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        description="Its name: clients see its tools and prompts as <name>_<tool>, "
+        "its resources as <name>+<uri>.",
+    )
+    to: ServerUrl | None = Field(
+        default=None,
+        description="URL of the MCP server. A name inside the cluster is read as a backendRef.",
+    )
+    backend_ref: BackendRef | None = Field(
+        default=None, description="The Service that is the MCP server."
+    )
+    mcp: Mcp = Field(default=Mcp(), description="How this server is spoken to.")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        exactly_one(self, ("to", "backendRef"))
+        return self
+
+
 def _check_from(text: str) -> str:
     parts = split_url(text)
     if parts.query or parts.fragment or text.endswith(("?", "#")):
@@ -252,12 +289,23 @@ def _check_from(text: str) -> str:
     return text
 
 
+_NO_CREDENTIAL = "(!has(self.mcp.upstreamOAuth2) && !has(self.mcp.upstreamAuth))"
+_EACH_ITS_OWN = "with backends each has its own credential: set mcp at the backend instead"
+
+
 class MCPRouteSpec(Model):
     """What the app team wants."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            ("has(self.to) != has(self.backendRefs)", "set exactly one of to, backendRefs")
+            (
+                "[has(self.to), has(self.backendRefs), has(self.backends)].exists_one(it, it)",
+                "set exactly one of to, backendRefs, backends",
+            ),
+            (
+                f"!has(self.backends) || !has(self.mcp) || {_NO_CREDENTIAL}",
+                _EACH_ITS_OWN,
+            ),
         )
     )
 
@@ -273,14 +321,20 @@ class MCPRouteSpec(Model):
         description="Public URL: a host, or a host and an exact path. "
         "Absent: <name>-<namespace> under the listener's wildcard.",
     )
-    to: Annotated[str, Field(min_length=8, max_length=1024), AfterValidator(check_url)] | None = (
-        Field(
-            default=None,
-            description="URL of the MCP server. A name inside the cluster is read as a backendRef.",
-        )
+    to: ServerUrl | None = Field(
+        default=None,
+        description="URL of the MCP server. A name inside the cluster is read as a backendRef.",
     )
     backend_refs: Annotated[tuple[BackendRef, ...], Field(min_length=1, max_length=1)] | None = (
         Field(default=None, description="The Service that is the MCP server.")
+    )
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=8)] | None = Field(
+        default=None,
+        description="Several MCP servers behind this one URL.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
     )
     name: ShownName | None = Field(
         default=None, description="Name shown to people; absent: metadata.name."
@@ -292,7 +346,19 @@ class MCPRouteSpec(Model):
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
-        exactly_one(self, ("to", "backendRefs"))
+        exactly_one(self, ("to", "backendRefs", "backends"))
+        return self
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        if self.backends is None:
+            return self
+        names = [backend.name for backend in self.backends]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two backends are called {twice}; give each its own name")
+        if self.mcp.upstream_oauth2 is not None or self.mcp.upstream_auth is not None:
+            raise ValueError(_EACH_ITS_OWN)
         return self
 
 

@@ -1,4 +1,4 @@
-"""Resolving how the gateway authenticates to a route's server, credentials by reference only."""
+"""Resolving how the gateway authenticates to a server, credentials by reference only."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,9 +13,10 @@ from ostiary.config.document import (
 )
 from ostiary.resources.address import origin_of, split_url
 from ostiary.resources.meta import SecretKeyRef
-from ostiary.resources.route import Header, MCPRoute, OAuth2
+from ostiary.resources.route import Header, Mcp, OAuth2
 from ostiary.translate.problem import Problem
 from ostiary.translate.references import References, SecretKey
+from ostiary.translate.upstreams import Asking
 
 __all__ = ["Authentication", "canonical_audience", "resolve_authentication"]
 
@@ -24,7 +25,7 @@ _GITHUB: Final = ("https://github.com/login/oauth", "authorize", "access_token")
 
 @dataclass(slots=True)
 class Authentication:
-    """How a route's server is authenticated to.
+    """How a server is authenticated to.
 
     `credentials` are the values it takes; `client_id` is set where our client id is in a Secret and
     has to be filled in before the configuration is complete.
@@ -37,11 +38,11 @@ class Authentication:
 
 
 def resolve_authentication(
-    route: MCPRoute, upstream: Upstream | None, references: References
+    mcp: Mcp, upstream: Upstream | None, asking: Asking, references: References
 ) -> Authentication:
     """Return how `upstream` is authenticated to, with a problem for each reference that fails."""
-    union = route.spec.mcp.auth
-    found = _Resolving(references, route.metadata.namespace, Authentication())
+    union = mcp.auth
+    found = _Resolving(references, asking.namespace, Authentication())
     if union.type == "InternalToken":
         details = union.internal_token
         audience = details.audience if details else None
@@ -50,12 +51,11 @@ def resolve_authentication(
             pairwise_subject=details.pairwise_subject if details else False,
         )
     elif union.header is not None:
-        found.header(union.header, "spec.mcp.upstreamAuth.header")
+        found.header(union.header, f"{asking.path}.upstreamAuth.header")
     elif union.oauth2 is not None:
-        short = route.spec.mcp.upstream_oauth2 is not None
-        found.oauth2(
-            union.oauth2, "spec.mcp.upstreamOAuth2" if short else "spec.mcp.upstreamAuth.oauth2"
-        )
+        short = mcp.upstream_oauth2 is not None
+        spelled = "upstreamOAuth2" if short else "upstreamAuth.oauth2"
+        found.oauth2(union.oauth2, f"{asking.path}.{spelled}")
     return found.result
 
 

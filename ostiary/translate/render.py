@@ -4,8 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ostiary.config.document import Closed, Config, NoAuth, OAuth2Auth, Policy, PolicyLevel, Route
-from ostiary.crypto.secret import Secret
+from ostiary.config.document import (
+    Backend,
+    Closed,
+    Config,
+    NoAuth,
+    Policy,
+    PolicyLevel,
+    Route,
+)
 from ostiary.resources.gateway import DevUser
 from ostiary.resources.manifest import Kind
 from ostiary.translate.attach import Attachments, JudgedPolicy
@@ -16,9 +23,10 @@ from ostiary.translate.parsed import Cache, identity
 from ostiary.translate.problem import Reason
 from ostiary.translate.references import References, SecretKey
 from ostiary.translate.routes import ResolvedRoute
+from ostiary.translate.servers import ResolvedServer
 from ostiary.translate.world import History, Reported
 
-__all__ = ["PlannedBundle", "Renderer", "closed_by", "fill"]
+__all__ = ["PlannedBundle", "Renderer", "close", "closed_by", "credentials_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +34,9 @@ class PlannedBundle:
     """The bundle of one gateway without any secret value; `fill` adds the values.
 
     `credentials` says which value of which Secret each credential name stands for, `client_ids`
-    which one is our client id on a route (by key). `keys` is where the key document is, None where
-    keys are generated; `rotate_keys` asks for these to be replaced. `dev_users` are the people of
-    the development identity provider.
+    which one is our client id at a server (by `server_key`). `keys` is where the key document is,
+    None where keys are generated; `rotate_keys` asks for these to be replaced. `dev_users` are the
+    people of the development identity provider.
     """
 
     gateway: str
@@ -43,44 +51,6 @@ class PlannedBundle:
     history: History
 
 
-def fill(
-    planned: PlannedBundle, values: Mapping[tuple[str, str, str], Secret]
-) -> tuple[Config, dict[str, Secret]]:
-    """Return the complete configuration and its credentials, `values` by (namespace, name, key).
-
-    A route whose value has gone since the plan is closed, so nothing runs without its credential.
-    """
-    credentials = {
-        name: value
-        for name, ref in planned.credentials.items()
-        if (value := values.get((ref.namespace, ref.name, ref.key))) is not None
-    }
-    routes = tuple(_filled(route, planned, credentials, values) for route in planned.config.routes)
-    return planned.config.model_copy(update={"routes": routes}), credentials
-
-
-def _filled(
-    route: Route,
-    planned: PlannedBundle,
-    credentials: Mapping[str, Secret],
-    values: Mapping[tuple[str, str, str], Secret],
-) -> Route:
-    needed = _credentials_of(route)
-    ref = planned.client_ids.get(route.key)
-    client_id = None if ref is None else values.get((ref.namespace, ref.name, ref.key))
-    if needed - credentials.keys() or (ref is not None and client_id is None):
-        return _close(route, Closed(reason=Reason.SECRET_NOT_FOUND, message="a Secret has gone"))
-    if client_id is None or not isinstance(route.auth, OAuth2Auth):
-        return route
-    auth = route.auth.model_copy(update={"client_id": client_id.reveal().strip()})
-    return route.model_copy(update={"auth": auth})
-
-
-def _credentials_of(route: Route) -> set[str]:
-    names = (getattr(route.auth, name, None) for name in ("value", "client_secret"))
-    return {name for name in names if name is not None}
-
-
 def closed_by(route: ResolvedRoute, policies: Iterable[JudgedPolicy]) -> Closed | None:
     """Return why a route refuses everything, or None; its own faults come before its policies'."""
     for problem in route.problems:
@@ -93,8 +63,20 @@ def closed_by(route: ResolvedRoute, policies: Iterable[JudgedPolicy]) -> Closed 
     return None
 
 
-def _close(route: Route, closed: Closed) -> Route:
-    return route.model_copy(update={"closed": closed, "upstream": None, "auth": NoAuth()})
+def credentials_of(route: Route) -> set[str]:
+    """Return the names of the credentials that go to the servers of `route`."""
+    names = (
+        getattr(server.auth, name, None)
+        for server in route.servers
+        for name in ("value", "client_secret")
+    )
+    return {name for name in names if name is not None}
+
+
+def close(route: Route, closed: Closed) -> Route:
+    """Return the route as one that refuses everything and leads nowhere."""
+    nowhere = {"upstream": None, "auth": NoAuth(), "backends": None}
+    return route.model_copy(update={"closed": closed, **nowhere})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +101,9 @@ class Renderer:
         rendered = [self._route(route) for route in placed]
         policies = self._policies(gateway.key, placed)
         config = Config(gateway=gateway.config, routes=tuple(rendered), policies=policies)
-        used = {name for route in rendered for name in _credentials_of(route)}
-        refs = {ref for route in placed for ref in route.authentication.credentials}
+        used = {name for route in rendered for name in credentials_of(route)}
+        servers = [server for route in placed for server in route.servers]
+        refs = {ref for server in servers for ref in server.authentication.credentials}
         refs = {ref for ref in refs if ref.credential in used} | set(gateway.credentials)
         open_ = {route.key for route in rendered if route.closed is None}
         now = _history(config, self._gateway_digest(gateway), history, reported)
@@ -131,9 +114,10 @@ class Renderer:
             config=config,
             credentials={ref.credential: ref for ref in sorted(refs | gateway.generated)},
             client_ids={
-                route.key: route.authentication.client_id
+                key: ref
                 for route in placed
-                if route.authentication.client_id is not None and route.key in open_
+                if route.key in open_
+                for key, ref in _client_ids(route)
             },
             keys=gateway.keys,
             rotate_keys=gateway.manifest.meta.annotations.get(ROTATE_KEYS, ""),
@@ -153,8 +137,8 @@ class Renderer:
         policies = self.attachments.deciding[route.key]
         closed = closed_by(route, policies)
         keys = tuple(policy.key for policy in policies if policy.rules)
-        refs = {*route.authentication.credentials}
-        refs |= {route.authentication.client_id} if route.authentication.client_id else set()
+        refs = {ref for one in route.servers for ref in one.authentication.credentials}
+        refs |= {ref for _, ref in _client_ids(route)}
         versions = self._versions(refs)
         depends = (route, closed, keys, tuple(sorted(versions.items())))
         return self.cache.once(
@@ -192,16 +176,38 @@ def _render_route(
         labels=meta.labels,
         url=route.place.url,
         issuer=route.place.issuer,
-        upstream=route.upstream,
-        auth=route.authentication.auth,
         policies=policies,
         suspended=spec.suspend if spec is not None else False,
     )
+    rendered = _leading_to(rendered, route.servers)
     if closed is not None:
-        rendered = _close(rendered, closed)
+        rendered = close(rendered, closed)
     versions = {name: versions[name] for name in sorted(versions)} if closed is None else {}
     digest = digest_of({"route": rendered.plain(), "versions": versions})
     return rendered.model_copy(update={"digest": digest})
+
+
+def _leading_to(rendered: Route, servers: tuple[ResolvedServer, ...]) -> Route:
+    """Return the route with where it leads to, unless some server can't be reached at all."""
+    if not servers or any(server.upstream is None for server in servers):
+        return rendered
+    if servers[0].name is None:
+        only = {"upstream": servers[0].upstream, "auth": servers[0].authentication.auth}
+        return rendered.model_copy(update=only)
+    backends = tuple(
+        Backend(name=one.name, upstream=one.upstream, auth=one.authentication.auth)
+        for one in servers
+        if one.name is not None and one.upstream is not None
+    )
+    return rendered.model_copy(update={"backends": backends})
+
+
+def _client_ids(route: ResolvedRoute) -> Iterable[tuple[str, SecretKey]]:
+    """Yield our client ids that stand in Secrets, by `server_key`."""
+    for server in route.servers:
+        if server.authentication.client_id is not None:
+            key = route.key if server.name is None else f"{route.key}/{server.name}"
+            yield key, server.authentication.client_id
 
 
 def _render_policy(policy: JudgedPolicy, level: PolicyLevel) -> Policy:

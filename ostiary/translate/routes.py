@@ -4,20 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ostiary.config.document import InternalTokenAuth, Upstream
 from ostiary.resources.manifest import Manifest
 from ostiary.resources.route import MCPRoute
 from ostiary.translate.binding import Place, bind
-from ostiary.translate.credentials import (
-    Authentication,
-    canonical_audience,
-    resolve_authentication,
-)
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.parsed import Cache, Parsed, identity
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References
-from ostiary.translate.upstreams import resolve_upstream
+from ostiary.translate.servers import ResolvedServer, resolve_servers
 from ostiary.translate.world import World
 
 __all__ = ["ResolvedRoute", "resolve_routes"]
@@ -28,16 +22,13 @@ class ResolvedRoute:
     """A route with everything around it looked up.
 
     Compared by identity: the cache hands out the same one as long as nothing around it changes.
-    `audience` is that of its internal tokens, in the form that compares.
     """
 
     manifest: Manifest
     route: MCPRoute | None
     gateway: str | None
     place: Place | None
-    upstream: Upstream | None
-    authentication: Authentication
-    audience: str | None
+    servers: tuple[ResolvedServer, ...]
     problems: tuple[Problem, ...]
 
     @property
@@ -97,24 +88,16 @@ def _resolve(
     route = item.resource if isinstance(item.resource, MCPRoute) else None
     gateway = gateways.get(bound.gateway) if bound.gateway is not None else None
     problems = [*of_faults(item.faults), *bound.problems]
-    upstream: Upstream | None = None
-    authentication = Authentication()
+    servers: tuple[ResolvedServer, ...] = ()
     if route is not None and gateway is not None and gateway.config is not None:
-        found = resolve_upstream(route, gateway, references)
-        upstream = found if isinstance(found, Upstream) else None
-        authentication = resolve_authentication(route, upstream, references)
-        problems += [found] if isinstance(found, Problem) else []
-        problems += authentication.problems
-    auth = authentication.auth
-    audience = auth.audience if isinstance(auth, InternalTokenAuth) else ""
+        servers = resolve_servers(route, gateway, references)
+        problems += [problem for server in servers for problem in server.problems]
     return ResolvedRoute(
         manifest=item.manifest,
         route=route,
         gateway=bound.gateway,
         place=bound.place,
-        upstream=upstream,
-        authentication=authentication,
-        audience=canonical_audience(audience) if audience else None,
+        servers=servers,
         problems=tuple(problems),
     )
 
@@ -124,19 +107,24 @@ def _alone_in_audience(route: ResolvedRoute, audiences: dict[str, ResolvedRoute]
 
     Within one namespace that is the owner's business (security decision 1).
     """
-    if route.audience is None:
-        return route
-    owner = audiences.setdefault(route.audience, route)
-    if owner.manifest.meta.namespace == route.manifest.meta.namespace:
-        return route
+    for server in route.servers:
+        if server.audience is None:
+            continue
+        owner = audiences.setdefault(server.audience, route)
+        if owner.manifest.meta.namespace != route.manifest.meta.namespace:
+            return _without_audience(route, f"{server.path}.upstreamAuth.internalToken.audience")
+    return route
+
+
+def _without_audience(route: ResolvedRoute, path: str) -> ResolvedRoute:
     said = (
         "an older route of another namespace has this audience of internal tokens; "
-        "set another in spec.mcp.upstreamAuth.internalToken.audience"
+        f"set another in {path}"
     )
     problem = Problem(
         condition=Condition.RESOLVED_REFS,
         reason=Reason.AUDIENCE_CONFLICT,
         message=said,
-        path="spec.mcp.upstreamAuth.internalToken.audience",
+        path=path,
     )
     return replace(route, problems=(*route.problems, problem))

@@ -146,7 +146,7 @@ def _route(
     if upstream is not None:
         ladder.say(Condition.UPSTREAM_REACHABLE, upstream)
     _route_ready(ladder, route, policies)
-    oauth2 = isinstance(route.authentication.auth, OAuth2Auth)
+    oauth2 = any(isinstance(one.authentication.auth, OAuth2Auth) for one in route.servers)
     place = route.place
     return RouteStatus(
         observed_generation=route.manifest.meta.generation,

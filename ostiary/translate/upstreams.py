@@ -1,54 +1,59 @@
-"""Resolving the address behind a route: a Service that may be named, or an address outside."""
+"""Resolving the address of a server: a Service that may be named, or an address outside."""
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlunsplit
 
 from ostiary.config.document import Upstream
 from ostiary.resources.address import is_loopback, split_url
-from ostiary.resources.route import BackendRef, MCPRoute
+from ostiary.resources.route import BackendRef
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.references import References
 
-__all__ = ["resolve_upstream"]
+__all__ = ["Asking", "resolve_upstream"]
 
 _PORTS: Final = {"https": 443, "http": 80}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who names a server: `namespace` is the route's, `path` the field that names it."""
+
+    namespace: str
+    path: str
+
+
 def resolve_upstream(
-    route: MCPRoute, gateway: ResolvedGateway, references: References
+    target: str | BackendRef, asking: Asking, gateway: ResolvedGateway, references: References
 ) -> Upstream | Problem:
-    """Return where a route's requests go, or why they may not go there.
+    """Return where the requests for a server go, or why they may not go there.
 
     A Service that may be named is the platform's word (its address is private); any other address
     is the route's, and judged again when it is connected to (security decision 12).
     """
-    spec = route.spec
-    if spec.backend_refs is not None:
-        return _backend(spec.backend_refs[0], route.metadata.namespace, references)
-    assert spec.to is not None
-    parts = split_url(spec.to)
-    named = _service_named(parts, route.metadata.namespace, references)
+    if isinstance(target, BackendRef):
+        return _backend(target, asking, references)
+    parts = split_url(target)
+    named = _service_named(parts, asking.namespace, references)
     if named is None:
-        return _outside(spec.to, parts, gateway)
+        return _outside(target, parts, gateway, asking.path)
     namespace, name, host = named
     port = parts.port or _PORTS[parts.scheme]
-    problem = references.service(
-        namespace, name, port, asking=route.metadata.namespace, path="spec.to"
-    )
+    problem = references.service(namespace, name, port, asking=asking.namespace, path=asking.path)
     if problem is not None:
         return problem
     # In development names resolve as this machine has them, so they stay as they are written.
-    url = spec.to if gateway.local else _with_host(parts, host)
+    url = target if gateway.local else _with_host(parts, host)
     return Upstream(url=url, named_by="platform")
 
 
-def _backend(ref: BackendRef, asking: str, references: References) -> Upstream | Problem:
-    namespace = ref.namespace or asking
+def _backend(ref: BackendRef, asking: Asking, references: References) -> Upstream | Problem:
+    namespace = ref.namespace or asking.namespace
     problem = references.service(
-        namespace, ref.name, ref.port, asking=asking, path="spec.backendRefs[0]"
+        namespace, ref.name, ref.port, asking=asking.namespace, path=asking.path
     )
     if problem is not None:
         return problem
@@ -78,7 +83,9 @@ def _service_named(
     return None
 
 
-def _outside(url: str, parts: SplitResult, gateway: ResolvedGateway) -> Upstream | Problem:
+def _outside(
+    url: str, parts: SplitResult, gateway: ResolvedGateway, path: str
+) -> Upstream | Problem:
     """Refuse early what the proxy would refuse on each call; names are judged when they resolve."""
     config = gateway.config
     assert config is not None
@@ -86,25 +93,25 @@ def _outside(url: str, parts: SplitResult, gateway: ResolvedGateway) -> Upstream
     if is_loopback(host):
         if gateway.local:
             return Upstream(url=url)
-        return _refused("loopback is the proxy's own; name the server by its Service")
+        return _refused("loopback is the proxy's own; name the server by its Service", path)
     address = _address(host)
     if address is not None and _within(address, config.upstreams.deny):
-        return _refused(f"{address} is in the gateway's upstreams.deny")
+        return _refused(f"{address} is in the gateway's upstreams.deny", path)
     if (
         address is not None
         and not address.is_global
         and not _within(address, config.upstreams.allow)
     ):
-        return _refused(f"{address} is private and not in the gateway's upstreams.allow")
+        return _refused(f"{address} is private and not in the gateway's upstreams.allow", path)
     return Upstream(url=url)
 
 
-def _refused(message: str) -> Problem:
+def _refused(message: str, path: str) -> Problem:
     return Problem(
         condition=Condition.RESOLVED_REFS,
         reason=Reason.UPSTREAM_NOT_ALLOWED,
         message=message,
-        path="spec.to",
+        path=path,
     )
 
 

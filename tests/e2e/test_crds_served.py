@@ -41,6 +41,7 @@ READY = {
 }
 
 SECURED = "{name: a, hostname: '%s', tls: {certificateRefs: [{name: a}]}}"
+ONE = "{name: a, to: 'https://a.example.net'}"
 
 REFUSED = [
     (Kind.GATEWAY, "identityProvider: {dev: {users: [{username: a, password: b, email: a@b.c}]}}",
@@ -91,8 +92,15 @@ REFUSED = [
     (Kind.ROUTE,
      "mcp: {upstreamAuth: {type: Header, header: {name: Host, valueRef: {name: a, key: b}}}}",
      "the gateway sets this header itself; choose another"),
-    (Kind.ROUTE, "backendRefs: [{name: a, port: 80}]", "set exactly one of to, backendRefs"),
-    (Kind.ROUTE, "to: null", "set exactly one of to, backendRefs"),
+    (Kind.ROUTE, "backendRefs: [{name: a, port: 80}]",
+     "set exactly one of to, backendRefs, backends"),
+    (Kind.ROUTE, "to: null", "set exactly one of to, backendRefs, backends"),
+    (Kind.ROUTE, "{to: null, backends: [{name: a}]}", "set exactly one of to, backendRef"),
+    (Kind.ROUTE, "{to: null, backends: [{name: a_b, to: 'https://a.example.net'}]}",
+     "should match"),
+    (Kind.ROUTE, f"{{to: null, backends: [{ONE}, {ONE}]}}", "Duplicate value"),
+    (Kind.ROUTE, f"{{to: null, mcp: {{upstreamAuth: {{type: None}}}}, backends: [{ONE}]}}",
+     "with backends each has its own credential: set mcp at the backend instead"),
     (Kind.ROUTE,
      "mcp: {upstreamAuth: {type: None}, upstreamOAuth2: {clientId: a, provider: GitHub}}",
      "upstreamOAuth2 is the short spelling of upstreamAuth: set one of them"),

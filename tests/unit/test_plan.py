@@ -10,8 +10,8 @@ import pytest
 from ostiary.config.document import Closed, OAuth2Auth
 from ostiary.crypto.secret import Secret
 from ostiary.resources.manifest import Kind, read_manifest
+from ostiary.translate.fill import fill
 from ostiary.translate.plan import plan
-from ostiary.translate.render import fill
 from ostiary.translate.world import Observed, Reported, SecretFacts, World
 
 NOW = 1_795_000_000.0

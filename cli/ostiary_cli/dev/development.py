@@ -28,8 +28,9 @@ from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 from ostiary.resources.gateway import MCPGateway
 from ostiary.resources.manifest import Kind, read_resource
+from ostiary.translate.fill import fill
 from ostiary.translate.plan import Plan, plan
-from ostiary.translate.render import PlannedBundle, fill
+from ostiary.translate.render import PlannedBundle
 from ostiary.translate.world import DevIdentity, History, Observed, Platform
 from ostiary_cli.check import findings
 from ostiary_cli.dev.children import Child
