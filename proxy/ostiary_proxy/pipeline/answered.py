@@ -185,11 +185,8 @@ def _ids(decoded: Decoded) -> EventIds | None:
     """Return the event ids of an answer that can be resumed: one in a session (rule 30)."""
     if decoded.session is None or len(decoded.body) > LARGEST:
         return None
-    received = decoded.known.routed.received
-    live = received.live
-    return EventIds(
-        ring=live.seal, entropy=live.entropy, session=decoded.session, stream=received.id
-    )
+    known = decoded.known
+    return EventIds(known=known, session=decoded.session, stream=known.routed.received.id)
 
 
 def stream_of(

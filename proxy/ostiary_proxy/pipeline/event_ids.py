@@ -5,22 +5,19 @@ person's events to another. So ids are sealed for the session that they are hand
 stream answers waits in the Store: what is played again is judged as the answer to that request.
 """
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Final
 
-from ostiary.crypto.base64url import base64url
-from ostiary.crypto.seal import Entropy, SealBroken, SealRing
-from ostiary.decode.fault import Faulty
+from ostiary.crypto.seal import SealBroken
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
 from ostiary.policy.facts import UNKNOWN, Kind, Subject
 from ostiary_proxy.mcp.message import Id, Request
 from ostiary_proxy.pipeline.effects import PutRow
-from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
+from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.refused import Refused
-from ostiary_proxy.store.port import Store
 
 __all__ = ["LARGEST", "RESUMABLE", "EventIds", "Resumed", "resume"]
 
@@ -31,6 +28,8 @@ _KEPT: Final = 3600.0
 """Seconds for which the answer to a request can be resumed."""
 _LONGEST: Final = 1024
 """Characters of a server's event id; a longer one would not fit into a header when sealed."""
+_SEALED: Final = 4096
+_PURPOSE: Final = "mcp-event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +40,26 @@ class EventIds:
     GET opened.
     """
 
-    ring: SealRing
-    entropy: Entropy
+    known: Known
     session: Session
     stream: str = ""
 
-    def sealed(self, event_id: str) -> str | None:
+    def sealed(self, event_id: str, now: float) -> str | None:
         """Return the id for the client; None where the server's could not stand in a header."""
         if len(event_id) > _LONGEST or not (event_id.isascii() and event_id.isprintable()):
             return None
-        plain = write_json([self.stream, event_id])
-        return base64url(self.ring.seal(plain, aad=_bound(self.session), entropy=self.entropy))
+        live, grant = self.known.routed.received.live, self.known.presented.grant
+        return give_handle(
+            live.seal, grant, _PURPOSE, [self.stream, event_id], now=now, entropy=live.entropy,
+            about=self.session.key,
+        )  # fmt: skip
 
     def row(self, request: Request, subject: Subject, now: float) -> PutRow:
         """Return the row that says what the stream answers; it holds arguments, so it is sealed."""
+        live = self.known.routed.received.live
         known = None if subject.arguments is UNKNOWN else subject.arguments
         plain = write_json([request.id, subject.kind, subject.method, subject.name, known])
-        value = self.ring.seal(plain, aad=_kept(self.session, self.stream), entropy=self.entropy)
+        value = live.seal.seal(plain, aad=_kept(self.session, self.stream), entropy=live.entropy)
         return PutRow(table=RESUMABLE, key=self.stream, value=value, expires=now + _KEPT)
 
 
@@ -74,35 +76,30 @@ class Resumed:
     subject: Subject | None = None
 
 
-async def resume(ring: SealRing, store: Store, session: Session, value: str) -> Resumed:
+async def resume(known: Known, session: Session, value: str) -> Resumed:
     """Return what the event `value` belongs to; raises Refused alike for every defect."""
+    received = known.routed.received
+    live, grant = received.live, known.presented.grant
     try:
-        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-        stream, event_id = _texts(ring.open(sealed, aad=_bound(session)))
+        handle = open_handle(
+            live.seal, grant, _PURPOSE, value, now=received.now, max_age=MAX_AGE, longest=_SEALED,
+            about=session.key,
+        )  # fmt: skip
+        assert isinstance(handle.value, list)  # given by `sealed`
+        stream, event_id = (str(part) for part in handle.value)
         if not stream:
             return Resumed(event_id=event_id)
-        row = await store.get(RESUMABLE, stream)
+        row = await live.store.get(RESUMABLE, stream)
         if row is None:
             raise _unknown()
-        request, subject = _asked(ring.open(row.value, aad=_kept(session, stream)))
-    except (binascii.Error, ValueError, SealBroken, Faulty):
+        request, subject = _asked(live.seal.open(row.value, aad=_kept(session, stream)))
+    except (BadHandle, SealBroken):
         raise _unknown() from None
     return Resumed(stream=stream, event_id=event_id, request=request, subject=subject)
 
 
-def _bound(session: Session) -> bytes:
-    return f"mcp-event\0{session.key}".encode()
-
-
 def _kept(session: Session, stream: str) -> bytes:
     return f"{RESUMABLE}\0{session.key}\0{stream}".encode()
-
-
-def _texts(plain: bytes) -> tuple[str, str]:
-    parts = read_json(plain)
-    assert isinstance(parts, list)  # sealed by us, and so are its members
-    stream, event_id = parts
-    return str(stream), str(event_id)
 
 
 def _asked(plain: bytes) -> tuple[Request, Subject]:

@@ -146,7 +146,7 @@ class Relay:
         if not event.id:
             return self._event(event, now)
         ids, request = self._asked.ids, self._asked.request
-        own = None if ids is None else ids.sealed(event.id)
+        own = None if ids is None else ids.sealed(event.id, now)
         outs = self._event(replace(event, id=own), now)
         if ids is None or own is None or self.resumable:
             return outs

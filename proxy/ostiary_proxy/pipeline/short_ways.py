@@ -45,12 +45,11 @@ async def listen(known: Known) -> Answer:
         raise not_allowed()
     session = await session_of(known)
     last = request.header("last-event-id")
-    live = received.live
-    resumed = await resume(live.seal, live.store, session, last) if last else Resumed()
+    resumed = await resume(known, session, last) if last else Resumed()
     asked = await _asked(known, session, resumed)
     exchange = await say(_bare(known, session, "GET", resumed.event_id))
     if exchange.status == 200 and media_type(exchange) == "text/event-stream":
-        relay = Relay(asked, known.judge, live.new_id)
+        relay = Relay(asked, known.judge, received.live.new_id)
         stream = stream_of(known, exchange, relay, session=session, listening=True, lingers=False)
         return Answer(status=200, headers=EVENT_STREAM, body=stream)
     await exchange.close()
@@ -83,7 +82,6 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
     What is played again is permitted, and told, like the answer that broke off.
     """
     received = known.routed.received
-    live = received.live
     subject = Subject(kind=Kind.HOUSEKEEPING, method="GET")
     verdict = _permitted(known, subject)
     if resumed.subject is not None:
@@ -91,7 +89,6 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         verdict = _permitted(known, subject)
     more: dict[str, Json] = {"resumes": resumed.stream} if resumed.event_id else {}
     await _write(known, session, subject, verdict, **more)
-    ids = EventIds(ring=live.seal, entropy=live.entropy, session=session, stream=resumed.stream)
     return Asked(
         decision=received.id,
         version=session.version,
@@ -101,7 +98,7 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         method=client_requests(session.version).get(subject.method),
         session=session,
         redactions=verdict.redactions,
-        ids=ids,
+        ids=EventIds(known=known, session=session, stream=resumed.stream),
     )
 
 
