@@ -82,7 +82,7 @@ TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 DURING_A_CALL = ("notifications/progress", "notifications/message")
 """In 2026-07-28 the others come on listen streams."""
-CAN: dict[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
+CAN: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 NO_METHOD = -32601
 
 
@@ -192,7 +192,9 @@ async def in_a_result(version: str, asking: dict[str, Any]) -> tuple[bool, list[
     w = world(lambda _: json_answer(result(asked)), ALLOW_ALL, ALLOW_SERVER)
     meta = {"io.modelcontextprotocol/clientCapabilities": CAN}
     said = body(await w.modern("tools/call", {"name": "a"}, meta=meta))
-    return said.get("result") == asked, [said["error"]["code"]] if "error" in said else []
+    shown = said.get("result", {})
+    refusals = [said["error"]["code"]] if "error" in said else []
+    return shown.get("inputRequests") == asked["inputRequests"], refusals
 
 
 WANTED = {
