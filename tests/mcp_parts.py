@@ -17,6 +17,7 @@ from ostiary.policy.rule import Rule
 from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
@@ -342,6 +343,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         upstreams=Upstreams(),
         spoken=Spoken(lambda: now[0]),
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
+        underway=Underway(lambda: now[0]),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",

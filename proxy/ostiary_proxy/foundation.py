@@ -18,6 +18,7 @@ from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
+from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
@@ -125,6 +126,7 @@ class Foundation:
             upstreams=self.upstreams,
             spoken=Spoken(now),
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
+            underway=Underway(now),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

@@ -62,6 +62,7 @@ CODES: Final[Mapping[str, Code]] = {
     "NoPolicy": Code(200, -31004, "no policy allows anything on this route yet"),
     "RouteClosed": Code(200, -31005, "this route is closed because its configuration is faulty"),
     "RateLimited": Code(200, -31006, "too many calls; try again later"),
+    "Cancelled": Code(200, -31008, "the client cancelled this call"),
     "AccountNotConnected": Code(
         200, -31007, "connect your account at the service behind this server"
     ),

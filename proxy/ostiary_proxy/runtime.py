@@ -23,6 +23,7 @@ from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.transport import PooledTransport, trust
 from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
@@ -52,6 +53,7 @@ class Process:
     upstreams: Upstreams
     spoken: Spoken
     mailbox: Mailbox
+    underway: Underway
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -208,6 +210,7 @@ def _live(
         upstreams=process.upstreams,
         spoken=process.spoken,
         mailbox=process.mailbox,
+        underway=process.underway,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

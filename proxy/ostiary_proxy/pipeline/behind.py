@@ -3,7 +3,9 @@
 Whatever it is, its answer looks like that of one server which speaks that revision.
 """
 
+from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.pipeline.bridge.newer import say_newer
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 
@@ -15,4 +17,6 @@ async def say(said: Said) -> Exchange:
 
     Raises Refused as `forward.send` does.
     """
+    if said.version != MODERN:
+        return await say_newer(said)
     return await say_natively(said)

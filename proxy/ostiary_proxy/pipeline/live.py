@@ -9,6 +9,7 @@ from ostiary.policy.compiled import PolicySet
 from ostiary.policy.facts import RouteFacts
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
+from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import Authority, Credentials
 from ostiary_proxy.pipeline.spoken import Spoken
@@ -56,6 +57,7 @@ class Live:
     upstreams: Upstreams
     spoken: Spoken
     mailbox: Mailbox
+    underway: Underway
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

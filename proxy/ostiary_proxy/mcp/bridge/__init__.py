@@ -1,0 +1,1 @@
+"""Messages of one era of MCP turned into those of the other: pure values in and out."""

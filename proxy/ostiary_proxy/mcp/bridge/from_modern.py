@@ -1,0 +1,207 @@
+"""From 2026-07-28 to a 2025 revision: results, errors, notifications, what a server asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.bridge.declared import Declared
+from ostiary_proxy.mcp.bridge.parameters import paths_in
+from ostiary_proxy.mcp.bridge.to_modern import CallEnds
+from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
+from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.results import BadResult, input_requests
+
+__all__ = [
+    "Asking", "Wanted", "answered", "asking", "error_of", "initialized", "result_of", "told",
+    "wanted_in",
+]  # fmt: skip
+
+META_SERVER: Final = "io.modelcontextprotocol/serverInfo"
+_BRIDGED: Final = ("completions", "logging", "prompts", "resources", "tools")
+"""Server capabilities that a legacy client can use here; extensions are not among them."""
+_NEW: Final = frozenset(("cacheScope", "inputRequests", "requestState", "resultType", "ttlMs"))
+_NO_SCHEMA: Final[dict[str, Json]] = {}
+_INVALID_REQUEST: Final = -32600
+_CODES: Final[Mapping[int, int]] = {-32020: -32603, -32021: _INVALID_REQUEST, -32022: -32603}
+"""Error codes that mean nothing before 2026-07-28, and what a legacy client is told instead."""
+_NOT_FOUND: Final = -32002
+_INVALID_PARAMS: Final = -32602
+_ABOUT_THE_STREAM: Final = frozenset(
+    ("notifications/cancelled", "notifications/subscriptions/acknowledged")
+)
+_MOST_QUESTIONS: Final = 16
+
+
+def initialized(discovered: Object, *, version: str, name: str) -> Object:
+    """Return the initialize result that a discover result comes to.
+
+    `name` stands for a server that does not say its own.
+    """
+    capabilities = discovered.get("capabilities")
+    served = capabilities if isinstance(capabilities, dict) else {}
+    meta = discovered.get("_meta")
+    info = meta.get(META_SERVER) if isinstance(meta, dict) else None
+    result: dict[str, Json] = {
+        "protocolVersion": version,
+        "capabilities": {one: served[one] for one in _BRIDGED if one in served},
+        "serverInfo": info if isinstance(info, dict) else {"name": name, "version": "unknown"},
+    }
+    if isinstance(discovered.get("instructions"), str):
+        result["instructions"] = discovered["instructions"]
+    return result
+
+
+def result_of(method: str, result: Object) -> Object:
+    """Return a complete result of `method` as a legacy client reads it."""
+    kept = {name: value for name, value in result.items() if name not in _NEW}
+    meta = kept.pop("_meta", None)
+    if isinstance(meta, dict):
+        left = {name: value for name, value in meta.items() if name != META_SERVER}
+        kept |= {"_meta": left} if left else {}
+    if method == "tools/call" and not isinstance(kept.get("structuredContent", {}), dict):
+        del kept["structuredContent"]
+    tools = kept.get("tools")
+    if method == "tools/list" and isinstance(tools, list):
+        kept["tools"] = [_tool(tool) for tool in tools if _is_usable(tool)]
+    return kept
+
+
+def _is_usable(tool: Json) -> bool:
+    """Say whether clients may use `tool`: one with a wrong header annotation is none (rule 42)."""
+    return not isinstance(tool, dict) or paths_in(tool.get("inputSchema")) is not None
+
+
+def _tool(tool: Json) -> Json:
+    """Return `tool` without an output schema that is not of an object: legacy clients know none."""
+    if not isinstance(tool, dict):
+        return tool
+    schema = tool.get("outputSchema", _NO_SCHEMA)
+    if schema is _NO_SCHEMA or (isinstance(schema, dict) and schema.get("type") == "object"):
+        return tool
+    return {name: value for name, value in tool.items() if name != "outputSchema"}
+
+
+def error_of(request: Request, error: Object) -> Object:
+    """Return an error in answer to `request` with a code that legacy clients know."""
+    code = error.get("code")
+    assert isinstance(code, int)  # the envelope ladder saw to it
+    data, uri = error.get("data"), request.params.get("uri")
+    if code == _INVALID_PARAMS and request.method == "resources/read":
+        missing = isinstance(data, dict) and data.get("uri") == uri
+        return {**error, "code": _NOT_FOUND if missing else code}
+    return {**error, "code": _CODES.get(code, code)}
+
+
+def told(message: Notification | Request) -> Notification | None:
+    """Return a server's notification without the mark of the stream that it came on.
+
+    None where it only concerns that stream. A request is no part of one (rule 26): it becomes a
+    notification that nobody knows, for the record.
+    """
+    if message.method in _ABOUT_THE_STREAM:
+        return None
+    if isinstance(message, Request):
+        whole = {name: value for name, value in message.whole.items() if name != "id"}
+        return Notification(method=message.method, params=message.params, whole=whole)
+    meta = message.params.get("_meta")
+    if not isinstance(meta, dict) or META_SUBSCRIPTION not in meta:
+        return message
+    left = {name: value for name, value in meta.items() if name != META_SUBSCRIPTION}
+    params = {name: value for name, value in message.params.items() if name != "_meta"}
+    params |= {"_meta": left} if left else {}
+    return Notification(
+        method=message.method, params=params, whole={**message.whole, "params": params}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a server needs before it answers: `state` comes back to it as it is."""
+
+    entries: Mapping[str, Object]
+    state: Json
+
+
+def wanted_in(response: Response, *, retried: bool) -> Wanted | None:
+    """Return what `response` asks for, None for an answer that is complete; raises BadResult.
+
+    `retried` says whether the method may ask at all (rule 45).
+    """
+    result = response.result
+    if result is None:
+        return None
+    entries = input_requests(result, retried=retried)
+    if result.get("resultType", "complete") == "complete":
+        return None
+    return Wanted(entries=entries, state=result.get("requestState"))
+
+
+def answered(request: Request, response: Response, client_id: Id) -> Object:
+    """Return the complete answer to `request` as the one to the client's `client_id`."""
+    if response.error is not None:
+        return {"jsonrpc": "2.0", "id": client_id, "error": {**error_of(request, response.error)}}
+    result = result_of(request.method, response.result or {})
+    return {"jsonrpc": "2.0", "id": client_id, "result": {**result}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One thing that the server asks for: its name for it, and the request to the client."""
+
+    key: str
+    request: Request
+
+
+def asking(entries: Mapping[str, Object], declared: Declared, *, prefix: str) -> list[Asking]:
+    """Return the requests to the client that `entries` of inputRequests come to.
+
+    Raises BadResult for more than a client can be asked, and CallEnds for what it never declared
+    (rule 23).
+    """
+    if len(entries) > _MOST_QUESTIONS:
+        raise BadResult(f"the server asks for more than {_MOST_QUESTIONS} things at once")
+    return [
+        Asking(key=key, request=_asked(entry, declared, f"{prefix}.{number}"))
+        for number, (key, entry) in enumerate(entries.items(), 1)
+    ]
+
+
+def _asked(entry: Object, declared: Declared, request_id: str) -> Request:
+    method, said = str(entry["method"]), entry.get("params", {})
+    params: dict[str, Json] = dict(said) if isinstance(said, dict) else {}
+    if method == "elicitation/create":
+        params = _elicitation(params, request_id)
+    _check_declared(method, params, declared)
+    whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request_id, "method": method}
+    if params:
+        whole["params"] = params
+    return Request(id=request_id, method=method, params=params, whole=whole)
+
+
+def _elicitation(params: dict[str, Json], request_id: str) -> dict[str, Json]:
+    """Return params as 2025 wants them: a form needs no mode, a URL needs an id."""
+    if params.get("mode", "form") == "form":
+        return {name: value for name, value in params.items() if name != "mode"}
+    return {"elicitationId": request_id, **params}
+
+
+def _check_declared(method: str, params: Object, declared: Declared) -> None:
+    capability, part = _NEEDED.get(method, ("", ""))
+    if method == "elicitation/create":
+        part = "url" if params.get("mode") == "url" else "form"
+    if not capability or declared.has(capability, part):
+        return
+    needed: Json = {capability: {part: {}} if part else {}}
+    raise CallEnds(
+        _INVALID_REQUEST,
+        f"the server asks for {method}, which this client did not declare at initialize",
+        {"requiredCapabilities": needed},
+    )
+
+
+_NEEDED: Final[Mapping[str, tuple[str, str]]] = {
+    "elicitation/create": ("elicitation", ""),
+    "sampling/createMessage": ("sampling", ""),
+    "roots/list": ("roots", ""),
+}

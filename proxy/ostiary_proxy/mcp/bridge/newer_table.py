@@ -1,0 +1,79 @@
+"""What becomes of each message where a legacy client meets a server of 2026-07-28 alone.
+
+docs/concepts/eras.md shows these tables; a method that stands in none is refused like an unknown
+one.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+__all__ = ["NOTIFICATIONS", "REQUESTS", "TOLD", "WANTED", "Way"]
+
+
+class Way(StrEnum):
+    """What the gateway does with a message."""
+
+    FORWARDED = "forwarded"
+    """As the same method, with what the other revision adds or lacks."""
+    TRANSLATED = "translated"
+    """As another message with the same sense."""
+    KEPT = "kept"
+    """Remembered for the session; later messages carry it."""
+    ANSWERED = "answered"
+    """By the gateway; the other side hears nothing."""
+    DROPPED = "dropped"
+    """Taken and not passed on: the other revision has nothing like it."""
+    REFUSED = "refused"
+    """With an error that says so."""
+
+
+REQUESTS: Final[Mapping[str, Way]] = {
+    "initialize": Way.TRANSLATED,
+    "ping": Way.ANSWERED,
+    "tools/list": Way.FORWARDED,
+    "tools/call": Way.FORWARDED,
+    "prompts/list": Way.FORWARDED,
+    "prompts/get": Way.FORWARDED,
+    "resources/list": Way.FORWARDED,
+    "resources/templates/list": Way.FORWARDED,
+    "resources/read": Way.FORWARDED,
+    "resources/subscribe": Way.KEPT,
+    "resources/unsubscribe": Way.KEPT,
+    "completion/complete": Way.FORWARDED,
+    "logging/setLevel": Way.KEPT,
+    "tasks/get": Way.REFUSED,
+    "tasks/result": Way.REFUSED,
+    "tasks/list": Way.REFUSED,
+    "tasks/cancel": Way.REFUSED,
+}
+"""Requests of the client."""
+
+NOTIFICATIONS: Final[Mapping[str, Way]] = {
+    "notifications/initialized": Way.ANSWERED,
+    "notifications/cancelled": Way.TRANSLATED,
+    "notifications/progress": Way.DROPPED,
+    "notifications/roots/list_changed": Way.DROPPED,
+    "notifications/tasks/status": Way.DROPPED,
+}
+"""Notifications of the client."""
+
+WANTED: Final[Mapping[str, Way]] = {
+    "sampling/createMessage": Way.TRANSLATED,
+    "elicitation/create": Way.TRANSLATED,
+    "roots/list": Way.TRANSLATED,
+}
+"""What the server asks for inside a result."""
+
+TOLD: Final[Mapping[str, Way]] = {
+    "notifications/progress": Way.FORWARDED,
+    "notifications/message": Way.FORWARDED,
+    "notifications/tools/list_changed": Way.FORWARDED,
+    "notifications/prompts/list_changed": Way.FORWARDED,
+    "notifications/resources/list_changed": Way.FORWARDED,
+    "notifications/resources/updated": Way.FORWARDED,
+    "notifications/subscriptions/acknowledged": Way.DROPPED,
+    "notifications/cancelled": Way.TRANSLATED,
+    "notifications/tasks": Way.DROPPED,
+}
+"""Notifications of the server."""

@@ -1,0 +1,1 @@
+"""Bridging the two eras of MCP: what goes out and comes in where client and server differ."""

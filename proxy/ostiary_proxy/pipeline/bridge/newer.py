@@ -1,0 +1,144 @@
+"""A legacy client in front of a server of 2026-07-28 alone: its messages, one by one.
+
+To the rest of the pipeline it looks as if the server spoke the client's revision and kept its
+session.
+"""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary_proxy.mcp.bridge.from_modern import answered, wanted_in
+from ostiary_proxy.mcp.bridge.newer_table import REQUESTS, Way
+from ostiary_proxy.mcp.bridge.to_modern import standing_alone
+from ostiary_proxy.mcp.message import Notification, Request, Response
+from ostiary_proxy.mcp.results import BadResult
+from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
+from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
+from ostiary_proxy.pipeline.bridge.newer_answers import answer_here
+from ostiary_proxy.pipeline.bridge.newer_call import ANSWER_TIME, Call, Calling
+from ostiary_proxy.pipeline.bridge.newer_listening import listen
+from ostiary_proxy.pipeline.bridge.newer_opening import open_session, url_of
+from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
+from ostiary_proxy.pipeline.bridge.speaking import is_stream, message_in, unless
+from ostiary_proxy.pipeline.forward import read_body
+from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.session import Session, pending_key
+from ostiary_proxy.refused import Refused
+
+__all__ = ["say_newer"]
+
+_JSON: Final = {"content-type": "application/json"}
+_MAX_BODY: Final = 16 * 1024 * 1024
+_OTHER_ERA: Final = -32022
+
+
+async def say_newer(said: Said) -> Exchange:
+    """Return the exchange with the server in the client's legacy revision, bridged where needed.
+
+    Raises Refused as `say` does, and StoreUnavailable.
+    """
+    message = said.message
+    if isinstance(message, Request) and message.method == "initialize":
+        return await open_session(said, message)
+    bridged, session = bridged_in(said.session), said.session
+    if bridged is None or session is None:
+        return await say_natively(said)
+    if message is None:
+        return await _bare(said, session, bridged)
+    if isinstance(message, Response):
+        return await _answer(said, session, message)
+    if isinstance(message, Notification):
+        return _notify(said, session, message)
+    if REQUESTS.get(message.method) is Way.FORWARDED:
+        return await _forward(said, session, bridged, message)
+    live = said.known.routed.received.live
+    return Whole(200, _JSON, await answer_here(live, session, bridged, message))
+
+
+async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
+    """Open the GET stream, or end the session, which is ours alone."""
+    if said.http_method == "GET":
+        return await listen(said, session, bridged)
+    live = said.known.routed.received.live
+    if await look_up(live.store, session) != Kept():
+        await change(live.store, session, lambda now: replace(now, ended=True))
+    live.underway.end(session)
+    return Whole(204, {}, b"")
+
+
+async def _answer(said: Said, session: Session, response: Response) -> Exchange:
+    """Hand the client's response to the call that waits for it, on whatever replica."""
+    assert response.id is not None  # one request of the server's was found under it
+    key = pending_key(session, response.id)
+    await said.known.routed.received.live.mailbox.put(key, said.body, seconds=ANSWER_TIME)
+    return Whole(202, {}, b"")
+
+
+def _notify(said: Said, session: Session, told: Notification) -> Exchange:
+    """Take a notification; only a cancellation has a sense for the server."""
+    request_id = told.params.get("requestId")
+    if told.method == "notifications/cancelled" and isinstance(request_id, int | str):
+        said.known.routed.received.live.underway.cancel(session, request_id)
+    return Whole(202, {}, b"")
+
+
+# -- what goes on to the server ------------------------------------------------------------------
+
+
+async def _forward(said: Said, session: Session, bridged: Bridged, asked: Request) -> Exchange:
+    """Make the call stand for itself; what is not answered at once goes on as a stream."""
+    live = said.known.routed.received.live
+    level = await live.underway.level(live.store, session) if bridged.logs else None
+    request = standing_alone(
+        asked.method, asked.params, bridged.declared, request_id=asked.id, level=level
+    )
+    calling = Calling(said=said, session=session, bridged=bridged, request=request)
+    cancelled = live.underway.started(session, asked.id)
+    answer: Exchange | None = None
+    try:
+        calling, exchange = await unless(cancelled, say_with_parameters(calling))
+        if is_stream(exchange):
+            answer = Call(calling, exchange, cancelled)
+        else:
+            answer = await unless(cancelled, _whole(calling, exchange, cancelled))
+    finally:
+        if not isinstance(answer, Call):
+            live.underway.ended(session, asked.id)
+    return answer
+
+
+async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event) -> Exchange:
+    """Return the answer that came at once, or the call that the server wants input for."""
+    body = await read_body(exchange, _MAX_BODY)
+    message = message_in(body)
+    own = message if isinstance(message, Response) and _answers(message, calling) else None
+    if _is_other_era(exchange.status, own):
+        calling.live.spoken.forget(url_of(calling.said))
+        return Whole(404, {}, b"")  # as a server that forgot the session: initialize again
+    if own is None:
+        return Whole(exchange.status, exchange.headers, body)
+    method = calling.said.method
+    try:
+        wanted = wanted_in(own, retried=method is not None and method.retried)
+    except BadResult as bad:
+        raise Refused("UpstreamInvalid", detail=str(bad)) from None
+    if wanted is not None:
+        return Call(calling, Whole(200, _JSON, body), cancelled)
+    learn_from(calling, own)
+    return Whole(200, _JSON, write_json(answered(calling.request, own, calling.request.id)))
+
+
+def _answers(message: Response, calling: Calling) -> bool:
+    return message.id == calling.request.id
+
+
+def _is_other_era(status: int, answer: Response | None) -> bool:
+    """Say whether the server shows that it does not speak 2026-07-28, or no more."""
+    if answer is None:
+        return status in (400, 404, 405)
+    return answer.error is not None and answer.error.get("code") == _OTHER_ERA

@@ -1,0 +1,95 @@
+"""Requests of a legacy client that the gateway answers itself, for a server that has no such ones.
+
+What they set is kept for the session: calls carry the log level, the GET stream the subscriptions.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.message import Request
+from ostiary_proxy.pipeline.bridge.bridged import Bridged
+from ostiary_proxy.pipeline.bridge.kept import Kept, change
+from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.pipeline.session import Session
+
+__all__ = ["answer_here"]
+
+_LEVELS: Final = (
+    "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
+)  # fmt: skip
+_MOST_URIS: Final = 256
+_LONGEST_URI: Final = 2048
+_UNKNOWN: Final = -32601
+_INVALID: Final = -32602
+
+
+async def answer_here(live: Live, session: Session, bridged: Bridged, asked: Request) -> bytes:
+    """Return the answer to `asked`; raises StoreUnavailable."""
+    if asked.method == "ping":
+        return result_body(asked.id, {})
+    answer = _ANSWERS.get(asked.method)
+    if answer is None:
+        text = f"{asked.method[:64]} can't be bridged to this server, which speaks 2026-07-28"
+        return error_body(asked.id, _UNKNOWN, text)
+    fault = await answer(live, session, bridged, asked)
+    if fault is None:
+        return result_body(asked.id, {})
+    code, text = fault
+    return error_body(asked.id, code, text)
+
+
+_Fault = tuple[int, str] | None
+
+
+async def _set_level(live: Live, session: Session, bridged: Bridged, asked: Request) -> _Fault:
+    level = asked.params.get("level")
+    if not bridged.logs:
+        return _UNKNOWN, "this server does not send log messages"
+    if not isinstance(level, str) or level not in _LEVELS:
+        return _INVALID, f"params.level must be one of {', '.join(_LEVELS)}"
+    await _keep(live, session, lambda now: replace(now, level=level))
+    return None
+
+
+async def _subscribe(live: Live, session: Session, bridged: Bridged, asked: Request) -> _Fault:
+    uri = str(asked.params.get("uri"))
+    if not bridged.subscribes:
+        return _UNKNOWN, "this server does not tell of changed resources"
+    if len(uri) > _LONGEST_URI:
+        return _INVALID, f"params.uri is longer than {_LONGEST_URI} characters"
+    kept = await _keep(live, session, lambda now: _with(now, uri))
+    if uri not in kept.uris:
+        return _INVALID, f"a session may subscribe to {_MOST_URIS} resources; unsubscribe some"
+    return None
+
+
+async def _unsubscribe(live: Live, session: Session, bridged: Bridged, asked: Request) -> _Fault:
+    uri = asked.params.get("uri")
+    if not bridged.subscribes:
+        return _UNKNOWN, "this server does not tell of changed resources"
+    await _keep(
+        live, session, lambda now: replace(now, uris=tuple(u for u in now.uris if u != uri))
+    )
+    return None
+
+
+def _with(now: Kept, uri: str) -> Kept:
+    if uri in now.uris or len(now.uris) >= _MOST_URIS:
+        return now
+    return replace(now, uris=(*now.uris, uri))
+
+
+async def _keep(live: Live, session: Session, how: Callable[[Kept], Kept]) -> Kept:
+    kept = await change(live.store, session, how)
+    live.underway.keep(session, kept)
+    return kept
+
+
+_Answer = Callable[[Live, Session, Bridged, Request], Awaitable[_Fault]]
+_ANSWERS: Final[Mapping[str, _Answer]] = {
+    "logging/setLevel": _set_level,
+    "resources/subscribe": _subscribe,
+    "resources/unsubscribe": _unsubscribe,
+}

@@ -1,0 +1,158 @@
+"""A legacy client's GET stream at a server of 2026-07-28: one listen request at a time behind it.
+
+Subscriptions that come and go open another one, before the last is closed. A session has one such
+stream: the newest, on whatever replica (rule 34).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary_proxy.mcp.bridge.from_modern import told
+from ostiary_proxy.mcp.bridge.to_modern import listening
+from ostiary_proxy.mcp.message import Notification, Response
+from ostiary_proxy.mcp.sse import Event, write_event
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bridge.bridged import Bridged
+from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
+from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in, say_modern
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import StoreUnavailable
+
+__all__ = ["listen"]
+
+_LOOK: Final = 2.0
+"""Seconds between two looks at what other replicas kept for the session."""
+
+
+async def listen(said: Said, session: Session, bridged: Bridged) -> Exchange:
+    """Return the stream of what the server tells by itself; raises Refused as `say` does.
+
+    405 where the server has none.
+    """
+    received = said.known.routed.received
+    live = received.live
+    stream = _Listening(said, session, bridged)
+    uris = (await look_up(live.store, session)).uris
+    exchange = await stream.open(uris)
+    if not is_stream(exchange):
+        await exchange.close()
+        return Whole(405 if 400 <= exchange.status < 500 else exchange.status, {}, b"")
+    kept = await change(live.store, session, lambda now: replace(now, listener=received.id))
+    live.underway.keep(session, kept)
+    return stream
+
+
+class _Listening:
+    """An `Exchange` that lasts as long as the session, unless the server ends it."""
+
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+    arrived = False
+
+    def __init__(self, said: Said, session: Session, bridged: Bridged) -> None:
+        self._said = said
+        self._session = session
+        self._bridged = bridged
+        self._received = said.known.routed.received
+        self._uris: tuple[str, ...] = ()
+        self._opened = 0
+        self._exchange: Exchange | None = None
+        self._due = 0.0
+
+    async def open(self, uris: tuple[str, ...]) -> Exchange:
+        """Listen for `uris` from now on, in place of the last ones."""
+        self._opened += 1
+        request = listening(
+            self._bridged.declared, uris, request_id=f"{self._received.id}.{self._opened}"
+        )
+        last = self._exchange
+        self._exchange = await say_modern(self._said, request)
+        self._uris = uris
+        if last is not None:
+            await last.close()
+        return self._exchange
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over what the server tells; raises OutboundFailed and Refused."""
+        with self._received.live.underway.listening(self._session) as woken:
+            while self._exchange is not None:
+                async for data in self._told(self._exchange, woken):
+                    yield data
+                kept = await self._look()
+                if kept.uris == self._uris or not self._is_mine(kept):
+                    return
+                if not is_stream(await self.open(kept.uris)):
+                    return
+
+    async def body(self, limit: int) -> bytes:
+        """Refuse: what has no end can't be waited for as a whole."""
+        raise OutboundFailed("protocol", f"a stream, not a body of {limit} bytes")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._exchange is not None:
+            await self._exchange.close()
+
+    async def _told(self, exchange: Exchange, woken: asyncio.Event) -> AsyncIterator[bytes]:
+        """Iterate over one listen stream until it ends or the session wants another one."""
+        events = events_of(exchange)
+        reading = asyncio.ensure_future(anext(events, None))
+        try:
+            while True:
+                if await self._is_stale(reading, woken):
+                    return
+                if not reading.done():
+                    continue
+                event = reading.result()
+                if event is None or self._ends(event):
+                    return
+                yield _passed(event)
+                reading = asyncio.ensure_future(anext(events, None))
+        finally:
+            reading.cancel()
+
+    async def _is_stale(
+        self, reading: "asyncio.Future[Event | None]", woken: asyncio.Event
+    ) -> bool:
+        """Wait for the next event or a change; say whether this stream is not the right one."""
+        tick = asyncio.get_running_loop().time
+        looking = asyncio.ensure_future(woken.wait())
+        await asyncio.wait((reading, looking), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        looking.cancel()
+        if not woken.is_set() and tick() < self._due:
+            return False
+        woken.clear()
+        self._due = tick() + _LOOK
+        kept = await self._look()
+        return kept.uris != self._uris or not self._is_mine(kept)
+
+    def _is_mine(self, kept: Kept) -> bool:
+        return kept.listener == self._received.id and not kept.ended
+
+    async def _look(self) -> Kept:
+        try:
+            return await look_up(self._received.live.store, self._session)
+        except StoreUnavailable as error:
+            raise Refused("StoreUnavailable", detail=str(error)) from error
+
+    def _ends(self, event: Event) -> bool:
+        message = message_in(event)
+        return isinstance(message, Response) or (
+            isinstance(message, Notification) and message.method == "notifications/cancelled"
+        )
+
+
+def _passed(event: Event) -> bytes:
+    message = message_in(event)
+    if message is None or isinstance(message, Response):
+        return write_event(replace(event, id=None, retry=None))
+    passed = told(message)
+    if passed is None:
+        return b""
+    return write_event(Event(type="message", data=write_json(passed.whole).decode()))

@@ -1,0 +1,97 @@
+"""Saying a request of 2026-07-28 for a legacy client, and reading what comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from ostiary.decode.json_text import write_json
+from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.message import Message, Request, Response
+from ostiary_proxy.mcp.methods import MODERN, client_requests
+from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
+from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.pipeline.forward import media_type, read_body
+from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.wire import Headers
+
+__all__ = ["ask", "events_of", "is_stream", "message_in", "say_modern", "unless"]
+
+_T = TypeVar("_T")
+_MAX_BODY: Final = 16 * 1024 * 1024
+
+
+async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) -> Exchange:
+    """Say `request` in place of what `said` holds; raises Refused as `say` does."""
+    return await say_natively(
+        replace(
+            said,
+            version=MODERN,
+            http_method="POST",
+            body=write_json(request.whole),
+            message=request,
+            method=client_requests(MODERN)[request.method],
+            session=None,
+            parameters=parameters,
+        )
+    )
+
+
+async def ask(said: Said, request: Request) -> Response | None:
+    """Return the answer to a question of our own, or None where it was not answered."""
+    exchange = await say_modern(replace(said, system=True, name=""), request)
+    try:
+        async for event in events_of(exchange):
+            message = message_in(event)
+            if isinstance(message, Response) and message.id == request.id:
+                return message
+    finally:
+        await exchange.close()
+    return None
+
+
+def is_stream(exchange: Exchange) -> bool:
+    """Say whether the answer is an event stream."""
+    return exchange.status == 200 and media_type(exchange) == "text/event-stream"
+
+
+async def events_of(exchange: Exchange) -> AsyncIterator[Event]:
+    """Iterate over the events of an answer; one that is no stream is one event.
+
+    Raises OutboundFailed and Refused.
+    """
+    if not is_stream(exchange):
+        body = await read_body(exchange, _MAX_BODY)
+        yield Event(data=body.decode(errors="replace"))
+        return
+    splitter = Splitter()
+    try:
+        async for data in exchange.chunks():
+            for event in splitter.feed(data):
+                yield event
+    except EventTooLarge as error:
+        raise Refused("UpstreamInvalid", detail=str(error)) from None
+
+
+def message_in(said: Event | bytes) -> Message | None:
+    """Return the message of an event or a body, None where there is none that can be read."""
+    data = said if isinstance(said, bytes) else (said.data or "").encode()
+    try:
+        return read_message(data)
+    except Misread:
+        return None
+
+
+async def unless(cancelled: asyncio.Event, awaited: Awaitable[_T]) -> _T:
+    """Return what is awaited; raises Refused("Cancelled") where the client cancels before."""
+    running, stop = asyncio.ensure_future(awaited), asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        raise Refused("Cancelled")
+    finally:
+        running.cancel()
+        stop.cancel()
