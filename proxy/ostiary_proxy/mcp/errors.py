@@ -1,5 +1,7 @@
 """JSON-RPC error answers as bytes."""
 
+from collections.abc import Mapping
+
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.message import Id
@@ -19,6 +21,6 @@ def error_body(request_id: Id | None, code: int, message: str, data: Json = None
     return write_json(whole)
 
 
-def result_body(request_id: Id, result: Json) -> bytes:
+def result_body(request_id: Id, result: Mapping[str, Json]) -> bytes:
     """Return a result."""
     return write_json({"jsonrpc": "2.0", "id": request_id, "result": result})

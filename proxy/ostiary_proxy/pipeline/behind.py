@@ -6,6 +6,7 @@ Whatever it is, its answer looks like that of one server which speaks that revis
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.newer import say_newer
+from ostiary_proxy.pipeline.many.say import say_joined
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 
@@ -17,6 +18,12 @@ async def say(said: Said) -> Exchange:
 
     Raises Refused as `forward.send` does.
     """
+    if said.known.routed.route.servers:
+        return await say_joined(said, _say_to_one)
+    return await _say_to_one(said)
+
+
+async def _say_to_one(said: Said) -> Exchange:
     if said.version != MODERN:
         return await say_newer(said)
     return await say_natively(said)

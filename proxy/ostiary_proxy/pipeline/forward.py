@@ -44,9 +44,9 @@ async def _once(live: Live, call: UpstreamCall, request: Outgoing) -> Exchange:
     try:
         exchange = await live.transport.send(replace(request, headers=headers))
     except OutboundFailed as failed:
-        live.upstreams.failed(call.route.key, failed.reason)
+        live.upstreams.failed(call.route.server_key, failed.reason)
         raise failure_of(failed) from failed
-    live.upstreams.answered(call.route.key, exchange.status, live.clock() - began)
+    live.upstreams.answered(call.route.server_key, exchange.status, live.clock() - began)
     return exchange
 
 

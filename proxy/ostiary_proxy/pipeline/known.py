@@ -48,7 +48,7 @@ async def know(routed: Routed) -> Known:
     received.seen.presented = presented
     if route.suspended:
         raise Refused("RouteClosed", message="this route is suspended")
-    if route.closed is not None or route.upstream is None:
+    if route.closed is not None or (route.upstream is None and route.backends is None):
         why = f"{route.closed.reason}: {route.closed.message}" if route.closed else "no upstream"
         raise Refused("RouteClosed", detail=why)
     judge = Judge.of(routed.route, presented.grant, received.request.source)

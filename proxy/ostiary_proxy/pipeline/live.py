@@ -1,7 +1,7 @@
 """What the pipeline works with: prepared once at a reload, never derived per request."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ostiary.config.document import Gateway, Route
 from ostiary.crypto.seal import Entropy, SealRing
@@ -22,17 +22,26 @@ __all__ = ["Live", "LiveRoute"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRoute:
-    """One route with its policies compiled."""
+    """One route with its policies compiled.
+
+    `servers` are those of several, each as the route with it alone; none where there is only one.
+    """
 
     route: Route
     policies: PolicySet
     facts: RouteFacts
+    servers: Mapping[str, "LiveRoute"] = field(default_factory=dict)
 
     @classmethod
     def of(cls, route: Route, policies: PolicySet) -> "LiveRoute":
         """Return `route` with `policies`, those attached to it at either level."""
         facts = RouteFacts(namespace=route.namespace, name=route.name, labels=route.labels)
-        return cls(route=route, policies=policies, facts=facts)
+        alone = {
+            one.server: cls(route=one, policies=policies, facts=facts)
+            for one in route.servers
+            if one.server is not None
+        }
+        return cls(route=route, policies=policies, facts=facts, servers=alone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

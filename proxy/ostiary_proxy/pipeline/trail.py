@@ -8,6 +8,7 @@ from ostiary.policy.facts import Subject
 from ostiary.policy.verdict import RuleRef, RuleTrace, Verdict
 from ostiary_proxy.audit.record import Kind, Record
 from ostiary_proxy.identity import Presented
+from ostiary_proxy.mcp.joined.names import server_of
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import Received
@@ -31,6 +32,7 @@ def decision(
         **_subject(subject),
         **_verdict(verdict),
         "version": version,
+        **_server(known, subject),
     }
     if session is not None:
         facts["session"] = session.key[:16]
@@ -100,6 +102,12 @@ def _who(presented: Presented) -> dict[str, Json]:
 
 def _subject(subject: Subject) -> dict[str, Json]:
     return {"method": cut(subject.method), "kind": subject.kind, "name": cut(subject.name)}
+
+
+def _server(known: Known, subject: Subject) -> dict[str, Json]:
+    """Return which of several servers a message is for."""
+    server = server_of(subject)
+    return {"server": server} if server in known.routed.route.servers else {}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Json]:

@@ -1,0 +1,113 @@
+"""What one of several servers says, with its names and ids as clients know them.
+
+The shape says what is renamed, not the method that was asked: an answer may come on another stream
+than the one that it was asked on.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.joined.names import joined_id, joined_name, joined_uri
+from ostiary_proxy.mcp.message import Message, Object, Request, Response
+
+__all__ = ["renamed", "renamed_items"]
+
+
+def renamed(message: Message, server: str) -> Object:
+    """Return the whole message for clients, the very same object where nothing is named in it."""
+    if isinstance(message, Response):
+        return _changed(message.whole, "result", lambda result: _result(result, server))
+    if isinstance(message, Request):
+        whole = _changed(message.whole, "params", lambda params: _asking(params, server))
+        return {**whole, "id": joined_id(server, message.id)}
+    if message.method not in _TOLD:
+        return message.whole
+    field, turn = _TOLD[message.method]
+    told = {**message.params, field: turn(server, message.params.get(field))}
+    return {**message.whole, "params": told}
+
+
+def renamed_items(result: dict[str, Json], server: str) -> dict[str, Json]:
+    """Return a list's result with its items renamed."""
+    for items, (field, turn) in _ITEMS.items():
+        if isinstance(listed := result.get(items), list):
+            result = {**result, items: [_named(item, field, turn, server) for item in listed]}
+    return result
+
+
+def _result(result: dict[str, Json], server: str) -> dict[str, Json]:
+    result = renamed_items(result, server)
+    if isinstance(content := result.get("content"), list):
+        result = {**result, "content": [_block(block, server) for block in content]}
+    if isinstance(contents := result.get("contents"), list):
+        read = [_named(item, "uri", joined_uri, server) for item in contents]
+        result = {**result, "contents": read}
+    if isinstance(messages := result.get("messages"), list):
+        result = {**result, "messages": [_message(message, server) for message in messages]}
+    return result
+
+
+def _message(message: Json, server: str) -> Json:
+    if not isinstance(message, dict) or "content" not in message:
+        return message
+    content = message["content"]
+    if isinstance(content, list):
+        return {**message, "content": [_block(block, server) for block in content]}
+    return {**message, "content": _block(content, server)}
+
+
+def _block(block: Json, server: str) -> Json:
+    """Return a block of content: links to resources and embedded ones carry a URI."""
+    if not isinstance(block, dict):
+        return block
+    if block.get("type") == "resource_link":
+        return _named(block, "uri", joined_uri, server)
+    if block.get("type") == "resource":
+        return {**block, "resource": _named(block.get("resource"), "uri", joined_uri, server)}
+    return block
+
+
+def _asking(params: dict[str, Json], server: str) -> dict[str, Json]:
+    """Return a server's request whose progress the client may tell: tokens are the server's own."""
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or "progressToken" not in meta:
+        return params
+    return {**params, "_meta": {**meta, "progressToken": _id(server, meta["progressToken"])}}
+
+
+def _named(item: Json, field: str, turn: Callable[[str, str], str], server: str) -> Json:
+    """Return an item under its name for clients; one that has none is left to the judge."""
+    if not isinstance(item, dict) or not isinstance(own := item.get(field), str) or not own:
+        return item
+    return {**item, field: turn(server, own)}
+
+
+def _changed(
+    whole: Object, part: str, change: Callable[[dict[str, Json]], dict[str, Json]]
+) -> Object:
+    found = whole.get(part)
+    if not isinstance(found, dict):
+        return whole
+    changed = change(found)
+    return whole if changed is found else {**whole, part: changed}
+
+
+def _id(server: str, own: Json) -> Json:
+    return joined_id(server, own) if isinstance(own, str | int) else own
+
+
+def _uri(server: str, own: Json) -> Json:
+    return joined_uri(server, own) if isinstance(own, str) else own
+
+
+_ITEMS: Final = {
+    "tools": ("name", joined_name),
+    "prompts": ("name", joined_name),
+    "resources": ("uri", joined_uri),
+    "resourceTemplates": ("uriTemplate", joined_uri),
+}
+_TOLD: Final[dict[str, tuple[str, Callable[[str, Json], Json]]]] = {
+    "notifications/resources/updated": ("uri", _uri),
+    "notifications/cancelled": ("requestId", _id),
+}

@@ -1,0 +1,81 @@
+"""Asking several servers at once and making one answer of theirs.
+
+Who does not answer in time is left out and named; the others' part stands.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.pipeline.many.heard import Heard, hear
+from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, say_at
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import StoreUnavailable
+
+__all__ = ["Answers", "ask_all"]
+
+log = structlog.get_logger(__name__)
+
+_MAX_RESULT: Final = 16 * 1024 * 1024
+_NOT_FOUND: Final = -32601
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What came back, in the servers' order, and why the others' part is missing.
+
+    A server that does not know the method is in neither: it has nothing of the kind.
+    """
+
+    heard: Mapping[str, Heard]
+    missing: Mapping[str, Refused]
+
+    @property
+    def results(self) -> Mapping[str, Object]:
+        """Return the results by server."""
+        return {server: heard.response.result or {} for server, heard in self.heard.items()}
+
+
+async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
+    """Ask each server what `saids` holds for it; raises the first refusal where none answers."""
+    limit = _MAX_RESULT // max(1, len(saids))
+    asked = [_ask(said, server, say, limit) for server, said in saids.items()]
+    found = dict(zip(saids, await asyncio.gather(*asked), strict=True))
+    heard = {server: one for server, one in found.items() if isinstance(one, Heard)}
+    missing = {server: one for server, one in found.items() if isinstance(one, Refused)}
+    for server, refused in missing.items():
+        received = saids[server].known.routed.received
+        log.warning(
+            "a server is missing in a joined answer",
+            decision=received.id, route=received.seen.route, server=server, code=refused.code,
+            detail=refused.detail,
+        )  # fmt: skip
+    if missing and len(missing) == len(found):
+        raise next(iter(missing.values()))
+    return Answers(heard=heard, missing=missing)
+
+
+async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard | Refused | None:
+    """Return what one server answers; None where it does not know the method."""
+    assert isinstance(said.message, Request)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            exchange = await say_at(replace(said, timeout=PATIENCE), server, say)
+            heard = await hear(exchange, said.message.id, limit)
+    except TimeoutError:
+        return named(Refused("UpstreamTimeout"), server)
+    except StoreUnavailable as error:
+        return Refused("StoreUnavailable", detail=str(error))
+    except Refused as refused:
+        return named(refused, server)
+    told = heard.response.error
+    if told is None:
+        return heard
+    if told["code"] == _NOT_FOUND:
+        return None
+    return named(Refused("UpstreamRejected", detail=str(told["message"])[:200]), server)

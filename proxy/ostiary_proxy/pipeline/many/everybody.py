@@ -1,0 +1,162 @@
+"""What is said to all servers of a route, each at the same time, and answered as one."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.joined.greetings import discovery, freshness, greeting, marked
+from ostiary_proxy.mcp.joined.lists import joined_list, read_cursor
+from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.results import LISTS, BadResult
+from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.many.answers import Answers, ask_all
+from ostiary_proxy.pipeline.many.server import (
+    PATIENCE,
+    Say,
+    end_at,
+    named,
+    opened_by,
+    say_at,
+    with_params,
+)
+from ostiary_proxy.pipeline.many.sessions import Opened, joined_text
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.refused import Refused
+
+__all__ = ["discover", "end", "greet", "level", "lists", "tell"]
+
+log = structlog.get_logger(__name__)
+
+
+async def greet(said: Said, say: Say) -> Exchange:
+    """Initialize every server that is there; the others get another chance with each message."""
+    request = _request(said)
+    answers = await ask_all(dict.fromkeys(_servers(said), said), say)
+    opened, missing = _opened(answers)
+    if not opened:
+        raise next(iter(missing.values()))
+    results = {server: answers.results[server] for server in opened}
+    why = {server: refused.message for server, refused in missing.items()}
+    result = greeting(results, why, said.known.routed.route.route.display_name)
+    text = joined_text(request.params, opened)
+    return _result(request, marked(result, missing), {"mcp-session-id": text})
+
+
+def _opened(answers: Answers) -> tuple[Mapping[str, Opened], Mapping[str, Refused]]:
+    """Return the sessions that were opened, and why the others' are missing."""
+    opened: dict[str, Opened] = {}
+    missing = dict(answers.missing)
+    for server, heard in answers.heard.items():
+        try:
+            opened[server] = opened_by(heard)
+        except Refused as refused:
+            missing[server] = named(refused, server)
+    return opened, missing
+
+
+async def discover(said: Said, say: Say) -> Exchange:
+    """Ask every server what it can do (2026-07-28)."""
+    answers = await ask_all(dict.fromkeys(_servers(said), said), say)
+    why = {server: refused.message for server, refused in answers.missing.items()}
+    result = discovery(answers.results, why, said.known.routed.route.route.display_name)
+    return _result(_request(said), marked(result, answers.missing))
+
+
+async def lists(said: Said, say: Say) -> Exchange:
+    """Ask every server for a page of what it has, or those that have more pages."""
+    request = _request(said)
+    try:
+        answers = await ask_all(_pages(said, request.params.get("cursor")), say)
+        pages = joined_list(request.method, answers.results)
+    except BadResult as error:
+        return _answer(error_body(request.id, -32602, str(error)))
+    _take_note(said, pages.unfit)
+    result: dict[str, Json] = {LISTS[request.method].items: list(pages.items)}
+    if pages.cursor is not None:
+        result["nextCursor"] = pages.cursor
+    if said.version == MODERN:
+        result |= {"resultType": "complete", **freshness(answers.results.values())}
+    return _result(request, marked(result, answers.missing))
+
+
+def _pages(said: Said, cursor: Json) -> Mapping[str, Said]:
+    """Return what each server is asked for; raises BadResult for a cursor that is none of ours."""
+    if cursor is None:
+        return dict.fromkeys(_servers(said), said)
+    params = _request(said).params
+    own = read_cursor(cursor)
+    return {
+        server: with_params(said, {**params, "cursor": own[server]})
+        for server in _servers(said)
+        if server in own
+    }
+
+
+def _take_note(said: Said, unfit: Mapping[str, tuple[str, ...]]) -> None:
+    received = said.known.routed.received
+    for server, names in unfit.items():
+        log.warning(
+            "tools are left out whose joined names no client takes",
+            route=received.seen.route, server=server, tools=names[:16],
+        )  # fmt: skip
+
+
+async def level(said: Said, say: Say) -> Exchange:
+    """Set the log level everywhere; a server that does not know levels has none to set."""
+    await ask_all(dict.fromkeys(_servers(said), said), say)
+    return _result(_request(said), {})
+
+
+async def tell(said: Said, say: Say) -> Exchange:
+    """Tell every server that has a session something that it does not answer."""
+    exchanges = await asyncio.gather(*(_tell(said, server, say) for server in _servers(said)))
+    if not any(exchanges):
+        raise Refused("UpstreamUnavailable", detail="no server took it")
+    return Whole(202, {}, b"")
+
+
+async def end(said: Said, say: Say) -> Exchange:
+    """End the session at every server."""
+    await asyncio.gather(*(_end(said, server, say) for server in _servers(said)))
+    return Whole(200, {}, b"")
+
+
+async def _end(said: Said, server: str, say: Say) -> None:
+    # One that can't be told finds out by itself: its session is not used any more.
+    with contextlib.suppress(Refused, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await end_at(said, server, say)
+
+
+async def _tell(said: Said, server: str, say: Say) -> bool:
+    """Say whether `server` took it."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            exchange = await say_at(said, server, say, greets=False)
+    except (Refused, TimeoutError):
+        return False
+    await exchange.close()
+    return exchange.status < 300
+
+
+def _servers(said: Said) -> Iterable[str]:
+    return said.known.routed.route.servers
+
+
+def _request(said: Said) -> Request:
+    assert isinstance(said.message, Request)
+    return said.message
+
+
+def _result(request: Request, result: Object, headers: Mapping[str, str] | None = None) -> Exchange:
+    return _answer(result_body(request.id, result), headers)
+
+
+def _answer(body: bytes, headers: Mapping[str, str] | None = None) -> Exchange:
+    return Whole(200, {"content-type": "application/json", **(headers or {})}, body)

@@ -1,0 +1,81 @@
+"""One server's exchange as clients see it: names, URIs and ids of its messages are the joined ones.
+
+What can't be read goes on as it is: the relay refuses it like any server's.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from ostiary.decode.json_text import write_json
+from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.joined.renamed import renamed
+from ostiary_proxy.mcp.message import Message
+from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.forward import media_type
+
+__all__ = ["Turned"]
+
+
+def _all(_: Message) -> bool:
+    return True
+
+
+class Turned:
+    """An `Exchange`; of a stream only the messages that `passes` lets through are passed on."""
+
+    def __init__(
+        self, exchange: Exchange, server: str, passes: Callable[[Message], bool] = _all
+    ) -> None:
+        self.status = exchange.status
+        self.headers = exchange.headers
+        self._exchange = exchange
+        self._server = server
+        self._passes = passes
+
+    @property
+    def arrived(self) -> bool:
+        return self._exchange.arrived
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over whole events; raises OutboundFailed where the stream breaks off."""
+        if media_type(self._exchange) != "text/event-stream":
+            yield await self.body(1 << 24)
+            return
+        splitter = Splitter()
+        async for chunk in self._exchange.chunks():
+            try:
+                events = splitter.feed(chunk)
+            except EventTooLarge as error:
+                raise OutboundFailed("too-large", str(error)) from None
+            for event in events:
+                if data := write_event(self._event(event)):
+                    yield data
+
+    async def body(self, limit: int) -> bytes:
+        """Return the whole body; raises OutboundFailed."""
+        body = await self._exchange.body(limit)
+        try:
+            message = read_message(body)
+        except Misread:
+            return body
+        whole = renamed(message, self._server)
+        return body if whole is message.whole else write_json(whole)
+
+    async def close(self) -> None:
+        """End the exchange."""
+        await self._exchange.close()
+
+    def _event(self, event: Event) -> Event:
+        if event.id:
+            event = replace(event, id=f"{self._server}:{event.id}")
+        if not event.data:
+            return event
+        try:
+            message = read_message(event.data.encode())
+        except Misread:
+            return event
+        if not self._passes(message):
+            return event.silent()
+        whole = renamed(message, self._server)
+        return event if whole is message.whole else replace(event, data=write_json(whole).decode())

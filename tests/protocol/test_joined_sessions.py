@@ -1,0 +1,343 @@
+"""X12: several servers behind one URL look like one server with sessions."""
+
+import asyncio
+import json
+
+from joined_parts import Server, asked, joined, to
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    body,
+    drained,
+    events,
+    header,
+    initialize,
+    result,
+    sent_header,
+    sse_answer,
+)
+from ostiary_proxy.pipeline.many.sessions import LATER
+from ostiary_proxy.store.memory import MemoryStore
+
+CALLED = {"content": [{"type": "text", "text": "done"}]}
+ASKING = {
+    "jsonrpc": "2.0",
+    "id": 7,
+    "method": "elicitation/create",
+    "params": {
+        "message": "?",
+        "requestedSchema": {"type": "object", "properties": {}},
+        "_meta": {"progressToken": 3},
+    },
+}
+
+
+async def opened(w, version="2025-11-25"):
+    answer = await w.send(initialize(version))
+    assert answer.status == 200, answer.body
+    return answer, header(answer, "mcp-session-id")
+
+
+async def told(w, session, method, params=None):
+    message = {"jsonrpc": "2.0", "method": method, "params": params or {}}
+    return await w.send(message, headers=(("mcp-session-id", session),))
+
+
+def bodies(w, server):
+    return [json.loads(sent.body) for sent in w.upstream.sent if to(sent) == server and sent.body]
+
+
+async def test_one_session_stands_for_one_at_each_server_in_its_own_version():
+    w = joined(
+        {
+            "files": Server(session="f-1", tools__call=CALLED),
+            "web": Server(version="2025-06-18", tools__call=CALLED),
+        }
+    )
+
+    answer, session = await opened(w)
+    await w.legacy(session, "tools/call", {"name": "files_read"})
+    await w.legacy(session, "tools/call", {"name": "web_read"})
+
+    assert body(answer)["result"]["protocolVersion"] == "2025-06-18"
+    files, web = w.upstream.sent[-2:]
+    assert sent_header(files, "mcp-session-id") == "f-1"
+    assert sent_header(files, "mcp-protocol-version") == "2025-11-25"
+    assert sent_header(web, "mcp-session-id") is None
+    assert sent_header(web, "mcp-protocol-version") == "2025-06-18"
+
+
+async def test_finding_a_server_adds_no_trip_to_the_store():
+    class Counting(MemoryStore):
+        trips = 0
+
+        async def get(self, table, key):
+            self.trips += 1
+            return await super().get(table, key)
+
+    w = joined({"files": Server(session="f-1", tools__call=CALLED)})
+    store = Counting(lambda: w.now[0])
+    object.__setattr__(w.live, "store", store)
+    _, session = await opened(w)
+    store.trips = 0
+
+    await w.legacy(session, "tools/call", {"name": "files_read"})
+
+    assert store.trips == 1  # whether the session was ended, as with one server
+
+
+async def test_a_server_that_was_away_at_the_start_is_greeted_when_it_is_needed():
+    web = Server(session="w-1", tools__call=CALLED, tools__list={"tools": []})
+    web.away = True
+    w = joined({"files": Server(session="f-1", tools__list={"tools": []}), "web": web})
+    answer, session = await opened(w)
+    assert body(answer)["result"]["_meta"] == {"ostiary.dev/partial": ["web"]}
+    assert "web: " in body(answer)["result"]["instructions"]
+
+    away = await w.legacy(session, "tools/list")
+    web.away = False
+    back = await w.legacy(session, "tools/list")
+    called = await w.legacy(session, "tools/call", {"name": "web_read"})
+
+    assert body(away)["result"]["_meta"] == {"ostiary.dev/partial": ["web"]}
+    assert "_meta" not in body(back)["result"]
+    assert body(called)["result"] == CALLED
+    methods = [one["method"] for one in bodies(w, "web")]
+    assert methods == [
+        *("initialize", "initialize"),
+        *("initialize", "notifications/initialized", "tools/list", "tools/call"),
+    ]
+    greeting = bodies(w, "web")[2]["params"]
+    assert greeting == {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "Agent", "version": "0"},
+    }
+
+
+async def test_a_server_that_lost_its_session_gets_a_new_one_and_the_call_once_more():
+    files = Server(session="f-1", tools__call=CALLED)
+    w = joined({"files": files})
+    _, session = await opened(w)
+    files.sessions = ["f-2"]
+
+    first = await w.legacy(session, "tools/call", {"name": "files_read"})
+    second = await w.legacy(session, "tools/call", {"name": "files_read"})
+
+    assert body(first)["result"] == body(second)["result"] == CALLED
+    used = [sent_header(sent, "mcp-session-id") for sent in w.upstream.sent]
+    assert used == [None, "f-1", None, "f-2", "f-2", "f-1", "f-2"]
+    kept = await w.live.store.scan(LATER, "", limit=10)
+    assert [b"f-2" in row.value for row in kept] == [False]
+
+
+async def test_a_server_that_keeps_losing_its_session_does_not_end_the_clients():
+    files = Server(session="f-1", tools__call=CALLED)
+    w = joined({"files": files, "web": Server(tools__call=CALLED)})
+    _, session = await opened(w)
+    files.sessions = ["f-2"]
+    files.results["initialize"] = lambda message: {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+    }  # fmt: skip
+
+    lost = await w.legacy(session, "tools/call", {"name": "files_read"})
+    other = await w.legacy(session, "tools/call", {"name": "web_read"})
+
+    assert (lost.status, other.status) == (502, 200)
+
+
+async def test_a_version_or_session_id_that_can_not_be_kept_leaves_its_server_out():
+    w = joined(
+        {
+            "files": Server(session="f-1"),
+            "old": Server(version="2024-11-05"),
+            "long": Server(session="x" * 257),
+        }
+    )
+
+    answer, _ = await opened(w)
+
+    assert body(answer)["result"]["_meta"] == {"ostiary.dev/partial": ["old", "long"]}
+
+
+async def test_eight_servers_fit_into_one_session_id():
+    w = joined({f"a-name-of-20-letters{n}": Server(session="x" * 256) for n in range(8)})
+    message = initialize()
+    message["params"]["capabilities"] = {"experimental": {"x": "y" * 370}}
+
+    answer = await w.send(message)
+
+    session = header(answer, "mcp-session-id")
+    assert len(session) <= 4096
+    assert (await w.legacy(session, "ping")).status == 200
+
+
+async def test_servers_ask_under_ids_that_never_meet_and_each_gets_its_own_answer():
+    def call(message):
+        return sse_answer(ASKING, result(CALLED, request_id=message["id"]))
+
+    w = joined(
+        {"files": Server(tools__call=call), "web": Server(tools__call=call)},
+        ALLOW_ALL,
+        ALLOW_SERVER,
+    )
+    _, session = await opened(w)
+
+    streams = [
+        await drained(await w.legacy(session, "tools/call", {"name": f"{server}_ask"}))
+        for server in ("files", "web")
+    ]
+    asking = [events(stream)[0] for stream in streams]
+    reply = {"jsonrpc": "2.0", "id": "web:i7", "result": {"action": "decline"}}
+    answered = await w.send(reply, headers=(("mcp-session-id", session),))
+    again = await w.send(reply, headers=(("mcp-session-id", session),))
+
+    assert [one["id"] for one in asking] == ["files:i7", "web:i7"]
+    assert [one["params"]["_meta"]["progressToken"] for one in asking] == ["files:i3", "web:i3"]
+    assert (answered.status, again.status) == (202, 400)
+    assert bodies(w, "web")[-1] == {"jsonrpc": "2.0", "id": 7, "result": {"action": "decline"}}
+    assert all("result" not in one for one in bodies(w, "files"))
+
+
+async def test_a_server_can_not_ask_under_anothers_id():
+    asking = {**ASKING, "id": "files:i7"}
+    w = joined(
+        {
+            "files": Server(tools__call=CALLED),
+            "evil": Server(
+                tools__call=lambda m: sse_answer(asking, result(CALLED, request_id=m["id"]))
+            ),
+        },
+        ALLOW_ALL,
+        ALLOW_SERVER,
+    )
+    _, session = await opened(w)
+
+    stream = await drained(await w.legacy(session, "tools/call", {"name": "evil_ask"}))
+    reply = {"jsonrpc": "2.0", "id": "files:i7", "result": {"action": "accept"}}
+    forged = await w.send(reply, headers=(("mcp-session-id", session),))
+
+    assert events(stream)[0]["id"] == "evil:sfiles:i7"
+    assert forged.status == 400
+    assert all("result" not in one for one in bodies(w, "files"))
+
+
+async def test_a_refused_request_of_a_server_is_answered_under_its_own_id():
+    w = joined(
+        {
+            "files": Server(
+                tools__call=lambda m: sse_answer(ASKING, result(CALLED, request_id=m["id"]))
+            )
+        },
+        ALLOW_ALL,
+    )
+    _, session = await opened(w)
+
+    await drained(await w.legacy(session, "tools/call", {"name": "files_ask"}))
+
+    refused = bodies(w, "files")[-1]
+    assert (refused["id"], refused["error"]["code"]) == (7, -31003)
+
+
+async def test_notifications_go_to_whom_they_concern():
+    w = joined({"files": Server(session="f-1"), "web": Server(session="w-1")})
+    _, session = await opened(w)
+
+    initialized = await told(w, session, "notifications/initialized")
+    cancelled = await told(w, session, "notifications/cancelled", {"requestId": 4})
+    progress = {"progressToken": "web:sx", "progress": 1}
+    await told(w, session, "notifications/progress", progress)
+    stray = await told(w, session, "notifications/progress", {"progressToken": 1, "progress": 1})
+
+    assert (initialized.status, cancelled.status, stray.status) == (202, 202, 400)
+    assert [one["method"] for one in bodies(w, "files")[1:]] == [
+        "notifications/initialized",
+        "notifications/cancelled",
+    ]
+    assert bodies(w, "web")[-1]["params"] == {"progressToken": "x", "progress": 1}
+
+
+async def test_a_ping_is_answered_here():
+    w = joined({"files": Server(session="f-1")})
+    _, session = await opened(w)
+
+    answer = await w.legacy(session, "ping")
+
+    assert (body(answer)["result"], len(w.upstream.sent)) == ({}, 1)
+
+
+async def test_the_log_level_is_set_at_every_server_that_has_one():
+    w = joined({"files": Server(logging__setLevel={}), "web": Server()})
+    _, session = await opened(w)
+
+    answer = await w.legacy(session, "logging/setLevel", {"level": "info"})
+
+    assert body(answer)["result"] == {}
+    assert asked(w)[2:] == [("files", "logging/setLevel"), ("web", "logging/setLevel")]
+
+
+async def test_a_subscription_is_made_at_its_server_and_its_news_come_back_under_its_name():
+    news = {
+        "jsonrpc": "2.0",
+        "method": "notifications/resources/updated",
+        "params": {"uri": "notes://today"},
+    }
+    held = asyncio.get_running_loop().create_future()
+    files = Server(resources__subscribe={}, GET=[news, held])
+    w = joined({"files": files, "web": Server()})
+    _, session = await opened(w)
+
+    await w.legacy(session, "resources/subscribe", {"uri": "files+notes://today"})
+    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    assert not isinstance(stream.body, bytes)
+    async with asyncio.timeout(5):
+        heard = events(await anext(aiter(stream.body)))
+    assert bodies(w, "files")[-1]["params"] == {"uri": "notes://today"}
+    assert heard[0]["params"]["uri"] == "files+notes://today"
+    await stream.body.abandon()
+    assert w.upstream.exchanges[-2].closed
+
+
+async def test_without_any_own_stream_of_a_server_there_is_none():
+    w = joined({"files": Server(), "web": Server()})
+    _, session = await opened(w)
+
+    answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    assert answer.status == 405
+
+
+async def test_the_end_of_a_session_is_its_end_at_every_server():
+    web = Server(session="w-1", DELETE=204, tools__list={"tools": []})
+    w = joined({"files": Server(session="f-1", DELETE=405), "web": web})
+    _, session = await opened(w)
+    web.sessions = ["w-2"]
+    await w.legacy(session, "tools/list")
+
+    answer = await w.send(method="DELETE", headers=(("mcp-session-id", session),))
+
+    ended = [(to(s), sent_header(s, "mcp-session-id")) for s in w.upstream.sent]
+    deleted = [e for e, s in zip(ended, w.upstream.sent, strict=True) if s.method == "DELETE"]
+    assert answer.status == 204
+    assert sorted(deleted) == [("files", "f-1"), ("web", "w-1"), ("web", "w-2")]
+    assert await w.live.store.scan(LATER, "", limit=10) == []
+
+
+async def test_an_initialize_that_no_server_answers_is_an_error():
+    web = Server()
+    web.away = True
+    w = joined({"web": web})
+
+    answer = await w.send(initialize())
+
+    assert (answer.status, "web: " in body(answer)["error"]["message"]) == (502, True)
+
+
+async def test_another_persons_session_is_unknown_here_too():
+    w = joined({"files": Server(session="f-1", tools__call=CALLED)})
+    _, session = await opened(w)
+
+    answer = await w.legacy(session, "tools/call", {"name": "files_read"}, token="bob")
+
+    assert (answer.status, len(w.upstream.sent)) == (404, 1)
