@@ -21,8 +21,23 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
     "4": (
-        "The body is exactly one JSON-RPC message.",
-        ("test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",),
+        "The body is exactly one JSON-RPC message; arrays only in 2025-03-26.",
+        (
+            "test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",
+            "test_later_revisions_have_no_batches",
+            "test_without_a_session_there_are_no_batches",
+            "test_later_revisions_take_no_array_from_a_server",
+            "test_an_array_of_a_server_is_judged_message_by_message",
+            "test_an_answer_in_an_array_of_its_own_is_the_answer",
+            "test_an_array_that_is_more_than_the_answer_is_an_invalid_answer",
+        ),
+    ),
+    "5": (
+        "initialize is not part of a batch.",
+        (
+            "test_what_is_no_batch_is_refused_whole",
+            "test_without_a_session_there_are_no_batches",
+        ),
     ),
     "6": ("A response posted in 2026-07-28 is refused.", ("test_a_posted_response_is_refused",)),
     "7": (
@@ -388,6 +403,22 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "Quiet streams are kept alive.",
         ("test_keep_alive_comments_and_retry_pass",),
     ),
+    "P19": (
+        "Each message of a batch is judged; ids are neither lost nor reordered.",
+        (
+            "test_each_message_of_a_batch_is_said_alone_and_answered_in_order",
+            "test_a_forbidden_message_of_a_batch_becomes_an_error_and_the_others_go_on",
+            "test_each_message_of_a_batch_has_a_record_of_its_own_that_names_the_batch",
+            "test_each_message_of_a_batch_is_charged",
+            "test_a_batch_of_notifications_is_202_and_one_that_is_refused_says_so",
+            "test_a_batch_of_responses_answers_what_the_server_asked",
+            "test_a_batch_is_a_stream_from_the_first_answer_that_is_one",
+            "test_what_is_left_of_a_batch_is_refused_once_the_grant_is_revoked",
+            "test_a_batch_goes_on_although_its_client_went_away",
+            "test_a_batch_whose_client_left_before_its_head_goes_on_too",
+            "test_what_is_no_batch_is_refused_whole",
+        ),
+    ),
     "P20": (
         "A browser can't send what we take without asking first.",
         ("test_another_media_type_or_an_encoded_body_is_415",),
@@ -522,7 +553,6 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 GAPS: Final[dict[str, str]] = {
     "3": "the listen address is the edge's; see the integration tests",
-    "5": "batches of 2025-03-26 are not served yet",
     "15": "tool parameter headers are opaque here; the server compares them with the arguments",
     "34": "one upstream exchange feeds one client stream, so nothing is sent twice",
     "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
@@ -531,6 +561,5 @@ GAPS: Final[dict[str, str]] = {
     "51": "schemas are never read here",
     "P14": "see rule 15",
     "P18": "request ids are the client's own: one upstream exchange per request",
-    "P19": "see rule 5",
     "P24": "HTTP+SSE of 2024-11-05 gets 405 and 404 like any other stranger",
 }

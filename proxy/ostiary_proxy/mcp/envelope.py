@@ -9,7 +9,7 @@ from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.mcp.keys import ENVELOPE, ERROR, INPUT, META, PARAMS, REF, RESULT
 from ostiary_proxy.mcp.message import Id, Message, Notification, Object, Request, Response
 
-__all__ = ["MAX_BODY", "RUNGS", "Misread", "Rung", "read_message"]
+__all__ = ["MAX_BODY", "RUNGS", "Misread", "Rung", "is_array", "read_array", "read_message"]
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of one message from a client."""
@@ -59,18 +59,35 @@ class Misread(ValueError):  # noqa: N818 - a statement
 
 def read_message(data: bytes) -> Message:
     """Return the one message in `data`; raises Misread with the first rung that failed."""
-    try:
-        value = read_json(data)
-    except Faulty as error:
-        raise Misread(Rung.JSON, error.faults[0].message) from None
+    value = _read(data)
     if isinstance(value, list):
         raise Misread(Rung.ONE, "batches are not part of this revision")
-    if not isinstance(value, dict):
-        raise Misread(Rung.OBJECT, "the body is not an object")
     return _message(value)
 
 
-def _message(whole: Object) -> Message:
+def is_array(data: bytes) -> bool:
+    """Say whether `data` can only be read as an array."""
+    return data.lstrip(b" \t\r\n")[:1] == b"["
+
+
+def read_array(data: bytes) -> tuple[Message, ...]:
+    """Return the messages of an array, at least one; raises Misread for the first that is none."""
+    value = _read(data)
+    if not isinstance(value, list) or not value:
+        raise Misread(Rung.SHAPE, "a batch is an array of at least one message")
+    return tuple(_message(element) for element in value)
+
+
+def _read(data: bytes) -> Json:
+    try:
+        return read_json(data)
+    except Faulty as error:
+        raise Misread(Rung.JSON, error.faults[0].message) from None
+
+
+def _message(whole: Json) -> Message:
+    if not isinstance(whole, dict):
+        raise Misread(Rung.OBJECT, "the message is not an object")
     odd = ENVELOPE.odd(whole)
     given = whole.get("id")
     usable = given if _is_id(given) else None

@@ -27,7 +27,7 @@ from ostiary_proxy.pipeline.received import MIRRORING, check_headers
 from ostiary_proxy.pipeline.session import Session, open_session
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Decoded", "decode", "session_of"]
+__all__ = ["Decoded", "body_of", "decode", "session_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,18 @@ class Decoded:
     session: Session | None = None
 
 
-async def decode(known: Known) -> Decoded:
+async def body_of(known: Known) -> bytes:
+    """Return the bytes of the body; raises Refused."""
+    request = known.routed.received.request
+    _check_media_type(request.header("content-type"))
+    if (request.header("content-encoding") or "identity").lower() != "identity":
+        raise Refused("UnsupportedMediaType")
+    return await request.read(MAX_BODY)
+
+
+async def decode(known: Known, body: bytes) -> Decoded:
     """Return the message in the body; raises Refused for what could be read in two ways."""
     received = known.routed.received
-    _check_media_type(received.request.header("content-type"))
-    if (received.request.header("content-encoding") or "identity").lower() != "identity":
-        raise Refused("UnsupportedMediaType")
-    body = await received.request.read(MAX_BODY)
     message = _read(known, body)
     check_headers(received.request, MIRRORING)
     if is_modern(received.request.header("mcp-protocol-version"), message):

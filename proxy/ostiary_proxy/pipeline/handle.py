@@ -1,20 +1,24 @@
 """The straight way in: one request through every step, and every refusal out of one door."""
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.mcp.envelope import is_array
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.oauth.pages import PAGE_HEADERS, connect_page
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.answered import answer_of, session_id
+from ostiary_proxy.pipeline.batch import answer_batch, passes_of
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
-from ostiary_proxy.pipeline.decoded import Decoded, decode
+from ostiary_proxy.pipeline.decoded import Decoded, body_of, decode
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known, know
 from ostiary_proxy.pipeline.let_go import let_go
@@ -30,7 +34,7 @@ from ostiary_proxy.pipeline.short_ways import leave, listen, not_allowed
 from ostiary_proxy.pipeline.trail import outcome, refusal
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
-from ostiary_proxy.wire import Headers, Incoming
+from ostiary_proxy.wire import Incoming
 
 __all__ = ["handle"]
 
@@ -43,20 +47,24 @@ async def handle(request: Incoming, live: Live) -> Answer:
     Being cancelled means that the client went away.
     """
     received = Received(request=request, live=live, id=live.new_id(), now=live.clock())
-    headers: Headers = ()
+    answer = await _or_refused(received, _serve(received))
+    cors_headers = received.seen.cors
+    return replace(answer, headers=(*answer.headers, *cors_headers)) if cors_headers else answer
+
+
+async def _or_refused(received: Received, way: Awaitable[Answer]) -> Answer:
+    """Return the answer at the end of the way, or that of the refusal on it."""
     try:
-        headers = cors(check_origin(request, live))
-        answer = await _serve(received)
+        return await way
     except Refused as refused:
-        answer = await _refuse(received, refused)
+        return await _refuse(received, refused)
     except StoreUnavailable as error:
-        answer = await _refuse(received, Refused("StoreUnavailable", detail=str(error)))
+        return await _refuse(received, Refused("StoreUnavailable", detail=str(error)))
     except AuditUnavailable as error:
-        answer = await _refuse(received, Refused("AuditUnavailable", detail=str(error)))
+        return await _refuse(received, Refused("AuditUnavailable", detail=str(error)))
     except Exception as error:
         log.exception("request failed", decision=received.id)
-        answer = await _refuse(received, Refused("Internal", detail=type(error).__name__))
-    return replace(answer, headers=(*answer.headers, *headers)) if headers else answer
+        return await _refuse(received, Refused("Internal", detail=type(error).__name__))
 
 
 async def _refuse(received: Received, refused: Refused) -> Answer:
@@ -88,6 +96,7 @@ def _page(received: Received, refused: Refused) -> Answer | None:
 
 async def _serve(received: Received) -> Answer:
     request = received.request
+    received.seen.cors = cors(check_origin(request, received.live))
     check_headers(request, ONCE)
     routed = find_route(received)
     if request.method == "OPTIONS":
@@ -103,7 +112,11 @@ async def _serve(received: Received) -> Answer:
 
 
 async def _post(known: Known) -> Answer:
-    decoded = await decode(known)
+    body = await body_of(known)
+    if is_array(body):
+        passes = await passes_of(known, body)
+        return await _lasting(known.routed.received, answer_batch(passes, _element))
+    decoded = await decode(known, body)
     if isinstance(decoded.message, Response):
         permitted = await _awaited(decoded, decoded.message)
     else:
@@ -111,7 +124,12 @@ async def _post(known: Known) -> Answer:
     cleared = await clear(screen(await consent(permitted)))
     if decoded.version == MODERN:
         return await _modern(cleared)
-    return await _lasting(cleared)
+    return await _lasting(known.routed.received, _forward(cleared))
+
+
+async def _element(received: Received) -> Answer:
+    """Return the answer to one message of a batch, which goes the way of one that came alone."""
+    return await _or_refused(received, _serve(received))
 
 
 async def _forward(cleared: Cleared) -> Answer:
@@ -142,10 +160,9 @@ async def _modern(cleared: Cleared) -> Answer:
         raise
 
 
-async def _lasting(cleared: Cleared) -> Answer:
-    """Forward; a client that goes away does not end the call (rule 29)."""
-    received = cleared.screened.consented.permitted.decoded.known.routed.received
-    task = received.live.streams.adopt(_forward(cleared))
+async def _lasting(received: Received, way: Coroutine[Any, Any, Answer]) -> Answer:
+    """Go the way to its end; a client that goes away does not end the call (rule 29)."""
+    task = received.live.streams.adopt(way)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -155,15 +172,9 @@ async def _lasting(cleared: Cleared) -> Answer:
 
 async def _unseen(received: Received, task: "asyncio.Task[Answer]") -> None:
     """See a call to its end whose client is gone; only its outcome is written."""
-    try:
-        answer = await task
-        if not isinstance(answer.body, bytes):
-            await answer.body.abandon()
-    except Refused as refused:
-        await _refuse(received, refused)
-    except Exception:
-        log.exception("a call failed whose client had gone", decision=received.id)
-        await _refuse(received, Refused("Internal"))
+    answer = await _or_refused(received, task)
+    if not isinstance(answer.body, bytes):
+        await answer.body.abandon()
 
 
 async def _awaited(decoded: Decoded, response: Response) -> Permitted:

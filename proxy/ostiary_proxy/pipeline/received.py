@@ -9,7 +9,7 @@ from ostiary_proxy.identity import Presented
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused
-from ostiary_proxy.wire import Incoming
+from ostiary_proxy.wire import Headers, Incoming
 
 __all__ = ["MIRRORING", "ONCE", "Received", "Seen", "check_headers"]
 
@@ -37,16 +37,18 @@ class Seen:
     route: str | None = None
     presented: Presented | None = None
     forwarded: bool = False
+    cors: Headers = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """`id` is the decision id; `now` the time of arrival."""
+    """`id` is the decision id; `now` the time of arrival; `batch` the id of the request around."""
 
     request: Incoming
     live: Live
     id: str
     now: float
+    batch: str | None = None
     seen: Seen = field(default_factory=Seen)
 
 

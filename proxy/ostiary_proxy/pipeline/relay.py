@@ -12,10 +12,11 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind, Subject
 from ostiary.policy.redact import Redaction, redact_result
-from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.errors import error_body
-from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.message import Id, Message, Notification, Object, Request, Response
 from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.results import is_unknown_item
 from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
@@ -75,7 +76,7 @@ class Relay:
     def whole(self, body: bytes, now: float) -> Out:
         """Return the answer that came as one JSON body: the response asked for, or an error."""
         try:
-            message = read_message(body)
+            message, body = only_message(body, self._asked.version)
         except Misread as misread:
             return self._fail(Refused("UpstreamInvalid", detail=str(misread)))
         if not isinstance(message, Response) or not self._is_asked(message.id):
@@ -159,11 +160,14 @@ class Relay:
         if not event.data:
             return (Out(data=write_event(event)),)
         try:
-            message = read_message(event.data.encode())
+            parts = parts_of(event, self._asked.version)
         except Misread as misread:
             if self._asked.request is not None and not self.answered:
                 return self.fail(Refused("UpstreamInvalid", detail=str(misread)))
             return (self._drop(event, f"no message: {misread}", {}, now),)
+        return [out for part, message in parts for out in self._message(part, message, now)]
+
+    def _message(self, event: Event, message: Message, now: float) -> Sequence[Out]:
         if isinstance(message, Response):
             return self._event_response(event, message, now)
         if isinstance(message, Request):

@@ -88,6 +88,8 @@ def _asked(received: Received) -> dict[str, Json]:
         facts["method"] = cut(seen.method)
     if seen.request_id is not None:
         facts["rpc_id"] = _id(seen.request_id)
+    if received.batch is not None:
+        facts["batch"] = received.batch
     return facts
 
 

@@ -1,0 +1,166 @@
+"""Batches of 2025-03-26: an array is so many messages, each going the straight way alone, in order.
+
+Nothing is said to a server as an array: each message has its own verdict, record and credential.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary_proxy.mcp.envelope import Misread, read_array
+from ostiary_proxy.mcp.message import Message, Request, Response
+from ostiary_proxy.mcp.methods import BATCHED
+from ostiary_proxy.mcp.sse import Event, write_event
+from ostiary_proxy.pipeline.answer import Answer, Stream
+from ostiary_proxy.pipeline.answered import EVENT_STREAM, JSON
+from ostiary_proxy.pipeline.decoded import session_of
+from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.received import Received
+from ostiary_proxy.pipeline.streams import Streams
+from ostiary_proxy.refused import Refused
+
+__all__ = ["Pass", "answer_batch", "passes_of"]
+
+_MOST: Final = 64
+"""Messages of one batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One message of a batch that `around` holds, to be received as if it had come alone."""
+
+    around: Received
+    message: Message
+
+    def received(self) -> Received:
+        """Return the message as received now, under the policy in force now."""
+        live = self.around.live.newest()
+        body = write_json(self.message.whole)
+
+        async def read(_limit: int) -> bytes:
+            return body  # part of a body that was within the limit
+
+        return Received(
+            request=replace(self.around.request, read=read),
+            live=live,
+            id=live.new_id(),
+            now=live.clock(),
+            batch=self.around.id,
+        )
+
+
+Way = Callable[[Received], Awaitable[Answer]]
+"""How one message is answered; it never raises but for cancellation."""
+
+
+async def passes_of(known: Known, body: bytes) -> tuple[Pass, ...]:
+    """Return what each message of a batch is received as; raises Refused where it is none."""
+    received = known.routed.received
+    if received.request.header("mcp-session-id") is None:
+        raise Refused("InvalidRequest", message="send one message; there are no batches here")
+    session = await session_of(known)
+    if session.version != BATCHED:
+        raise Refused(
+            "InvalidRequest", message=f"send one message; {session.version} has no batches"
+        )
+    try:
+        messages = read_array(body)
+    except Misread as misread:
+        raise Refused(misread.code, detail=str(misread)) from None
+    if wrong := _wrong(messages):
+        raise Refused("InvalidRequest", message=wrong)
+    return tuple(Pass(around=received, message=message) for message in messages)
+
+
+def _wrong(messages: Sequence[Message]) -> str | None:
+    """Return why these messages may not stand in one array (rules 4 and 5), or None."""
+    if len(messages) > _MOST:
+        return f"a batch holds at most {_MOST} messages"
+    if len({isinstance(message, Response) for message in messages}) > 1:
+        return "a batch holds responses, or requests and notifications"
+    requests = [message for message in messages if isinstance(message, Request)]
+    if any(request.method == "initialize" for request in requests):
+        return "initialize is not part of a batch"
+    if len({(type(request.id), request.id) for request in requests}) < len(requests):
+        return "two requests of a batch have the same id"
+    return None
+
+
+async def answer_batch(passes: Sequence[Pass], way: Way) -> Answer:
+    """Return the answers, in order, as one array, or as events from the first stream on.
+
+    Where nothing asked for an answer it is 202, or how the first message was refused.
+    """
+    rest = iter(passes)
+    bodies: list[bytes] = []
+    refused: Answer | None = None
+    for one in rest:
+        answer = await way(one.received())
+        if not isinstance(answer.body, bytes):
+            streams = one.around.live.streams
+            joined = _Joined(bodies, answer.body, rest, way=way, streams=streams)
+            return Answer(status=200, headers=EVENT_STREAM, body=joined)
+        if isinstance(one.message, Request):
+            bodies.append(answer.body)
+        elif answer.status >= 400:
+            refused = refused or answer
+    if bodies:
+        return Answer(status=200, headers=(JSON,), body=b"[" + b",".join(bodies) + b"]")
+    return refused or Answer(status=202)
+
+
+class _Joined:
+    """The answers to a batch as one stream: what is there, what comes, and the passes to go."""
+
+    def __init__(
+        self,
+        there: Sequence[bytes],
+        coming: Stream,
+        rest: Iterator[Pass],
+        *,
+        way: Way,
+        streams: Streams,
+    ) -> None:
+        self._there = deque(_event(body) for body in there)
+        self._coming: AsyncIterator[bytes] | None = aiter(coming)
+        self._rest = rest
+        self._way = way
+        self._streams = streams
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece of an answer."""
+        while not self._there:
+            if self._coming is None:
+                await self._go_on()
+            elif (piece := await anext(self._coming, None)) is not None:
+                return piece
+            else:
+                self._coming = None
+        return self._there.popleft()
+
+    async def _go_on(self) -> None:
+        one = next(self._rest, None)
+        if one is None:
+            raise StopAsyncIteration
+        answer = await self._way(one.received())
+        if not isinstance(answer.body, bytes):
+            self._coming = aiter(answer.body)
+        elif isinstance(one.message, Request):
+            self._there.append(_event(answer.body))
+
+    async def abandon(self) -> None:
+        """Take note that the client went away: the rest goes its way unseen (rule 29)."""
+        self._streams.adopt(self._drain())
+
+    async def _drain(self) -> None:
+        async for _ in self:
+            pass
+
+
+def _event(body: bytes) -> bytes:
+    return write_event(Event(data=body.decode(), type="message"))
