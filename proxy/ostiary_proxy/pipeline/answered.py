@@ -20,7 +20,8 @@ from ostiary_proxy.pipeline.driver import Bearer, RelayStream
 from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
 from ostiary_proxy.pipeline.known import Known
-from ostiary_proxy.pipeline.relay import Relay, redacted_error
+from ostiary_proxy.pipeline.redacted import redacted_error
+from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session, end, seal_session
 from ostiary_proxy.pipeline.trail import outcome

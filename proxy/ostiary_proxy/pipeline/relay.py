@@ -6,34 +6,24 @@ newest judge decides.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
-from ostiary.policy.facts import Kind, Subject
-from ostiary.policy.redact import Redaction, redact_result
 from ostiary_proxy.mcp.envelope import Misread
-from ostiary_proxy.mcp.errors import error_body
-from ostiary_proxy.mcp.message import Id, Message, Notification, Object, Request, Response
-from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.message import Id, Message, Object, Request, Response
 from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.results import is_unknown_item
-from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.pipeline.asked import Asked
-from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
-from ostiary_proxy.pipeline.heard import Heard
+from ostiary_proxy.pipeline.effects import Effect, Out
 from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
+from ostiary_proxy.pipeline.redacted import redacted, redacted_error
 from ostiary_proxy.pipeline.refusal import rpc_error
 from ostiary_proxy.pipeline.result import Reader
-from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_row
-from ostiary_proxy.pipeline.trail import server_message
+from ostiary_proxy.pipeline.server_says import By, ServerSays
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Relay", "redacted_error"]
-
-_PATIENCE: Final = 3600.0
-"""Seconds that a server's request may wait for its answer."""
+__all__ = ["Relay"]
 
 
 class Relay:
@@ -46,12 +36,10 @@ class Relay:
     def __init__(self, asked: Asked, judge: Judge, new_id: Callable[[], str]) -> None:
         self._asked = asked
         self._judge = judge
-        self._new_id = new_id
+        self._server = ServerSays(asked, new_id)
         self._redactions = asked.redactions
-        self._heard = Heard(asked)
         self._splitter = Splitter()
         self._over = False
-        self._passed: dict[str, int] = {}
         self._error: int | None = None
         self.answered = False
         self.resumable = False
@@ -117,10 +105,10 @@ class Relay:
             return ()
         self._end("cut")
         request = self._asked.request
-        if request is None or self.answered or not self._heard.listens:
+        if request is None or self.answered or not self._server.heard.listens:
             return (Out(last=True),)
         self.answered = True
-        text = write_json({"jsonrpc": "2.0", "id": request.id, "result": self._heard.end()})
+        text = write_json({"jsonrpc": "2.0", "id": request.id, "result": self._server.heard.end()})
         return (Out(data=write_event(Event(data=text.decode(), type="message")), last=True),)
 
     def fail(self, refused: Refused, *, word: str = "error") -> Sequence[Out]:
@@ -134,8 +122,8 @@ class Relay:
     def facts(self) -> dict[str, Json]:
         """Return what the outcome record says of the way back."""
         facts: dict[str, Json] = {"answered": self.answered}
-        if self._passed:
-            facts["notifications"] = dict(self._passed)
+        if self._server.passed:
+            facts["notifications"] = dict(self._server.passed)
         if self._error is not None:
             facts["error"] = self._error
         return facts
@@ -164,19 +152,22 @@ class Relay:
         except Misread as misread:
             if self._asked.request is not None and not self.answered:
                 return self.fail(Refused("UpstreamInvalid", detail=str(misread)))
-            return (self._drop(event, f"no message: {misread}", {}, now),)
+            return (self._server.drop(event, f"no message: {misread}", {}, now),)
         return [out for part, message in parts for out in self._message(part, message, now)]
 
     def _message(self, event: Event, message: Message, now: float) -> Sequence[Out]:
         if isinstance(message, Response):
             return self._event_response(event, message, now)
         if isinstance(message, Request):
-            return (self._server_request(event, message, now),)
-        return (self._notification(event, message, now),)
+            return (self._server.asks(event, message, self._by(now)),)
+        return (self._server.tells(event, message, self._by(now)),)
+
+    def _by(self, now: float) -> By:
+        return By(judge=self._judge, redactions=self._redactions, now=now)
 
     def _event_response(self, event: Event, message: Response, now: float) -> Sequence[Out]:
         if self.answered or not self._is_asked(message.id):
-            return (self._drop(event, "an answer to nothing that was asked here", {}, now),)
+            return (self._server.drop(event, "an answer to nothing that was asked here", {}, now),)
         raw = (event.data or "").encode()
         data, before = self._response(message, raw, now)
         sent = event if data is raw else replace(event, data=data.decode())
@@ -234,87 +225,10 @@ class Relay:
         read = reader.read(result)
         self.negotiated = reader.negotiated
         before = tuple(
-            self._record(passed=True, why="input request", subject=facts, now=now)
+            self._server.record(passed=True, why="input request", subject=facts, now=now)
             for facts in reader.asked_for
         )
-        return _redacted(read, self._redactions), before
-
-    # -- what the server says by itself -------------------------------------------------------
-
-    def _server_request(self, event: Event, message: Request, now: float) -> Out:
-        asked = self._asked
-        facts: dict[str, Json] = {"method": message.method[:256], "rpc_id": message.id}
-        if asked.version == MODERN or asked.session is None:
-            return self._drop(event, "requests are not part of this stream", facts, now)
-        subject = server_request(asked.version, message.method, message.params)
-        if subject is None:
-            answer = error_body(message.id, -32601, "Method not found")
-            return self._drop(event, "unknown request", facts, now, answer)
-        facts["name"] = subject.name
-        verdict = self._judge.verdict(subject, now)
-        if not verdict.allowed:
-            refused = Refused("Denied")
-            answer = error_body(message.id, refused.how.rpc, refused.message)
-            return self._drop(event, f"policy: {verdict.reason}", facts, now, answer)
-        waiting = PutRow(
-            table=PENDING,
-            key=pending_key(asked.session, message.id),
-            value=waiting_row(subject),
-            expires=now + _PATIENCE,
-        )
-        record = self._record(passed=True, why="policy", subject=facts, now=now)
-        return Out(data=write_event(event), before=(record, waiting))
-
-    def _notification(self, event: Event, message: Notification, now: float) -> Out:
-        facts: dict[str, Json] = {"method": message.method[:256]}
-        told = server_notification(self._asked.version, message.method)
-        if told is None:
-            return self._drop(event, "unknown notification", facts, now)
-        if told.field and not self._readable(message.params.get(told.field), now):
-            return self._drop(event, "not readable", facts, now)
-        if self._asked.version == MODERN and not self._heard.admits(message):
-            return self._drop(event, "not asked for on this stream", facts, now)
-        self._passed[message.method] = self._passed.get(message.method, 0) + 1
-        params = self._heard.told(message)
-        if message.method == "notifications/message":
-            params = _redacted(params, self._redactions)
-        if params is message.params:
-            return Out(data=write_event(event))
-        text = write_json({**message.whole, "params": params}).decode()
-        return Out(data=write_event(replace(event, data=text)))
-
-    def _readable(self, uri: Json, now: float) -> bool:
-        if not isinstance(uri, str):
-            return False
-        subject = Subject(kind=Kind.RESOURCE, method="resources/read", name=uri)
-        return self._judge.verdict(subject, now).allowed
-
-    def _drop(
-        self,
-        event: Event,
-        why: str,
-        facts: dict[str, Json],
-        now: float,
-        answer: bytes | None = None,
-    ) -> Out:
-        """Keep a message from the client; its event id still passes, or resuming would go wrong."""
-        before: tuple[Effect, ...] = (self._record(passed=False, why=why, subject=facts, now=now),)
-        if answer is not None:
-            before = (*before, AnswerUpstream(body=answer))
-        return Out(data=write_event(event.silent()), before=before)
-
-    def _record(
-        self, *, passed: bool, why: str, subject: dict[str, Json], now: float
-    ) -> WriteRecord:
-        record = server_message(
-            self._new_id(),
-            now,
-            parent=self._asked.decision,
-            passed=passed,
-            why=why,
-            subject=subject,
-        )
-        return WriteRecord(record=record)
+        return redacted(read, self._redactions), before
 
     def _fail(self, refused: Refused, *, word: str = "error") -> Out:
         self._error = refused.how.rpc
@@ -334,27 +248,3 @@ class Relay:
 def _code(error: Object) -> int | None:
     code = error.get("code")
     return code if isinstance(code, int) else None
-
-
-def _redacted(result: Object, redactions: tuple[Redaction, ...]) -> Object:
-    """Redact what people and models read; opaque handles that the client sends back stay whole."""
-    if not redactions:
-        return result
-    kept = {name: value for name, value in result.items() if name not in _OPAQUE}
-    changed = redact_result(kept, redactions)
-    if changed is kept or not isinstance(changed, dict):
-        return result
-    return {name: changed.get(name, value) for name, value in result.items()}
-
-
-def redacted_error(error: Object, redactions: tuple[Redaction, ...]) -> Object:
-    """Return a JSON-RPC error redacted like a result; its `data` is text here, never binary."""
-    said = {name: error[key] for key, name in _SAID.items() if key in error}
-    changed = _redacted(said, redactions)
-    if changed is said:
-        return error
-    return {**error, **{key: changed[name] for key, name in _SAID.items() if key in error}}
-
-
-_SAID: Final = {"message": "text", "data": "structuredContent"}
-_OPAQUE: Final = frozenset(("_meta", "nextCursor", "requestState", "resultType"))

@@ -1,0 +1,125 @@
+"""What a server says by itself: requests to the client, and notifications, each judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json
+from ostiary.policy.facts import Kind, Subject
+from ostiary.policy.redact import Redaction
+from ostiary_proxy.mcp.errors import error_body
+from ostiary_proxy.mcp.message import Notification, Request
+from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.server_methods import server_notification, server_request
+from ostiary_proxy.mcp.sse import Event, write_event
+from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.heard import Heard
+from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.redacted import redacted
+from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_row
+from ostiary_proxy.pipeline.trail import server_message
+from ostiary_proxy.refused import Refused
+
+__all__ = ["By", "ServerSays"]
+
+_PATIENCE: Final = 3600.0
+"""Seconds that a server's request may wait for its answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """What a message is judged by at this moment."""
+
+    judge: Judge
+    redactions: tuple[Redaction, ...]
+    now: float
+
+
+class ServerSays:
+    """Judges what a server says by itself in one exchange; `passed` counts its notifications."""
+
+    def __init__(self, asked: Asked, new_id: Callable[[], str]) -> None:
+        self._asked = asked
+        self._new_id = new_id
+        self.heard = Heard(asked)
+        self.passed: dict[str, int] = {}
+
+    def asks(self, event: Event, message: Request, by: By) -> Out:
+        """Return a request for the client with what has to happen before, or what refuses it."""
+        asked = self._asked
+        facts: dict[str, Json] = {"method": message.method[:256], "rpc_id": message.id}
+        if asked.version == MODERN or asked.session is None:
+            return self.drop(event, "requests are not part of this stream", facts, by.now)
+        subject = server_request(asked.version, message.method, message.params)
+        if subject is None:
+            answer = error_body(message.id, -32601, "Method not found")
+            return self.drop(event, "unknown request", facts, by.now, answer)
+        facts["name"] = subject.name
+        verdict = by.judge.verdict(subject, by.now)
+        if not verdict.allowed:
+            refused = Refused("Denied")
+            answer = error_body(message.id, refused.how.rpc, refused.message)
+            return self.drop(event, f"policy: {verdict.reason}", facts, by.now, answer)
+        waiting = PutRow(
+            table=PENDING,
+            key=pending_key(asked.session, message.id),
+            value=waiting_row(subject),
+            expires=by.now + _PATIENCE,
+        )
+        record = self.record(passed=True, why="policy", subject=facts, now=by.now)
+        return Out(data=write_event(event), before=(record, waiting))
+
+    def tells(self, event: Event, message: Notification, by: By) -> Out:
+        """Return a notification for the client, or nothing for it."""
+        facts: dict[str, Json] = {"method": message.method[:256]}
+        told = server_notification(self._asked.version, message.method)
+        if told is None:
+            return self.drop(event, "unknown notification", facts, by.now)
+        if told.field and not self._readable(message.params.get(told.field), by):
+            return self.drop(event, "not readable", facts, by.now)
+        if self._asked.version == MODERN and not self.heard.admits(message):
+            return self.drop(event, "not asked for on this stream", facts, by.now)
+        self.passed[message.method] = self.passed.get(message.method, 0) + 1
+        params = self.heard.told(message)
+        if message.method == "notifications/message":
+            params = redacted(params, by.redactions)
+        if params is message.params:
+            return Out(data=write_event(event))
+        text = write_json({**message.whole, "params": params}).decode()
+        return Out(data=write_event(replace(event, data=text)))
+
+    def _readable(self, uri: Json, by: By) -> bool:
+        if not isinstance(uri, str):
+            return False
+        subject = Subject(kind=Kind.RESOURCE, method="resources/read", name=uri)
+        return by.judge.verdict(subject, by.now).allowed
+
+    def drop(
+        self,
+        event: Event,
+        why: str,
+        facts: dict[str, Json],
+        now: float,
+        answer: bytes | None = None,
+    ) -> Out:
+        """Keep a message from the client; its event id still passes, or resuming would go wrong."""
+        before: tuple[Effect, ...] = (self.record(passed=False, why=why, subject=facts, now=now),)
+        if answer is not None:
+            before = (*before, AnswerUpstream(body=answer))
+        return Out(data=write_event(event.silent()), before=before)
+
+    def record(
+        self, *, passed: bool, why: str, subject: dict[str, Json], now: float
+    ) -> WriteRecord:
+        """Return the record of a message of the server's own."""
+        record = server_message(
+            self._new_id(),
+            now,
+            parent=self._asked.decision,
+            passed=passed,
+            why=why,
+            subject=subject,
+        )
+        return WriteRecord(record=record)
