@@ -90,9 +90,20 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_header_that_decides_something_stands_once",
         ),
     ),
+    "15": (
+        "Tool parameter headers equal the arguments that the tool's schema marks.",
+        (
+            "test_headers_that_repeat_the_arguments_go_on_as_they_came",
+            "test_a_parameter_header_that_differs_from_the_argument_is_a_mismatch",
+            "test_the_newest_list_counts",
+        ),
+    ),
     "16": (
-        "Unknown tool parameter headers are forwarded unchanged.",
-        ("test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",),
+        "Unknown tool parameter headers are forwarded unchanged, but for what was redacted.",
+        (
+            "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
+            "test_what_was_redacted_does_not_stand_in_a_header_either",
+        ),
     ),
     "17": (
         "A validation failure is a proper HTTP error.",
@@ -222,6 +233,15 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("test_a_list_is_filtered_in_order_and_private",),
     ),
     "41": ("Lists keep their order.", ("test_a_list_is_filtered_in_order_and_private",)),
+    "42": (
+        "Tools whose marks for headers are faulty are left out; the others stay.",
+        (
+            "test_a_mark_that_no_header_can_follow_is_faulty",
+            "test_what_only_looks_like_a_mark_is_none",
+            "test_a_tool_with_a_faulty_mark_is_left_out_and_the_others_stay",
+            "test_an_older_client_sees_a_tool_with_a_faulty_mark",
+        ),
+    ),
     "43": (
         "requestState is sealed for its person and its call, for an hour.",
         (
@@ -349,6 +369,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_cursor_leaves_sealed_and_comes_back_as_the_servers_own",
             "test_a_cursor_that_this_list_did_not_give_this_person_is_refused",
         ),
+    ),
+    "P14": (
+        "Schemas are known from the lists that this person saw; else the server checks.",
+        ("test_a_tool_that_this_person_did_not_see_is_the_servers_to_check",),
     ),
     "P15": (
         "Encoded bodies and other media types are 415.",
@@ -553,13 +577,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 GAPS: Final[dict[str, str]] = {
     "3": "the listen address is the edge's; see the integration tests",
-    "15": "tool parameter headers are opaque here; the server compares them with the arguments",
     "34": "one upstream exchange feeds one client stream, so nothing is sent twice",
     "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
     "40": "nothing is cached here",
-    "42": "to clients of 2026 such tools pass, and they drop them themselves",
-    "51": "schemas are never read here",
-    "P14": "see rule 15",
+    "51": "no $ref of a schema is ever followed here",
     "P18": "request ids are the client's own: one upstream exchange per request",
     "P24": "HTTP+SSE of 2024-11-05 gets 405 and 404 like any other stranger",
 }

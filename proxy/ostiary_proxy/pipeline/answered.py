@@ -171,6 +171,7 @@ def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
         version=decoded.version,
         subject=decoded.subject,
         holder=decoded.known.holder,
+        learned=received.live.learned,
         request=request,
         method=decoded.method,
         modern=decoded.modern,

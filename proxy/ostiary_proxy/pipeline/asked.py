@@ -9,6 +9,7 @@ from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.methods import Method
 from ostiary_proxy.pipeline.event_ids import EventIds
 from ostiary_proxy.pipeline.handles import Holder
+from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.session import Session
 
 __all__ = ["Asked"]
@@ -19,13 +20,14 @@ class Asked:
     """What upstream answers: a request, or, with `request` None, the opening of a GET stream.
 
     `holder` is whoever hears the answer; without `ids` it is told of no event ids. `round` is the
-    number of the call's round.
+    number of the call's round. `learned` takes what lists teach.
     """
 
     decision: str
     version: str
     subject: Subject
     holder: Holder
+    learned: Learned
     request: Request | None = None
     method: Method | None = None
     modern: Modern | None = None

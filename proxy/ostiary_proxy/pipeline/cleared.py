@@ -1,10 +1,14 @@
 """Step 8: limits charged, the decision written down; what is said goes on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ostiary.decode.strict_json import Json
 from ostiary.policy.verdict import Charge
 from ostiary_proxy.audit.record import Record
+from ostiary_proxy.mcp.message import Message, Response
+from ostiary_proxy.mcp.parameters import PREFIX, mirrored
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.rounds import MAX_AGE, Round
 from ostiary_proxy.pipeline.said import Said
@@ -12,10 +16,10 @@ from ostiary_proxy.pipeline.screened import Screened
 from ostiary_proxy.pipeline.trail import decision
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Conflict, Take
+from ostiary_proxy.wire import Headers
 
 __all__ = ["Cleared", "clear"]
 
-_PARAMETER: Final = "mcp-param-"
 _SPENT: Final = "mcp-spent"
 _ROUNDS: Final = 10
 """As many as clients go by themselves."""
@@ -54,9 +58,26 @@ async def clear(screened: Screened) -> Cleared:
         name=decoded.subject.name,
         modern=decoded.modern,
         session=decoded.session,
-        parameters=tuple((n, v) for n, v in received.request.headers if n.startswith(_PARAMETER)),
+        parameters=_parameters(screened),
     )
     return Cleared(screened=screened, said=said)
+
+
+def _parameters(screened: Screened) -> Headers:
+    """Return the Mcp-Param-* headers that go on: those that came, with their arguments (rule 16).
+
+    What was redacted must not stand in a header: then they are made anew, as far as we know them.
+    """
+    decoded = screened.consented.permitted.decoded
+    received, arguments = decoded.known.routed.received, _arguments(screened.message)
+    if arguments is _arguments(decoded.message) or not isinstance(arguments, Mapping):
+        return tuple((n, v) for n, v in received.request.headers if n.startswith(PREFIX))
+    gid = decoded.known.presented.grant.gid
+    return mirrored(received.live.learned.of(gid, decoded.subject), arguments)
+
+
+def _arguments(message: Message) -> Json:
+    return None if isinstance(message, Response) else message.params.get("arguments")
 
 
 def _with_answers(record: Record, round_: Round) -> Record:

@@ -1,5 +1,6 @@
 """Step 4: the one message in the body, of one revision, in its session if the revision has any."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ from ostiary_proxy.mcp.methods import (
     client_requests,
     subject_of,
 )
+from ostiary_proxy.mcp.parameters import check_parameters
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import MIRRORING, check_headers
 from ostiary_proxy.pipeline.session import Session, open_session
@@ -67,6 +69,7 @@ async def decode(known: Known, body: bytes) -> Decoded:
         received.seen.modern = True
         modern = check_modern(message, received.request.headers)
         method, subject = _known_method(message, MODERN)
+        _check_parameters(known, subject)
         return Decoded(
             known=known, body=body, message=message, version=MODERN, subject=subject,
             method=method, modern=modern,
@@ -94,6 +97,14 @@ def _read(known: Known, body: bytes) -> Message:
     if not isinstance(message, Response):
         seen.method = message.method
     return message
+
+
+def _check_parameters(known: Known, subject: Subject) -> None:
+    """Compare Mcp-Param-* with the arguments, where a list told which headers there are (15)."""
+    received = known.routed.received
+    marked = received.live.learned.of(known.presented.grant.gid, subject)
+    if marked and isinstance(subject.arguments, Mapping):
+        check_parameters(marked, subject.arguments, dict(received.request.headers))
 
 
 async def _legacy(known: Known, body: bytes, message: Message) -> Decoded:

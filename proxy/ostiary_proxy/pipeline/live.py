@@ -10,6 +10,7 @@ from ostiary.policy.facts import RouteFacts
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
 from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import Authority, Credentials
 from ostiary_proxy.pipeline.spoken import Spoken
@@ -71,6 +72,7 @@ class Live:
     entropy: Entropy
     new_id: Callable[[], str]
     newest: Callable[[], "Live"]
+    learned: Learned = field(default_factory=Learned)
 
     def route_at(self, origin: str, path: str) -> LiveRoute | None:
         """Return the route at exactly this raw path (decision 3), or None."""

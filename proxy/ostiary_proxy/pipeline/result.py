@@ -7,6 +7,7 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
+from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import (
     LISTS,
     BadResult,
@@ -57,7 +58,17 @@ class Reader:
         if shape is None:
             return result
         shown = filtered(result, shape, lambda item: self.judge.visible(item, self.now))[0]
+        if method == "tools/list" and self.asked.version == MODERN:
+            shown = self._legible(shown)
         return give_cursor(shown, method, self.asked.holder, self.now)
+
+    def _legible(self, result: Object) -> Object:
+        """Learn what callers repeat in headers; leave out what clients must drop (rule 42)."""
+        tools = result["tools"]
+        assert isinstance(tools, list)  # `filtered` saw to it
+        kept, marks = legible(tools)
+        self.asked.learned.learn(self.asked.holder.grant.gid, marks)
+        return result if len(kept) == len(tools) else {**result, "tools": kept}
 
     def _initialized(self, result: Object) -> Object:
         version = result.get("protocolVersion")

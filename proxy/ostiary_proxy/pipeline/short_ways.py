@@ -94,6 +94,7 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         version=session.version,
         subject=subject,
         holder=known.holder,
+        learned=received.live.learned,
         request=resumed.request,
         method=client_requests(session.version).get(subject.method),
         session=session,
