@@ -1,0 +1,356 @@
+"""The GET stream of a legacy client in front of a server of 2026-07-28, and calls let go of."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    ScriptedExchange,
+    World,
+    body,
+    drained,
+    event,
+    events,
+    json_answer,
+    request,
+    result,
+    sse_answer,
+)
+from newer_parts import ModernServer, call, in_session, opening, told
+from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.pipeline.answer import Answer
+
+TAG = "io.modelcontextprotocol/subscriptionId"
+UPDATED = "notifications/resources/updated"
+
+
+class Listened:
+    """The listen streams of a scripted server: each is fed by hand."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.said: list[asyncio.Queue[bytes | None]] = []
+        self.exchanges: list[ScriptedExchange] = []
+
+    def __call__(self, message: dict[str, Any]) -> ScriptedExchange:
+        said: asyncio.Queue[bytes | None] = asyncio.Queue()
+        acknowledged = told("notifications/subscriptions/acknowledged", notifications={})
+        said.put_nowait(event(acknowledged))
+        self.asked.append(message["params"]["notifications"])
+        self.said.append(said)
+        self.exchanges.append(Fed(200, {"content-type": "text/event-stream"}, [], said=said))
+        return self.exchanges[-1]
+
+    def tell(self, method: str, *, on: int = -1, **params: Any) -> None:
+        number = len(self.said) if on == -1 else on + 1
+        meta = {TAG: f"d.{number}"}
+        self.said[on].put_nowait(event(told(method, **params, _meta=meta)))
+
+
+class Fed(ScriptedExchange):
+    """An event stream that a queue feeds."""
+
+    def __init__(self, *given: Any, said: asyncio.Queue[bytes | None]) -> None:
+        super().__init__(*given)
+        self.said = said
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while (data := await self.said.get()) is not None:
+            yield data
+
+
+async def listening(
+    *rules: Mapping[str, Any],
+) -> tuple[World, str, Listened, AsyncIterator[bytes]]:
+    server = Listened()
+    w, session = await opening(ModernServer({"subscriptions/listen": server}), *rules)
+    return w, session, server, stream_of(await w.send(method="GET", headers=in_session(session)))
+
+
+def stream_of(answer: Answer) -> AsyncIterator[bytes]:
+    assert not isinstance(answer.body, bytes)
+    return answer.body.__aiter__()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def heard(stream: AsyncIterator[bytes]) -> Any:
+    """Return the next message."""
+    async with asyncio.timeout(5):
+        while not (found := events(await anext(stream))):
+            pass
+    return found[0]
+
+
+async def ended(stream: AsyncIterator[bytes]) -> bool:
+    """Say whether the stream ends now, with nothing said."""
+    async with asyncio.timeout(5):
+        return not events(b"".join([piece async for piece in stream]))
+
+
+async def test_a_get_stream_hears_what_the_server_tells_a_listener() -> None:
+    _, _, server, stream = await listening()
+
+    server.tell("notifications/tools/list_changed")
+
+    assert server.asked == [
+        {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
+    ]
+    assert await heard(stream) == told("notifications/tools/list_changed")
+
+
+async def test_subscriptions_made_before_and_during_a_get_stream_are_listened_for() -> None:
+    w, session, server, stream = await listening()
+    server.tell("notifications/tools/list_changed")
+    await heard(stream)
+    hearing = asyncio.create_task(heard(stream))
+
+    await w.legacy(session, "resources/subscribe", {"uri": "file:///a"})
+    await until(lambda: len(server.asked) == 2)
+    server.tell(UPDATED, uri="file:///a")
+
+    assert await hearing == told(UPDATED, uri="file:///a")
+    assert [asked.get("resourceSubscriptions") for asked in server.asked] == [None, ["file:///a"]]
+    assert [exchange.closed for exchange in server.exchanges] == [True, False]
+
+
+async def test_an_unsubscribed_resource_is_listened_for_no_more() -> None:
+    server = Listened()
+    w, session = await opening(ModernServer({"subscriptions/listen": server}))
+    for method, uri in (("subscribe", "a"), ("subscribe", "b"), ("unsubscribe", "a")):
+        await w.legacy(session, f"resources/{method}", {"uri": uri})
+
+    await w.send(method="GET", headers=in_session(session))
+
+    assert [asked["resourceSubscriptions"] for asked in server.asked] == [["b"]]
+
+
+async def test_a_changed_resource_is_told_only_to_those_who_may_read_it() -> None:
+    denied = {"name": "no-b", "effect": "Deny", "match": {"resources": ["file:///b"]}}
+    w, _, server, stream = await listening(ALLOW_ALL, denied)
+
+    server.tell(UPDATED, uri="file:///b")
+    server.tell(UPDATED, uri="file:///a")
+
+    assert await heard(stream) == told(UPDATED, uri="file:///a")
+    assert ("server-message", "drop") in w.log.words()
+
+
+async def test_a_session_has_one_get_stream_the_newest() -> None:
+    w, session, server, first = await listening()
+    ending = asyncio.create_task(ended(first))
+
+    second = stream_of(await w.send(method="GET", headers=in_session(session)))
+    server.tell("notifications/tools/list_changed")
+
+    assert await heard(second) == told("notifications/tools/list_changed")
+    assert await ending
+    assert server.exchanges[0].closed
+
+
+async def test_a_get_stream_ends_where_the_server_ends_it() -> None:
+    for last in (event(result({})), event(told("notifications/cancelled", requestId=1)), None):
+        _, _, server, stream = await listening()
+
+        server.said[-1].put_nowait(last)
+
+        assert await ended(stream)
+        assert server.exchanges[0].closed
+
+
+async def test_delete_ends_the_session_its_calls_and_its_stream_without_a_word_to_the_server() -> (
+    None
+):
+    w, session, server, stream = await listening()
+    ending = asyncio.create_task(ended(stream))
+    before = len(w.upstream.sent)
+
+    answer = await w.send(method="DELETE", headers=in_session(session))
+
+    assert (answer.status, len(w.upstream.sent)) == (204, before)
+    assert await ending
+    assert server.exchanges[0].closed
+    assert (await w.legacy(session, "ping")).status == 404
+
+
+async def test_a_server_that_tells_nothing_has_no_get_stream() -> None:
+    w, session = await opening(ModernServer())
+
+    answer = await w.send(method="GET", headers=in_session(session))
+
+    assert answer.status == 405
+
+
+# -- calls let go of ---------------------------------------------------------------------------
+
+
+def held() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+async def cancel(w: World, session: str, request_id: Any = 1) -> Answer:
+    message = told("notifications/cancelled", requestId=request_id)
+    return await w.send(message, headers=in_session(session))
+
+
+async def test_a_cancelled_call_is_closed_at_the_server_and_answered_with_an_error() -> None:
+    said = sse_answer(told("notifications/progress", progressToken="t", progress=1), held())
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+    stream = stream_of(await call(w, session))
+    await heard(stream)
+
+    others = await cancel(w, session, "1")
+    answer = await cancel(w, session)
+
+    assert (others.status, answer.status) == (202, 202)
+    assert (await heard(stream))["error"]["code"] == -31008
+    assert await ended(stream)
+    assert said.closed
+
+
+async def test_a_call_is_cancelled_before_the_server_says_anything() -> None:
+    w, session = await opening(ModernServer())
+    silent = Silent()
+    object.__setattr__(w.live, "transport", silent)
+
+    calling = asyncio.create_task(call(w, session))
+    await silent.asked.wait()
+    await cancel(w, session)
+
+    assert body(await calling)["error"]["code"] == -31008
+    assert silent.left
+    assert w.log.words()[-1] == ("outcome", "error")
+
+
+class Silent:
+    """A transport that never gets an answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left = False
+
+    async def send(self, _: Any) -> Any:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left = True
+
+
+WANTS = {
+    "resultType": "input_required",
+    "inputRequests": {"q": {"method": "sampling/createMessage", "params": {}}},
+}
+
+
+async def asking(*rules: Mapping[str, Any]) -> tuple[World, str, AsyncIterator[bytes], Any]:
+    """Return a call during which the server asks, and what it asks."""
+    w, session = await opening(
+        ModernServer({"tools/call": lambda _: WANTS}), *rules, capabilities={"sampling": {}}
+    )
+    stream = stream_of(await call(w, session))
+    return w, session, stream, await heard(stream)
+
+
+async def test_a_call_is_cancelled_while_the_client_is_asked() -> None:
+    w, session, stream, _ = await asking(ALLOW_ALL, ALLOW_SERVER)
+    waiting = asyncio.create_task(heard(stream))
+    await asyncio.sleep(0)
+
+    await cancel(w, session)
+
+    assert (await waiting)["error"]["code"] == -31008
+
+
+async def test_delete_cancels_what_still_runs() -> None:
+    w, session, stream, _ = await asking(ALLOW_ALL, ALLOW_SERVER)
+    waiting = asyncio.create_task(heard(stream))
+    await asyncio.sleep(0)
+
+    await w.send(method="DELETE", headers=in_session(session))
+
+    assert (await waiting)["error"]["code"] == -31008
+
+
+async def test_another_session_cancels_nothing() -> None:
+    w, _, stream, _ = await asking(ALLOW_ALL, ALLOW_SERVER)
+    _, other = await opening(ModernServer(), before=w, token="bob")
+    waiting = asyncio.create_task(heard(stream))
+
+    await w.send(
+        told("notifications/cancelled", requestId=1), token="bob", headers=in_session(other)
+    )
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting), 0.1)
+    waiting.cancel()
+
+
+async def test_a_client_that_goes_away_does_not_end_its_call() -> None:
+    released = held()
+    said = sse_answer(b": alive\n\n", released, result({"resultType": "complete", "content": []}))
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+    answer = await call(w, session)
+    assert not isinstance(answer.body, bytes)
+
+    await answer.body.abandon()
+    released.set_result(None)
+    await w.live.streams.settle(5)
+
+    assert w.log.words()[-1] == ("outcome", "ok")
+
+
+async def test_what_breaks_off_ends_in_an_error() -> None:
+    said = sse_answer(b": alive\n\n", OutboundFailed("closed"))
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == -31010
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ScriptedExchange(503, {}, []), -31010),
+        (ScriptedExchange(502, {"content-type": "text/html"}, [b"<html>"]), -31012),
+        (ScriptedExchange(401, {}, []), -31013),
+        (OutboundFailed("timeout"), -31011),
+    ],
+)
+async def test_a_second_round_that_fails_ends_in_an_error(
+    failure: ScriptedExchange | Exception, code: int
+) -> None:
+    again = {"resultType": "input_required", "requestState": "S"}
+    w, session = await opening(ModernServer())
+    w.upstream.script = lambda sent: (
+        failure if b"requestState" in sent.body else json_answer(result(again))
+    )
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == code
+
+
+async def test_a_request_on_a_stream_of_2026_reaches_nobody() -> None:
+    said = sse_answer(
+        request("sampling/createMessage", {}, request_id=9),
+        result({"stray": True}, request_id=9),
+        result({"resultType": "complete", "content": []}),
+    )
+    w, session = await opening(
+        ModernServer({"tools/call": lambda _: said}), ALLOW_ALL, ALLOW_SERVER
+    )
+
+    seen = events(await drained(await call(w, session)))
+
+    assert seen == [result({"content": []})]
+    assert w.log.words().count(("server-message", "drop")) == 2
