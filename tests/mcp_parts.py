@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -17,6 +18,7 @@ from ostiary.policy.rule import Rule
 from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
@@ -322,6 +324,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
     ids, entropy = itertools.count(1), itertools.count(1)
     doors = Doors({name: presented(name) for name in ("alice", "bob")})
     holder: list[Live] = []
+    streams = Streams()
     store, seal = MemoryStore(lambda: now[0]), SealRing([b"k" * 32])
 
     def bytes_of(size: int) -> bytes:
@@ -339,15 +342,17 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         audit=log,
         transport=upstream,
         seal=seal,
-        streams=Streams(),
+        streams=streams,
         upstreams=Upstreams(),
         spoken=Spoken(lambda: now[0]),
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
         underway=Underway(lambda: now[0]),
+        older=Older(streams),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",
         newest=lambda: holder[0],
+        borrowed=nullcontext,
     )  # fmt: skip
     holder.append(live)
     return World(upstream=upstream, live=live, log=log, doors=doors, now=now)

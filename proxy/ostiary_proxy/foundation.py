@@ -18,6 +18,7 @@ from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
+from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
@@ -48,6 +49,7 @@ class Foundation:
         self.rings = rings
         self.ending = ending
         self.streams = Streams()
+        self.older = Older(self.streams)
         self.upstreams = Upstreams()
         self.tally = Tally()
         self.tls = PublicTls(now) if settings.tls else None
@@ -127,6 +129,7 @@ class Foundation:
             spoken=Spoken(now),
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
             underway=Underway(now),
+            older=self.older,
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

@@ -6,7 +6,7 @@ streams) is the `Process`. Its connections live until the last request that borr
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.transport import PooledTransport, trust
 from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
@@ -54,6 +55,7 @@ class Process:
     spoken: Spoken
     mailbox: Mailbox
     underway: Underway
+    older: Older
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -106,6 +108,7 @@ class Runtime:
             transport=transport,
             routes=routes,
             newest=newest,
+            borrowed=self.borrowed,
         )
         self.origins = _origins(config)
         self.trusted_proxies = tuple(ip_network(text) for text in gateway.trusted_proxies)
@@ -195,6 +198,7 @@ def _live(
     transport: PooledTransport,
     routes: Mapping[tuple[str, str], LiveRoute],
     newest: Callable[[], Live],
+    borrowed: Callable[[], AbstractContextManager[None]],
 ) -> Live:
     return Live(
         gateway=oauth.config.gateway,
@@ -211,10 +215,12 @@ def _live(
         spoken=process.spoken,
         mailbox=process.mailbox,
         underway=process.underway,
+        older=process.older,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,
         newest=newest,
+        borrowed=borrowed,
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ostiary_proxy.refused import CODES
-from protocol import requirements, requirements_oauth
+from protocol import requirements, requirements_oauth, requirements_older
 
 TESTS = Path(__file__).parent.parent
-HELD = {**requirements.HELD, **requirements_oauth.HELD}
+HELD = {**requirements.HELD, **requirements_oauth.HELD, **requirements_older.HELD}
 GAPS = {**requirements.GAPS, **requirements_oauth.GAPS}
 NUMBERS = [*(str(number) for number in range(1, 151)), *(f"P{n}" for n in range(1, 26))]
 

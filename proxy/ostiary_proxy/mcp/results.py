@@ -11,7 +11,7 @@ from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import REVISIONS
 
 __all__ = [
-    "LISTS", "BadResult", "ListShape", "discovered", "filtered", "input_requests",
+    "CACHEABLE", "LISTS", "BadResult", "ListShape", "discovered", "filtered", "input_requests",
     "is_unknown_item", "kept_private", "narrowed",
 ]  # fmt: skip
 
@@ -40,7 +40,8 @@ LISTS: Final[Mapping[str, ListShape]] = {
         items="resourceTemplates", name="uriTemplate", kind=Kind.RESOURCE, method="resources/read"
     ),
 }
-_CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
+CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
+"""Methods whose results say how long they may be kept, and for whom (rule 38)."""
 _TASKS: Final = "io.modelcontextprotocol/tasks"
 
 
@@ -72,7 +73,7 @@ def _shown(item: Json, shape: ListShape, visible: Callable[[Subject], bool]) -> 
 
 def kept_private(result: Object, method: str) -> Object:
     """Return a result whose cache scope is private: it depends on the person (rule 39)."""
-    if method not in _CACHEABLE or result.get("cacheScope", "private") == "private":
+    if method not in CACHEABLE or result.get("cacheScope", "private") == "private":
         return result
     return {**result, "cacheScope": "private"}
 

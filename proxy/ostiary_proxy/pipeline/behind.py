@@ -6,8 +6,8 @@ Whatever it is, its answer looks like that of one server which speaks that revis
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.newer import say_newer
+from ostiary_proxy.pipeline.bridge.older_said import say_in_2026
 from ostiary_proxy.pipeline.many.say import say_joined
-from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 
 __all__ = ["say"]
@@ -24,6 +24,6 @@ async def say(said: Said) -> Exchange:
 
 
 async def _say_to_one(said: Said) -> Exchange:
-    if said.version != MODERN:
-        return await say_newer(said)
-    return await say_natively(said)
+    if said.version == MODERN:
+        return await say_in_2026(said)
+    return await say_newer(said)

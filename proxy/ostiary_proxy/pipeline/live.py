@@ -1,6 +1,7 @@
 """What the pipeline works with: prepared once at a reload, never derived per request."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from ostiary.config.document import Gateway, Route
@@ -9,6 +10,7 @@ from ostiary.policy.compiled import PolicySet
 from ostiary.policy.facts import RouteFacts
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
+from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.mailbox import Mailbox
@@ -51,7 +53,7 @@ class Live:
 
     `routes` are found by (origin, raw path). `origins` are the web origins that may call: the
     gateway's own. `clock` returns epoch seconds, `new_id` a decision id, `newest` the `Live` in
-    force, for streams that outlive theirs.
+    force, for streams that outlive theirs; `borrowed` keeps this one's connections open.
     """
 
     gateway: Gateway
@@ -68,10 +70,12 @@ class Live:
     spoken: Spoken
     mailbox: Mailbox
     underway: Underway
+    older: Older
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
     newest: Callable[[], "Live"]
+    borrowed: Callable[[], AbstractContextManager[None]]
     learned: Learned = field(default_factory=Learned)
 
     def route_at(self, origin: str, path: str) -> LiveRoute | None:

@@ -23,11 +23,12 @@ class Streams:
     `leaving` says that the process ends: streams that would listen for ever end too.
     """
 
-    __slots__ = ("_calls", "_open", "leaving")
+    __slots__ = ("_calls", "_heeding", "_open", "leaving")
 
     def __init__(self) -> None:
         self.leaving = False
         self._open: set[Judged] = set()
+        self._heeding: list[Judged] = []
         self._calls: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -41,9 +42,13 @@ class Streams:
         """Forget `stream`."""
         self._open.discard(stream)
 
+    def heed(self, other: Judged) -> None:
+        """Let `other`, which is no stream, judge itself again too, as long as the process lives."""
+        self._heeding.append(other)
+
     def wake(self) -> None:
         """Let every open stream judge itself again: policy, identity or a grant changed."""
-        for stream in tuple(self._open):
+        for stream in (*self._open, *self._heeding):
             stream.wake()
 
     def leave(self) -> None:

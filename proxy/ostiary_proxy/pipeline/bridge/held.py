@@ -1,0 +1,109 @@
+"""What is kept between two requests for one person: found by key, bounded, ended in the end.
+
+An end comes when nobody used a thing for some time, when its grant is over, or when its person
+needs the room.
+"""
+
+import asyncio
+from typing import Generic, Protocol, TypeVar
+
+from ostiary_proxy.identity import Person
+from ostiary_proxy.pipeline.streams import Streams
+
+__all__ = ["Held", "Thing"]
+
+
+class Thing(Protocol):
+    """What can be kept; a busy one is neither idle nor in the way."""
+
+    @property
+    def person(self) -> Person: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    async def living(self) -> bool:
+        """Say whether its grant lives and policy still allows what it is for."""
+
+    async def end(self) -> None:
+        """Let go of what it holds; nobody can find it any more."""
+
+
+T = TypeVar("T", bound=Thing)
+
+
+class Held(Generic[T]):
+    """Keeps things for `seconds` after their last use, `each` for one person and `most` in all.
+
+    One lives as long as the process.
+    """
+
+    def __init__(self, streams: Streams, *, seconds: float, each: int, most: int) -> None:
+        self._streams = streams
+        self._seconds = seconds
+        self._each = each
+        self._most = most
+        self._things: dict[str, T] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}
+        streams.heed(self)
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def room(self, person: Person) -> bool:
+        """Make room for one more thing of `person` by ending their oldest; False where none is."""
+        theirs = [key for key, thing in self._things.items() if _same(thing.person, person)]
+        if len(theirs) >= self._each:
+            idle = next((key for key in theirs if not self._things[key].busy), None)
+            if idle is None:
+                return False
+            self._drop(idle)
+        return len(self._things) < self._most
+
+    def put(self, key: str, thing: T) -> None:
+        """Keep `thing`, the newest."""
+        self._things[key] = thing
+        self.used(key)
+
+    def get(self, key: str) -> T | None:
+        """Return the thing at `key`, which stays."""
+        return self._things.get(key)
+
+    def take(self, key: str) -> T | None:
+        """Return the thing at `key`, which is kept no more."""
+        timer = self._ends.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        return self._things.pop(key, None)
+
+    def used(self, key: str) -> None:
+        """Take note that the thing at `key`, if it is there, is needed no more for now."""
+        thing = self.take(key)
+        if thing is None:
+            return
+        self._things[key] = thing
+        loop = asyncio.get_running_loop()
+        self._ends[key] = loop.call_later(self._seconds, self._idle, key)
+
+    def wake(self) -> None:
+        """End what lives no more: a grant or a policy changed."""
+        if self._things:
+            self._streams.adopt(self._look())
+
+    async def _look(self) -> None:
+        for key, thing in tuple(self._things.items()):
+            if not await thing.living() and self._things.get(key) is thing:
+                self._drop(key)
+
+    def _idle(self, key: str) -> None:
+        if not self._things[key].busy:
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        thing = self.take(key)
+        if thing is not None:
+            self._streams.adopt(thing.end())
+
+
+def _same(one: Person, other: Person) -> bool:
+    return (one.issuer, one.subject) == (other.issuer, other.subject)

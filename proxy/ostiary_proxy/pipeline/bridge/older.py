@@ -1,0 +1,43 @@
+"""What is kept for clients of 2026-07-28 in front of legacy servers; lives as long as the process.
+
+Sessions, which such a client knows nothing of, and calls that wait for what their server asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from ostiary_proxy.pipeline.bridge.held import Held
+from ostiary_proxy.pipeline.streams import Streams
+
+if TYPE_CHECKING:  # both hold requests, which hold the Live, which holds this
+    from ostiary_proxy.pipeline.bridge.older_parked import Parked
+    from ostiary_proxy.pipeline.bridge.older_session import Kept
+
+__all__ = ["PATIENCE", "Older"]
+
+_IDLE: Final = 300.0
+"""Seconds after its last use that a session is ended."""
+PATIENCE: Final = 600.0
+"""Seconds that a call waits for what its server asked the client."""
+
+
+class Older:
+    """Bounded for each person and in all."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.sessions: Held[Kept] = Held(streams, seconds=_IDLE, each=16, most=4096)
+        self.parked: Held[Parked] = Held(streams, seconds=PATIENCE, each=16, most=1024)
+        self._streams = streams
+        self._opening: dict[str, asyncio.Task[Kept]] = {}
+
+    async def once(self, key: str, opened: "Callable[[], Coroutine[Any, Any, Kept]]") -> "Kept":
+        """Return what `opened` returns, which runs once for all who ask for `key` meanwhile.
+
+        It runs to its end: a session that nobody knows of could never be ended.
+        """
+        task = self._opening.get(key)
+        if task is None:
+            task = self._opening[key] = self._streams.adopt(opened())
+            task.add_done_callback(lambda _: self._opening.pop(key, None))
+        return await asyncio.shield(task)

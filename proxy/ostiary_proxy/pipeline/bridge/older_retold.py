@@ -1,0 +1,182 @@
+"""The answer to a call in a legacy session, retold in 2026-07-28: whole, or message by message."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+from ostiary.decode.json_text import write_json
+from ostiary.decode.strict_json import Json
+from ostiary.policy.rule import ServerRequest
+from ostiary_proxy.mcp.bridge.from_legacy import completed, failed, links, told
+from ostiary_proxy.mcp.bridge.to_legacy import declared, log_level
+from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.inputs import lacking
+from ostiary_proxy.mcp.message import Message, Notification, Object, Request, Response
+from ostiary_proxy.mcp.server_methods import server_request
+from ostiary_proxy.mcp.sse import Event, write_event
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bridge.older_call import Call
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
+from ostiary_proxy.pipeline.bridge.older_session import tell, today
+from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.refused import Refused
+
+__all__ = ["AGAIN", "Retold", "message_of", "retold_refusal", "retold_whole"]
+
+AGAIN: Final = "again"
+"""The requestState of a call that nothing waits for: it is simply made anew."""
+_JSON: Final = "application/json"
+_MAX_REFUSAL: Final = 64 * 1024
+_UNKNOWN: Final = -32601
+
+Park = Callable[[Said, Call, Request], dict[str, Json]]
+"""Lets a call wait for what its server asked; returns the result that asks the client."""
+
+
+class Retold:
+    """An `Exchange`: the stream of `call` for `request`, up to its answer or the next question."""
+
+    status = 200
+    headers: Mapping[str, str] = {"content-type": EVENTS}
+    arrived = False
+
+    def __init__(self, said: Said, request: Request, call: Call, *, park: Park) -> None:
+        self._said = said
+        self._request = request
+        self._call = call
+        self._park = park
+        self._over = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the events; raises OutboundFailed and Refused."""
+        while not self._over:
+            message = await self._call.reading.next()
+            if message is None:
+                return
+            said = await self._retold(message)
+            if said is not None:
+                yield write_event(Event(data=write_json(said).decode(), type="message"))
+
+    async def body(self, limit: int) -> bytes:
+        """Return all events; raises OutboundFailed("too-large") beyond `limit` bytes."""
+        body = b"".join([chunk async for chunk in self.chunks()])
+        if len(body) > limit:
+            raise OutboundFailed("too-large", f"more than {limit} bytes")
+        return body
+
+    async def close(self) -> None:
+        """End the exchange; before its end that cancels the call (rule 28)."""
+        if not self._over:
+            self._over = True
+            adopt = self._said.known.routed.received.live.streams.adopt
+            adopt(self._call.cancel(self._said))
+
+    async def _retold(self, message: Message) -> Object | None:
+        if isinstance(message, Response):
+            if message.id != self._call.id:
+                return None
+            self._over = True
+            await self._call.finish()
+            return message_of(self._said, self._request, self._call, message)
+        if isinstance(message, Notification):
+            token = _progress(self._request)
+            if message.method == "notifications/progress" and not self._is_ours(message):
+                return None
+            return told(message, token=token, level=log_level(self._request))
+        return await self._asked(message)
+
+    def _is_ours(self, note: Notification) -> bool:
+        return note.params.get("progressToken") == self._call.id
+
+    async def _asked(self, asked: Request) -> Object | None:
+        """Park the call, or answer for a client that can't be asked this."""
+        if asked.method == "ping":
+            await self._answer(result_body(asked.id, {}))
+            return None
+        if not _may_be_asked(self._said, self._request, self._call, asked):
+            await self._answer(error_body(asked.id, _UNKNOWN, "Method not found"))
+            return None
+        self._over = True
+        result = self._park(self._said, self._call, asked)
+        return {"jsonrpc": "2.0", "id": self._request.id, "result": result}
+
+    async def _answer(self, body: bytes) -> None:
+        exchange = await tell(today(self._said), self._call.kept, read_message(body))
+        await exchange.close()
+
+
+def _may_be_asked(said: Said, request: Request, call: Call, asked: Request) -> bool:
+    subject = server_request(call.kept.session.version, asked.method, asked.params)
+    if subject is None or said.method is None or not said.method.retried:
+        return False
+    return lacking(ServerRequest(subject.name), declared(request)) is None
+
+
+def _progress(request: Request) -> Json:
+    meta = request.params.get("_meta")
+    return meta.get("progressToken") if isinstance(meta, dict) else None
+
+
+async def retold_whole(said: Said, request: Request, call: Call) -> Exchange:
+    """Return the answer that came as one JSON body; raises Refused."""
+    try:
+        message = await _read(call)
+    except asyncio.CancelledError:
+        said.known.routed.received.live.streams.adopt(call.cancel(said))
+        raise
+    except Refused:
+        await call.finish()
+        raise
+    await call.finish()
+    return _whole(message_of(said, request, call, message))
+
+
+async def _read(call: Call) -> Response:
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            message = await call.reading.answer(call.id)
+    except OutboundFailed as broken:
+        raise failure_of(broken) from broken
+    except TimeoutError:
+        raise Refused("UpstreamTimeout", detail="the body does not end") from None
+    if message is None:
+        raise Refused("UpstreamInvalid", detail="not the answer to what was asked")
+    return message
+
+
+async def retold_refusal(request: Request, exchange: Exchange) -> Exchange:
+    """Return an exchange by which the server refused `request`, its error retold."""
+    if not exchange.arrived or exchange.status < 400:
+        return exchange
+    try:
+        message = read_message(await exchange.body(_MAX_REFUSAL))
+    except Misread:
+        return exchange
+    if not isinstance(message, Response) or message.error is None:
+        return exchange
+    error = failed(message.error, request.params.get("uri"))
+    return Whole(exchange.status, exchange.headers, write_json({**message.whole, "error": error}))
+
+
+def message_of(said: Said, request: Request, call: Call, message: Response) -> dict[str, Json]:
+    """Return the response to the client's own request."""
+    whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request.id}
+    if message.error is None:
+        result = completed(request.method, message.result or {}, call.kept.initialized)
+        return {**whole, "result": result}
+    retried = said.method is not None and said.method.retried
+    if retried and lacking(ServerRequest.ELICITATION_URL, declared(request)) is None:
+        asking = links(message.error, AGAIN)
+        if asking is not None:
+            return {**whole, "result": asking}
+    return {**whole, "error": failed(message.error, request.params.get("uri"))}
+
+
+def _whole(message: Object) -> Whole:
+    """Return the exchange of one message, with the status that 2026-07-28 wants (rule 21)."""
+    error = message.get("error")
+    unknown = isinstance(error, dict) and error.get("code") == _UNKNOWN
+    return Whole(404 if unknown else 200, {"content-type": _JSON}, write_json(message))

@@ -1,0 +1,101 @@
+"""Saying a request of 2026-07-28 to whatever stands behind, a legacy server too.
+
+A server of which nothing is known is asked as it is. Only where it refuses as a legacy server does,
+so that nothing ran, and then opens a session for us, the request is said there.
+"""
+
+from typing import Final
+
+from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
+from ostiary_proxy.mcp.bridge.to_legacy import NEEDED
+from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
+from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bridge.older_call import REFUSING, Call, begin
+from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, refusal_in
+from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
+from ostiary_proxy.pipeline.bridge.older_session import NotLegacy, session_for, url_of
+from ostiary_proxy.pipeline.forward import media_type, read_body
+from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.spoken import Era
+
+__all__ = ["say_in_2026"]
+
+_REFUSALS: Final = frozenset((400, 404, 405, 406))
+_MODERN: Final = frozenset((-32020, -32021, -32022))
+_MAX_REFUSAL: Final = 64 * 1024
+_MAX_DISCOVERED: Final = 1024 * 1024
+_DISCOVER: Final = "server/discover"
+_JSON: Final = {"content-type": "application/json"}
+
+
+async def say_in_2026(said: Said) -> Exchange:
+    """Return the exchange of a 2026-07-28 request; raises Refused as `say_natively` does."""
+    spoken = said.known.routed.received.live.spoken
+    if spoken.only(url_of(said)) is Era.LEGACY:
+        try:
+            return await _bridged(said)
+        except NotLegacy:  # it was replaced by one that does not
+            spoken.forget(url_of(said))
+            return await say_natively(said)
+    exchange = await say_natively(said)
+    exchange, refused = await _judged(said, exchange)
+    if not refused:
+        return exchange
+    try:
+        return await _bridged(said)
+    except NotLegacy:
+        return exchange
+
+
+async def _judged(said: Said, exchange: Exchange) -> tuple[Exchange, bool]:
+    """Return the exchange, read where that tells, and whether a legacy server refused."""
+    discovers = said.method is not None and said.method.name == _DISCOVER
+    if exchange.status not in _REFUSALS and not (discovers and exchange.status == 200):
+        return exchange, False
+    body = await read_body(exchange, _MAX_DISCOVERED if discovers else _MAX_REFUSAL)
+    whole = Whole(exchange.status, exchange.headers, body)
+    code = refusal_in(body if media_type(exchange) != EVENTS else _first(body))
+    if code is None:
+        return whole, exchange.status != 200
+    # Every server of 2026-07-28 knows how to be discovered.
+    return whole, code in REFUSING or (discovers and code not in _MODERN)
+
+
+def _first(body: bytes) -> bytes:
+    """Return the data of the first event that has any."""
+    try:
+        found = [event.data for event in Splitter().feed(body) if event.data]
+    except EventTooLarge:
+        return b""
+    return found[0].encode() if found else b""
+
+
+async def _bridged(said: Said) -> Exchange:
+    request = said.message
+    assert isinstance(request, Request)  # clients of 2026-07-28 post nothing else
+    question = request.params.get("requestState")
+    if question is not None and question != AGAIN:
+        return await go_on(said, request, str(question))
+    initialized = await _initialized(said, request)
+    if request.method == _DISCOVER:
+        return Whole(200, _JSON, result_body(request.id, discovered(initialized)))
+    if NEEDED.get(request.method) not in offered(initialized):
+        return Whole(404, _JSON, error_body(request.id, -32601, "Method not found"))
+    begun = await begin(said, request)
+    if not isinstance(begun, Call):
+        return await retold_refusal(request, begun)
+    if begun.reading.streams:
+        return retold(said, request, begun)
+    return await retold_whole(said, request, begun)
+
+
+async def _initialized(said: Said, request: Request) -> Object:
+    """Return what the server said to initialize."""
+    kept = await session_for(said, request)
+    kept.left()
+    return kept.initialized

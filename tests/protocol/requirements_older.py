@@ -1,0 +1,72 @@
+"""What a 2026-07-28 client may rely on in front of a legacy server, and the tests that hold it."""
+
+from typing import Final
+
+__all__ = ["HELD"]
+
+HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "older-found": (
+        "A legacy server is known by its refusal, and nothing runs twice.",
+        (
+            "test_a_server_that_refuses_as_legacy_ones_do_is_spoken_to_in_a_session",
+            "test_an_older_server_without_sessions_is_known_by_its_answer_to_discover",
+            "test_each_way_of_refusing_leads_to_a_session",
+            "test_what_a_modern_server_answers_is_never_said_again",
+            "test_a_refusal_of_what_opens_no_session_either_passes_as_it_came",
+            "test_a_session_that_the_server_lost_is_opened_anew_and_nothing_runs_twice",
+            "test_a_server_that_became_modern_is_found_out",
+        ),
+    ),
+    "older-session": (
+        "Sessions are ours, one for each person, client, grant and set of capabilities.",
+        (
+            "test_what_a_session_is_for_is_declared_once_and_the_session_used_again",
+            "test_two_people_never_share_a_session",
+            "test_a_session_id_that_a_client_sends_is_never_used",
+            "test_sessions_of_one_person_are_bounded",
+        ),
+    ),
+    "older-requests": (
+        "Each request is said in the session, and its answer is one of 2026-07-28.",
+        (
+            "test_discover_is_answered_from_what_the_server_said_to_initialize",
+            "test_a_result_gets_what_2026_wants_in_it",
+            "test_a_result_in_events_is_retold_alike",
+            "test_a_method_that_the_server_never_offered_is_404",
+            "test_an_error_gets_a_code_that_2026_knows",
+            "test_a_resource_that_is_not_there_looks_like_a_hidden_one",
+            "test_meta_loses_what_only_2026_knows_and_keeps_trace_context_and_the_vendors_own",
+        ),
+    ),
+    "older-notifications": (
+        "Progress and log messages pass as the request asked for them.",
+        (
+            "test_progress_comes_under_the_clients_token_and_only_its_own",
+            "test_a_log_level_is_set_in_the_session_only_to_say_more",
+            "test_log_messages_pass_from_the_level_that_was_asked_for",
+        ),
+    ),
+    "older-questions": (
+        "What the server asks becomes input_required, and the call waits for its answer.",
+        (
+            "test_a_ping_is_answered_by_us_and_an_unknown_request_is_refused",
+            "test_what_the_server_asks_is_the_clients_to_answer_by_calling_again",
+            "test_a_tool_may_ask_several_times_and_report_progress_between",
+            "test_a_call_that_brings_no_answer_is_asked_once_more",
+            "test_a_client_that_did_not_declare_it_is_not_asked",
+            "test_an_address_that_the_person_has_to_open_is_asked_for_and_the_call_made_anew",
+            "test_a_state_is_good_for_its_person_and_its_call_only",
+            "test_an_answer_is_given_once",
+            "test_what_policy_forbids_the_server_to_ask_is_refused_and_its_call_cancelled",
+        ),
+    ),
+    "older-ended": (
+        "Who goes away cancels; what nobody may use any more is ended.",
+        (
+            "test_a_client_that_goes_away_cancels_the_call_at_the_server",
+            "test_a_client_that_goes_away_before_the_answer_begins_cancels_it_too",
+            "test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second",
+            "test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only",
+        ),
+    ),
+}

@@ -1,0 +1,524 @@
+"""A 2026-07-28 client in front of a server that speaks legacy revisions only: table of eras.md."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from legacy_parts import CAN_ALL, INFO, LegacyServer, asks
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    body,
+    drained,
+    events,
+    json_answer,
+    request,
+    result,
+    sse_answer,
+    world,
+)
+
+META = {"io.modelcontextprotocol/serverInfo": INFO}
+COMPLETE = {"resultType": "complete", "_meta": META}
+UNCACHED = {"ttlMs": 0, "cacheScope": "private"}
+TEXT = {"content": [{"type": "text", "text": "done"}]}
+
+
+def older(server: LegacyServer, *rules: Any) -> Any:
+    return world(server, *(rules or (ALLOW_ALL, ALLOW_SERVER)))
+
+
+async def test_a_server_that_refuses_as_legacy_ones_do_is_spoken_to_in_a_session():
+    server = LegacyServer({"tools/call": lambda _: TEXT})
+    w = older(server)
+
+    answer = await w.modern("tools/call", {"name": "a", "arguments": {"x": 1}})
+
+    assert (answer.status, body(answer)) == (200, result({**TEXT, **COMPLETE}))
+    assert server.methods() == [
+        "tools/call", "initialize", "notifications/initialized", "tools/call",
+    ]  # fmt: skip
+    assert [said.session for said in server.said] == [None, None, "up-1", "up-1"]
+    assert server.said[3].message == request(
+        "tools/call", {"name": "a", "arguments": {"x": 1}}, request_id=1
+    )
+    assert w.log.words() == [("decision", "allow"), ("outcome", "ok")]
+
+
+def told(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+async def test_what_a_session_is_for_is_declared_once_and_the_session_used_again():
+    server = LegacyServer({"tools/list": lambda _: {"tools": []}})
+    w = older(server)
+
+    await w.modern("tools/list", meta=CAN_ALL)
+    await w.modern("tools/list", meta=CAN_ALL)
+    await w.modern("tools/list")
+
+    opened = [said.message["params"] for said in server.said if said.method == "initialize"]
+    assert opened == [
+        {
+            "protocolVersion": "2025-11-25",
+            "capabilities": CAN_ALL["io.modelcontextprotocol/clientCapabilities"],
+            "clientInfo": {"name": "ostiary", "version": "0"},
+        },
+        {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "ostiary", "version": "0"},
+        },
+    ]
+    assert [said.session for said in server.said if said.method == "tools/list"] == [
+        None, "up-1", "up-1", "up-2",
+    ]  # fmt: skip
+
+
+async def test_discover_is_answered_from_what_the_server_said_to_initialize():
+    w = older(LegacyServer({}))
+
+    answer = await w.modern("server/discover")
+
+    assert (answer.status, body(answer)) == (
+        200,
+        result(
+            {
+                "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
+                "capabilities": {
+                    "tools": {"listChanged": True}, "prompts": {}, "completions": {}, "logging": {},
+                    "resources": {"subscribe": True, "listChanged": True},
+                },
+                "instructions": "Be kind.",
+                **UNCACHED,
+                **COMPLETE,
+            }
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [-32601, -32602, -32600, 0])
+async def test_an_older_server_without_sessions_is_known_by_its_answer_to_discover(code):
+    error = {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "?"}}
+    w = older(LegacyServer({}, refusal=lambda: sse_answer(error)))
+
+    answer = await w.modern("server/discover")
+
+    assert body(answer)["result"]["instructions"] == "Be kind."
+
+
+REFUSALS = {
+    "nothing readable": lambda: json_answer(b"no", status=404),
+    "an SDK's words": lambda: json_answer(
+        {"jsonrpc": "2.0", "error": {"code": -32000, "message": "Server not initialized"},
+         "id": None}, status=400,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+async def test_each_way_of_refusing_leads_to_a_session(how):
+    w = older(LegacyServer({"tools/list": lambda _: {"tools": []}}, refusal=REFUSALS[how]))
+
+    assert body(await w.modern("tools/list"))["result"]["tools"] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, -32020), (400, -32022), (404, -32601), (400, -32602), (200, -32600)]
+)
+async def test_what_a_modern_server_answers_is_never_said_again(status, code):
+    error = {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}}
+    server = LegacyServer({}, refusal=lambda: json_answer(error, status=status))
+    w = older(server)
+
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (status, code)
+    assert server.methods() == ["tools/call"]
+
+
+async def test_a_refusal_of_what_opens_no_session_either_passes_as_it_came():
+    sent = []
+
+    def refuses(outgoing):
+        sent.append(json.loads(outgoing.body)["method"])
+        return json_answer(
+            {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "no"}}, status=400
+        )
+
+    answer = await world(refuses).modern("tools/call", {"name": "a"})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32600)
+    assert sent == ["tools/call", "initialize"]
+
+
+async def test_a_session_that_the_server_lost_is_opened_anew_and_nothing_runs_twice():
+    server = LegacyServer({"tools/call": lambda _: TEXT})
+    w = older(server)
+    await w.modern("tools/call", {"name": "a"})
+    server.sessions.clear()
+
+    answer = await w.modern("tools/call", {"name": "b"})
+
+    assert body(answer) == result({**TEXT, **COMPLETE})
+    assert [(s.session, s.method) for s in server.said[4:]] == [
+        ("up-1", "tools/call"), (None, "initialize"), ("up-2", "notifications/initialized"),
+        ("up-2", "tools/call"),
+    ]  # fmt: skip
+
+
+async def test_a_server_that_became_modern_is_found_out():
+    server = LegacyServer({"tools/list": lambda _: {"tools": []}})
+    w = older(server)
+    await w.modern("tools/list")
+    modern = {"resultType": "complete", "tools": [{"name": "new"}], **UNCACHED}
+
+    def replaced(outgoing):
+        if json.loads(outgoing.body)["params"].get("_meta") is None:
+            return json_answer(b"", status=404)
+        return json_answer(result(modern))
+
+    w.upstream.script = replaced
+    answer = await w.modern("tools/list")
+
+    assert body(answer) == result(modern)
+
+
+CACHED: dict[str, Any] = {
+    "tools/list": {"tools": [{"name": "a"}]},
+    "prompts/list": {"prompts": [{"name": "a"}]},
+    "resources/list": {"resources": [{"uri": "file:///a", "name": "a"}]},
+    "resources/templates/list": {"resourceTemplates": [{"uriTemplate": "file:///{x}"}]},
+    "resources/read": {"contents": [{"uri": "file:///a", "text": "x"}]},
+}
+PLAIN: dict[str, Any] = {
+    "tools/call": TEXT,
+    "prompts/get": {"messages": []},
+    "completion/complete": {"completion": {"values": []}},
+}
+PARAMS: dict[str, Any] = {
+    "tools/call": {"name": "a"},
+    "prompts/get": {"name": "a"},
+    "resources/read": {"uri": "file:///a"},
+    "completion/complete": {
+        "ref": {"type": "ref/prompt", "name": "a"}, "argument": {"name": "x", "value": ""},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [*CACHED, *PLAIN])
+async def test_a_result_gets_what_2026_wants_in_it(method):
+    found = {**CACHED, **PLAIN}[method]
+    w = older(LegacyServer({method: lambda _: found}))
+
+    answer = await w.modern(method, PARAMS.get(method))
+
+    kept = UNCACHED if method in CACHED else {}
+    assert (answer.status, body(answer)) == (200, result({**found, **kept, **COMPLETE}))
+
+
+async def test_a_result_in_events_is_retold_alike():
+    w = older(LegacyServer({"tools/call": lambda _: [result(TEXT, request_id=1)]}))
+
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+
+
+async def test_a_method_that_the_server_never_offered_is_404():
+    server = LegacyServer({}, capabilities={"tools": {}})
+    w = older(server)
+
+    answer = await w.modern("prompts/list")
+
+    assert (answer.status, body(answer)["error"]["code"]) == (404, -32601)
+    assert server.methods() == ["prompts/list", "initialize", "notifications/initialized"]
+
+
+def failing(code: int, message: str = "no") -> Any:
+    def answer(asked: Any) -> Any:
+        error = {"code": code, "message": message}
+        return json_answer({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retold"),
+    [
+        (-32002, 200, -32602), (-32601, 404, -32601), (-32602, 200, -32602), (-32042, 200, -32603),
+        (-32050, 200, -32603), (-32000, 200, -32000), (7, 200, 7),
+    ],
+)  # fmt: skip
+async def test_an_error_gets_a_code_that_2026_knows(code, status, retold):
+    w = older(LegacyServer({"resources/read": failing(code)}))
+
+    answer = await w.modern("resources/read", {"uri": "file:///a"})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (status, retold)
+
+
+async def test_a_resource_that_is_not_there_looks_like_a_hidden_one():
+    denied = {"name": "no-b", "effect": "Deny", "match": {"resources": ["file:///b"]}}
+    w = older(LegacyServer({"resources/read": failing(-32002, "gone")}), ALLOW_ALL, denied)
+
+    missing = body(await w.modern("resources/read", {"uri": "file:///a"}))["error"]
+    hidden = body(await w.modern("resources/read", {"uri": "file:///b"}))["error"]
+
+    assert missing["code"] == hidden["code"] == -32602
+    assert (missing["data"]["uri"], hidden["data"]["uri"]) == ("file:///a", "file:///b")
+    assert missing["data"].keys() == hidden["data"].keys()
+
+
+async def test_meta_loses_what_only_2026_knows_and_keeps_trace_context_and_the_vendors_own():
+    server = LegacyServer({"tools/call": lambda _: TEXT})
+    w = older(server)
+    kept = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "acme/x": 1}
+
+    await w.modern("tools/call", {"name": "a"}, meta={**kept, **CAN_ALL, "progressToken": "p"})
+
+    assert server.said[-1].message["params"] == {
+        "name": "a",
+        "_meta": {**kept, "progressToken": server.said[-1].message["id"]},
+    }
+
+
+async def test_progress_comes_under_the_clients_token_and_only_its_own():
+    said = [
+        told("notifications/progress", progressToken=1, progress=1),
+        told("notifications/progress", progressToken=9, progress=1),
+        result(TEXT, request_id=1),
+    ]
+    w = older(LegacyServer({"tools/call": lambda _: said}))
+
+    answer = await w.modern("tools/call", {"name": "a"}, meta={"progressToken": "mine"})
+
+    assert events(await drained(answer)) == [
+        told("notifications/progress", progressToken="mine", progress=1),
+        result({**TEXT, **COMPLETE}),
+    ]
+
+
+LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+
+
+async def test_a_log_level_is_set_in_the_session_only_to_say_more():
+    server = LegacyServer({"tools/call": lambda _: TEXT})
+    w = older(server)
+
+    for level in ("warning", "warning", "debug", "error"):
+        await w.modern("tools/call", {"name": "a"}, meta={LOG_LEVEL: level})
+
+    levels = [s.message["params"]["level"] for s in server.said if s.method == "logging/setLevel"]
+    assert levels == ["warning", "debug"]
+
+
+async def test_log_messages_pass_from_the_level_that_was_asked_for():
+    def talks(asked):
+        said = [told("notifications/message", level=one, data=one) for one in ("info", "error")]
+        return [*said, result(TEXT, request_id=asked["id"])]
+
+    w = older(LegacyServer({"tools/call": talks}))
+
+    quiet = await drained(await w.modern("tools/call", {"name": "a"}))
+    loud = await drained(await w.modern("tools/call", {"name": "a"}, meta={LOG_LEVEL: "warning"}))
+
+    assert events(quiet) == [result({**TEXT, **COMPLETE})]
+    assert events(loud) == [
+        told("notifications/message", level="error", data="error"), result({**TEXT, **COMPLETE}),
+    ]  # fmt: skip
+
+
+async def test_a_ping_is_answered_by_us_and_an_unknown_request_is_refused():
+    def talks(asked):
+        return [asks("ping", {}, request_id=7), asks("tasks/get", {}), result(TEXT, request_id=1)]
+
+    server = LegacyServer({"tools/call": talks, "answered": lambda _: []})
+    w = older(server)
+
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+    assert server.answered == {
+        7: result({}, request_id=7),
+        "s-1": {
+            "jsonrpc": "2.0", "id": "s-1", "error": {"code": -32601, "message": "Method not found"},
+        },
+    }  # fmt: skip
+
+
+ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
+
+
+def eliciting(*questions: dict[str, Any]) -> LegacyServer:
+    """Return a server whose tool asks each of `questions` and then tells the answers."""
+    heard: list[Any] = []
+
+    def answered(said: Any) -> Any:
+        asked, answer = said
+        heard.append(answer["result"])
+        if len(heard) < len(questions):
+            return [questions[len(heard)]]
+        return [result({"content": list(heard)}, request_id=asked["id"])]
+
+    return LegacyServer({"tools/call": lambda _: [questions[0]], "answered": answered})
+
+
+def stated(answer: Any) -> str:
+    """Return the requestState of the one result among events."""
+    return str(answer["result"]["requestState"])
+
+
+CALL = {"name": "a", "arguments": {"x": 1}}
+
+
+def again(state: str, answer: Any, **params: Any) -> dict[str, Any]:
+    return {**CALL, "requestState": state, "inputResponses": {"question": answer}, **params}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "response"),
+    [
+        ("elicitation/create", ELICIT, {"action": "accept", "content": {"name": "Ann"}}),
+        ("sampling/createMessage", {"messages": [], "maxTokens": 5}, {"role": "assistant",
+         "content": {"type": "text", "text": "hi"}, "model": "m"}),
+        ("roots/list", {}, {"roots": [{"uri": "file:///home"}]}),
+    ],
+)  # fmt: skip
+async def test_what_the_server_asks_is_the_clients_to_answer_by_calling_again(
+    method, params, response
+):
+    server = eliciting(asks(method, params))
+    w = older(server)
+
+    (asked,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    state = stated(asked)
+    answer = await w.modern("tools/call", again(state, response), meta=CAN_ALL)
+
+    assert asked == result(
+        {
+            "resultType": "input_required",
+            "inputRequests": {"question": {"method": method, "params": params}},
+            "requestState": state,
+        }
+    )
+    assert events(await drained(answer)) == [result({"content": [response], **COMPLETE})]
+    assert server.methods()[3:] == ["tools/call", {"answers": "s-1"}]
+
+
+async def test_a_tool_may_ask_several_times_and_report_progress_between():
+    server = eliciting(asks("elicitation/create", ELICIT), asks("roots/list", {}, request_id=2))
+    w = older(server)
+    meta = {**CAN_ALL, "progressToken": "p"}
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=meta)))
+    accepted = again(stated(first), {"action": "accept"})
+    (second,) = events(await drained(await w.modern("tools/call", accepted, meta=meta)))
+    told_roots = again(stated(second), {"roots": []})
+    (last,) = events(await drained(await w.modern("tools/call", told_roots, meta=meta)))
+
+    assert last == result({"content": [{"action": "accept"}, {"roots": []}], **COMPLETE})
+
+
+async def test_a_call_that_brings_no_answer_is_asked_once_more():
+    w = older(eliciting(asks("elicitation/create", ELICIT)))
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    without = {**CALL, "requestState": stated(first), "inputResponses": {"other": {}}}
+    second = body(await w.modern("tools/call", without, meta=CAN_ALL))
+    third = await w.modern("tools/call", again(stated(second), {"action": "decline"}), meta=CAN_ALL)
+
+    assert second["result"]["inputRequests"] == first["result"]["inputRequests"]
+    assert events(await drained(third))[0]["result"]["content"] == [{"action": "decline"}]
+
+
+async def test_a_client_that_did_not_declare_it_is_not_asked():
+    server = LegacyServer(
+        {
+            "tools/call": lambda _: [asks("sampling/createMessage", {"messages": []})],
+            "answered": lambda said: [result(TEXT, request_id=said[0]["id"])],
+        }
+    )
+    w = older(server)
+
+    answer = await w.modern("tools/call", CALL)
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+    assert server.answered["s-1"]["error"]["code"] == -32601
+
+
+async def test_an_address_that_the_person_has_to_open_is_asked_for_and_the_call_made_anew():
+    links = [{"mode": "url", "elicitationId": "e", "url": "https://a.example/", "message": "Go"}]
+    opened: list[Any] = []
+
+    def needs(asked):
+        if opened:
+            return TEXT
+        error = {"code": -32042, "message": "no", "data": {"elicitations": links}}
+        return json_answer({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+
+    w = older(LegacyServer({"tools/call": needs}))
+
+    asked = body(await w.modern("tools/call", CALL, meta=CAN_ALL))
+    opened.append(True)
+    state = stated(asked)
+    answer = await w.modern(
+        "tools/call",
+        {**CALL, "requestState": state, "inputResponses": {"link-1": {"action": "accept"}}},
+        meta=CAN_ALL,
+    )
+
+    assert asked["result"]["inputRequests"] == {
+        "link-1": {
+            "method": "elicitation/create",
+            "params": {"mode": "url", "message": "Go", "url": "https://a.example/"},
+        }
+    }
+    assert body(answer) == result({**TEXT, **COMPLETE})
+
+
+async def ended(server: LegacyServer) -> None:
+    """Wait until the server was told that a call is cancelled."""
+    async with asyncio.timeout(5):
+        while "notifications/cancelled" not in server.methods():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_client_that_goes_away_cancels_the_call_at_the_server():
+    held = asyncio.get_running_loop().create_future()
+    said = [told("notifications/progress", progressToken=1, progress=1), held]
+    server = LegacyServer({"tools/call": lambda _: said})
+    w = older(server)
+
+    answer = await w.modern("tools/call", CALL, meta={"progressToken": "p"})
+    stream = aiter(answer.body)
+    await anext(stream)
+    await answer.body.abandon()
+    await ended(server)
+
+    assert server.said[-1].message["params"]["requestId"] == server.said[-2].message["id"]
+    assert w.upstream.exchanges[-2].closed
+
+
+async def test_a_client_that_goes_away_before_the_answer_begins_cancels_it_too():
+    server = LegacyServer({})
+    w = older(server)
+    await w.modern("server/discover")
+    at_once, begun = w.upstream.send, asyncio.Event()
+
+    async def slowly(outgoing):
+        if b"tools/call" in outgoing.body:
+            begun.set()
+            await asyncio.Event().wait()
+        return await at_once(outgoing)
+
+    w.upstream.send = slowly
+    call = asyncio.create_task(w.modern("tools/call", CALL))
+    async with asyncio.timeout(5):
+        await begun.wait()
+    call.cancel()
+    await ended(server)
+
+    assert server.said[-1].message["params"]["requestId"] == 1

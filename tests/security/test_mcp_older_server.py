@@ -1,0 +1,162 @@
+"""Attacks on what is kept for 2026-07-28 clients before a legacy server: sessions, parked calls."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from legacy_parts import CAN_ALL, LegacyServer, asks
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    World,
+    body,
+    drained,
+    events,
+    result,
+    world,
+)
+
+CALL = {"name": "a", "arguments": {"x": 1}}
+ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
+DECLARED = "io.modelcontextprotocol/clientCapabilities"
+DECLARED = "io.modelcontextprotocol/clientCapabilities"
+ACCEPT = {"question": {"action": "accept"}}
+
+
+def asking() -> LegacyServer:
+    """Return a server whose tool asks a question under an id of its own for each call."""
+    return LegacyServer(
+        {
+            "tools/call": lambda m: [asks("elicitation/create", ELICIT, request_id=f"s-{m['id']}")],
+            "answered": lambda said: [result({"content": []}, request_id=said[0]["id"])],
+        }
+    )
+
+
+async def asked(w: World, *, token: str = "alice") -> str:
+    """Make a call that waits for an answer; return its requestState."""
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL, token=token)
+    (found,) = events(await drained(answer))
+    return str(found["result"]["requestState"])
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_two_people_never_share_a_session():
+    server = LegacyServer({"tools/call": lambda _: {"content": []}})
+    w = world(server)
+
+    for token in ("alice", "bob", "alice"):
+        await w.modern("tools/call", CALL, token=token)
+
+    used = [said.session for said in server.said if said.method == "tools/call"]
+    assert used == [None, "up-1", "up-2", "up-1"]
+
+
+async def test_a_session_id_that_a_client_sends_is_never_used():
+    server = LegacyServer({"tools/call": lambda _: {"content": []}})
+    w = world(server)
+    await w.modern("tools/call", CALL, token="alice")
+
+    headers = (
+        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "a"),
+        ("mcp-session-id", "up-1"),
+    )  # fmt: skip
+    await w.modern("tools/call", CALL, token="bob", headers=headers)
+
+    assert [said.session for said in server.said][-1] == "up-2"
+
+
+@pytest.mark.parametrize("params", [CALL, {"name": "a", "arguments": {"x": 2}}])
+async def test_a_state_is_good_for_its_person_and_its_call_only(params):
+    w = world(asking(), ALLOW_ALL, ALLOW_SERVER)
+    state = await asked(w)
+    retry = {"requestState": state, "inputResponses": ACCEPT}
+
+    token = "bob" if params is CALL else "alice"
+    stolen = await w.modern("tools/call", {**params, **retry}, meta=CAN_ALL, token=token)
+    rightful = await w.modern("tools/call", {**CALL, **retry}, meta=CAN_ALL)
+
+    assert (stolen.status, body(stolen)["error"]["code"]) == (400, -32602)
+    assert "result" in events(await drained(rightful))[0]
+
+
+async def test_an_answer_is_given_once():
+    w = world(asking(), ALLOW_ALL, ALLOW_SERVER)
+    retry = {**CALL, "requestState": await asked(w), "inputResponses": ACCEPT}
+
+    await drained(await w.modern("tools/call", retry, meta=CAN_ALL))
+    replayed = await w.modern("tools/call", retry, meta=CAN_ALL)
+
+    assert (replayed.status, body(replayed)["error"]["code"]) == (400, -32602)
+
+
+async def test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second():
+    server = asking()
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    await asked(w)
+
+    del w.doors.grants["alice"]
+    w.live.streams.wake()
+
+    await until(lambda: "notifications/cancelled" in server.methods(), seconds=1)
+    await until(lambda: "DELETE" in server.methods(), seconds=1)
+    assert (len(w.live.older.parked), len(w.live.older.sessions)) == (0, 0)
+
+
+async def test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only():
+    server = asking()
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    bobs = await asked(w, token="bob")
+    first = await asked(w)
+
+    for _ in range(20):
+        await asked(w)
+
+    assert len(w.live.older.parked) == 17
+    await until(lambda: server.methods().count("notifications/cancelled") == 5)
+    retry = {**CALL, "inputResponses": ACCEPT}
+    gone = await w.modern("tools/call", {**retry, "requestState": first}, meta=CAN_ALL)
+    kept = await w.modern("tools/call", {**retry, "requestState": bobs}, meta=CAN_ALL, token="bob")
+    assert body(gone)["error"]["code"] == -32602
+    assert "result" in events(await drained(kept))[0]
+
+
+async def test_what_policy_forbids_the_server_to_ask_is_refused_and_its_call_cancelled():
+    server = asking()
+    w = world(server, ALLOW_ALL)
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer))[0]["error"]["code"] == -31003
+    await until(lambda: "notifications/cancelled" in server.methods())
+    assert len(w.live.older.parked) == 0
+
+
+async def test_a_call_whose_policy_changed_meanwhile_is_judged_again_when_it_comes_back():
+    w = world(asking(), ALLOW_ALL, ALLOW_SERVER)
+    state = await asked(w)
+
+    w.allow({**ALLOW_ALL, "match": {"tools": ["other"]}})
+    retry = {**CALL, "requestState": state, "inputResponses": ACCEPT}
+    answer = await w.modern("tools/call", retry, meta=CAN_ALL)
+
+    assert body(answer)["error"]["code"] in (-31003, -32602)
+
+
+async def test_sessions_of_one_person_are_bounded():
+    server = LegacyServer({"tools/call": lambda _: {"content": []}})
+    w = world(server)
+
+    for number in range(20):
+        meta: dict[str, Any] = {DECLARED: {"experimental": {str(number): {}}}}
+        await w.modern("tools/call", CALL, meta=meta)
+
+    assert len(w.live.older.sessions) == 16
+    await until(lambda: server.methods().count("DELETE") == 4)
