@@ -584,6 +584,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_ping_is_answered_here",
             "test_the_log_level_is_set_at_every_server_that_has_one",
             "test_a_subscription_is_made_at_its_server_and_its_news_come_back_under_its_name",
+            "test_streams_go_on_at_the_servers_whose_events_they_broke_off_after",
             "test_without_any_own_stream_of_a_server_there_is_none",
             "test_the_end_of_a_session_is_its_end_at_every_server",
             "test_an_initialize_that_no_server_answers_is_an_error",

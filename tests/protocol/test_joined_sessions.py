@@ -9,6 +9,7 @@ from mcp_parts import (
     ALLOW_SERVER,
     body,
     drained,
+    event,
     events,
     header,
     initialize,
@@ -20,6 +21,8 @@ from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.store.memory import MemoryStore
 
 CALLED = {"content": [{"type": "text", "text": "done"}]}
+PROGRESS = "notifications/progress"
+CHANGED = "notifications/tools/list_changed"
 ASKING = {
     "jsonrpc": "2.0",
     "id": 7,
@@ -41,6 +44,11 @@ async def opened(w, version="2025-11-25"):
 async def told(w, session, method, params=None):
     message = {"jsonrpc": "2.0", "method": method, "params": params or {}}
     return await w.send(message, headers=(("mcp-session-id", session),))
+
+
+def event_id(said):
+    lines = said.decode().split("\n")
+    return next(line.removeprefix("id: ") for line in lines if line.startswith("id: "))
 
 
 def bodies(w, server):
@@ -297,6 +305,33 @@ async def test_a_subscription_is_made_at_its_server_and_its_news_come_back_under
     assert heard[0]["params"]["uri"] == "files+notes://today"
     await stream.body.abandon()
     assert w.upstream.exchanges[-2].closed
+
+
+async def test_streams_go_on_at_the_servers_whose_events_they_broke_off_after():
+    def call(message):
+        return sse_answer(event({"jsonrpc": "2.0", "method": PROGRESS}, event_id="9"))
+
+    held = asyncio.get_running_loop().create_future()
+    own = [event({"jsonrpc": "2.0", "method": CHANGED}, event_id="5"), held]
+    w = joined({"files": Server(tools__call=call, GET=own), "web": Server(GET=[held])})
+    _, session = await opened(w)
+
+    async def streamed(last=None):
+        more = (("last-event-id", last),) if last else ()
+        stream = await w.send(method="GET", headers=(("mcp-session-id", session), *more))
+        async with asyncio.timeout(5):
+            said = await anext(aiter(stream.body))
+        await stream.body.abandon()
+        return event_id(said)
+
+    answered = await drained(await w.legacy(session, "tools/call", {"name": "files_read"}))
+    standing = await streamed()
+    again = len(w.upstream.sent)
+    await streamed(standing)
+    await streamed(event_id(answered))
+
+    gets = [(to(sent), sent_header(sent, "last-event-id")) for sent in w.upstream.sent[again:]]
+    assert gets == [("files", "5"), ("web", None), ("files", "9")]
 
 
 async def test_without_any_own_stream_of_a_server_there_is_none():

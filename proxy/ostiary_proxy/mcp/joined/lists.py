@@ -59,7 +59,8 @@ def joined_list(method: str, results: Mapping[str, Object]) -> Pages:
         if left_out:
             unfit[server] = left_out
         items += [item for item in found if _name(item) not in left_out]
-        if isinstance(own := result.get("nextCursor"), str):
+        # Some say with an empty cursor that nothing follows.
+        if isinstance(own := result.get("nextCursor"), str) and own:
             cursors[server] = own
     cursor = base64url(write_json(cursors)) if cursors else None
     return Pages(items=tuple(items), cursor=cursor, unfit=unfit)

@@ -87,7 +87,7 @@ async def lists(said: Said, say: Say) -> Exchange:
 
 def _pages(said: Said, cursor: Json) -> Mapping[str, Said]:
     """Return what each server is asked for; raises BadResult for a cursor that is none of ours."""
-    if cursor is None:
+    if cursor is None or cursor == "":
         return dict.fromkeys(_servers(said), said)
     params = _request(said).params
     own = read_cursor(cursor)

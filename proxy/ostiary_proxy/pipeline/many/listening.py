@@ -15,7 +15,7 @@ from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
 from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, say_at, with_params
-from ostiary_proxy.pipeline.many.turned import Turned
+from ostiary_proxy.pipeline.many.turned import OWN, Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -26,12 +26,22 @@ _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 
 
 async def own_streams(said: Said, say: Say) -> Exchange:
-    """Open the own stream of every server that has one; 405 where none has."""
+    """Open the own stream of every server that has one; 405 where none has.
+
+    A server's stream that is opened again goes on after the last event of it.
+    """
+    after, _, own = said.last_event.partition(OWN)
+    last = {after: own}
+    seen: dict[str, Turned] = {}
 
     def source(server: str) -> Source:
         async def opened() -> Exchange | None:
-            exchange = await _opened(said, server, say)
-            return Turned(exchange, server) if exchange is not None else None
+            known = seen[server].last_event if server in seen else last.get(server, "")
+            exchange = await _opened(replace(said, last_event=known), server, say)
+            if exchange is None:
+                return None
+            seen[server] = Turned(exchange, server, mark=OWN)
+            return seen[server]
 
         return opened
 

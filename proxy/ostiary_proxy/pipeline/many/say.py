@@ -19,7 +19,7 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.everybody import discover, end, greet, level, lists, tell
 from ostiary_proxy.pipeline.many.listening import listen, own_streams
 from ostiary_proxy.pipeline.many.server import Say, named, say_at, with_params
-from ostiary_proxy.pipeline.many.turned import Turned
+from ostiary_proxy.pipeline.many.turned import ANSWER, Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -29,12 +29,20 @@ __all__ = ["say_joined"]
 async def say_joined(said: Said, say: Say) -> Exchange:
     """Return the exchange of `said` with the servers of its route; raises Refused as `say` does."""
     if said.http_method == "GET":
-        return await own_streams(said, say)
+        return await _stream(said, say)
     if said.http_method == "DELETE":
         return await end(said, say)
     if isinstance(said.message, Request):
         return await _request(said, said.message, say)
     return await _told(said, say)
+
+
+async def _stream(said: Said, say: Say) -> Exchange:
+    """Open the servers' own streams, or let one's answer go on where it broke off."""
+    server, _, own = said.last_event.partition(ANSWER)
+    if own and server in said.known.routed.route.servers:
+        return await _turned(replace(said, last_event=own), server, say)
+    return await own_streams(said, say)
 
 
 async def _request(said: Said, request: Request, say: Say) -> Exchange:

@@ -5,6 +5,7 @@ What can't be read goes on as it is: the relay refuses it like any server's.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.envelope import Misread, read_message
@@ -14,7 +15,12 @@ from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
 
-__all__ = ["Turned"]
+__all__ = ["ANSWER", "OWN", "Turned"]
+
+ANSWER: Final = ":"
+"""Marks events in the answer to a request: such a stream goes on at its server alone."""
+OWN: Final = "+"
+"""Marks events of the servers' own streams, which go on together."""
 
 
 def _all(_: Message) -> bool:
@@ -22,16 +28,26 @@ def _all(_: Message) -> bool:
 
 
 class Turned:
-    """An `Exchange`; of a stream only the messages that `passes` lets through are passed on."""
+    """An `Exchange`; of a stream only the messages that `passes` lets through are passed on.
+
+    `mark` stands between the server and its own id of an event; `last_event` is the newest of them.
+    """
 
     def __init__(
-        self, exchange: Exchange, server: str, passes: Callable[[Message], bool] = _all
+        self,
+        exchange: Exchange,
+        server: str,
+        passes: Callable[[Message], bool] = _all,
+        *,
+        mark: str = ANSWER,
     ) -> None:
         self.status = exchange.status
         self.headers = exchange.headers
         self._exchange = exchange
         self._server = server
         self._passes = passes
+        self._mark = mark
+        self.last_event = ""
 
     @property
     def arrived(self) -> bool:
@@ -68,7 +84,8 @@ class Turned:
 
     def _event(self, event: Event) -> Event:
         if event.id:
-            event = replace(event, id=f"{self._server}:{event.id}")
+            self.last_event = event.id
+            event = replace(event, id=f"{self._server}{self._mark}{event.id}")
         if not event.data:
             return event
         try:
