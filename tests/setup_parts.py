@@ -7,6 +7,7 @@ does it.
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -22,10 +23,14 @@ PINS = ROOT / "tests" / "parts"
 READERS = ROOT / "tests" / "tools" / "readers"
 PROGRAMS = {
     "node": "nodejs", "npm": "npm", "chromium": "chromium", "redis-server": "redis-server",
-    "faketime": "faketime",
+    "faketime": "faketime", "nginx": "nginx", "promtool": "prometheus",
 }  # fmt: skip
 """Program → Debian package."""
 PEERS = ("mcp-1", "fastmcp")
+GATEWAY_API = (
+    "sigs.k8s.io/gateway-api", "v1.6.3", "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
+)  # fmt: skip
+"""Go module, version and sum."""
 
 
 class PartMissing(Exception):  # noqa: N818 - a statement
@@ -35,7 +40,12 @@ class PartMissing(Exception):  # noqa: N818 - a statement
 def main() -> int:
     """Install what is missing; return 1 where something stays missing and CI must not go on."""
     return install_all(
-        install_programs, install_node_parts, install_sdk_servers, install_peers, build_readers
+        install_programs,
+        install_node_parts,
+        install_sdk_servers,
+        install_peers,
+        fetch_crds,
+        build_readers,
     )
 
 
@@ -123,6 +133,28 @@ def install_peers() -> None:
 def peer(name: str) -> Path:
     """Return the interpreter of a peer in Python: the SDK before 2.0, or FastMCP."""
     return CACHE / name / "bin" / "python"
+
+
+def fetch_crds() -> None:
+    """Fetch the definitions of the Gateway API out of its Go module."""
+    if gateway_api_crds().is_dir():
+        say("the definitions of the Gateway API are here")
+        return
+    if not shutil.which("go"):
+        raise PartMissing("the definitions of the Gateway API need Go")
+    said = subprocess.run(
+        ["go", "mod", "download", "-json", "@".join(GATEWAY_API[:2])],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    found = json.loads(said.stdout or "{}")
+    if found.get("Sum") != GATEWAY_API[2]:
+        raise PartMissing(f"the Gateway API can't be fetched: {found.get('Error', said.stderr)}")
+    shutil.copytree(Path(found["Dir"]) / "config" / "crd" / "standard", gateway_api_crds())
+
+
+def gateway_api_crds() -> Path:
+    """Return where the definitions of the Gateway API stand, or will."""
+    return CACHE / f"gateway-api-{GATEWAY_API[1]}"
 
 
 def build_readers() -> None:
