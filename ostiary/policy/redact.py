@@ -24,14 +24,25 @@ __all__ = [
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
 _WORDS: Final = {
-    "type": frozenset({"text", "image", "audio", "resource", "resource_link", "tool_use"}),
+    "action": frozenset({"accept", "decline", "cancel"}),
+    "method": frozenset({"elicitation/create", "roots/list", "sampling/createMessage"}),
+    "mode": frozenset({"form", "url"}),
+    "type": frozenset(
+        {
+            "text", "image", "audio", "resource", "resource_link", "tool_use", "tool_result",
+            "object", "string", "number", "integer", "boolean", "array",
+        }
+    ),
     "role": frozenset({"user", "assistant"}),
     "resultType": frozenset({"complete", "input_required", "task"}),
-}
+}  # fmt: skip
 """Members whose fixed words belong to the protocol: a pattern that finds them must not break it."""
 _OPAQUE: Final = frozenset(
-    {"id", "mimeType", "nextCursor", "progressToken", "requestState", "taskId", "toolUseId"}
-)
+    {
+        "elicitationId", "id", "mimeType", "nextCursor", "progressToken", "requestState", "taskId",
+        "toolUseId",
+    }
+)  # fmt: skip
 """Members that peers hand back as they are; `uri` is not among them: it may carry a secret."""
 _FREE: Final = frozenset({"structuredContent", "_meta", "data", "input", "arguments"})
 """Members of any shape: their numbers and member names are data, not protocol."""

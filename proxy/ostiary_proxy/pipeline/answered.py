@@ -4,23 +4,22 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
-from ostiary.policy.redact import Redaction
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import LISTEN, MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.behind import say
+from ostiary_proxy.pipeline.carry import Post, carry
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
 from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
 from ostiary_proxy.pipeline.known import Known
-from ostiary_proxy.pipeline.redacted import redacted_error
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session, end, seal_session
@@ -70,15 +69,22 @@ async def _taken(decoded: Decoded, exchange: Exchange) -> Answer:
 async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answer:
     body = await read_body(exchange, _MAX_RESULT)
     relay = relay_of(cleared, decoded)
-    live = decoded.known.routed.received.live
-    out = relay.whole(body, live.clock())
-    for effect in out.before:  # a JSON answer has records to write and nothing else
-        await live.audit.write(effect.record)  # type: ignore[union-attr]  # see above
+    data = await _relayed(decoded, relay, body)
     headers: Headers = (JSON,)
     if relay.negotiated is not None:
         headers = (JSON, *await _session(decoded, exchange, relay.negotiated))
     await finish(decoded.known, relay.word, {**relay.facts(), "bytes": len(body)})
-    return Answer(status=200, headers=headers, body=out.data)
+    return Answer(status=200, headers=headers, body=data)
+
+
+async def _relayed(decoded: Decoded, relay: Relay, body: bytes) -> bytes:
+    """Return what the relay makes of a whole body, once all that comes before has happened."""
+    live = decoded.known.routed.received.live
+    out = relay.whole(body, live.clock())
+    post = _post_of(decoded.known, decoded.session)
+    for effect in out.before:
+        await carry(effect, live, post)
+    return out.data
 
 
 async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answer:
@@ -127,19 +133,19 @@ def session_id(exchange: Exchange) -> str | None:
 
 async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answer:
     """Return upstream's error where clients act on it, else one of ours (decision 20)."""
-    status, permitted = exchange.status, cleared.screened.consented.permitted
-    decoded = permitted.decoded
+    status, decoded = exchange.status, cleared.screened.consented.permitted.decoded
     if status == 404 and decoded.session is not None and decoded.session.upstream is not None:
         await exchange.close()
         await end(decoded.known.routed.received.live.store, decoded.session)
         raise Refused("UnknownSession", detail="upstream: 404")
     if 400 <= status < 500 and media_type(exchange) == "application/json":
-        body = await read_body(exchange, _MAX_ERROR)
-        error = _error(body, request, permitted.verdict.redactions)
+        error = _error(await read_body(exchange, _MAX_ERROR), request)
         if error is not None:
-            await finish(decoded.known, "error", {"status": status})
+            relay = relay_of(cleared, decoded)
+            data = await _relayed(decoded, relay, error)
+            await finish(decoded.known, relay.word, {**relay.facts(), "status": status})
             kept = status if status in (400, 404) else 400
-            return Answer(status=kept, headers=(JSON,), body=error)
+            return Answer(status=kept, headers=(JSON,), body=data)
     await exchange.close()
     if 400 <= status < 500:
         raise Refused("UpstreamRejected", detail=str(status))
@@ -147,7 +153,7 @@ async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answ
     raise Refused(code, detail=f"{status} {media_type(exchange)}")
 
 
-def _error(body: bytes, request: Request, redactions: tuple[Redaction, ...]) -> bytes | None:
+def _error(body: bytes, request: Request) -> bytes | None:
     """Return a JSON-RPC error under the request's id; servers that read no id invent one."""
     try:
         message = read_message(body)
@@ -155,10 +161,7 @@ def _error(body: bytes, request: Request, redactions: tuple[Redaction, ...]) -> 
         return None
     if not isinstance(message, Response) or message.error is None:
         return None
-    error = redacted_error(message.error, redactions)
-    code = error["code"]
-    assert isinstance(code, int)  # the envelope ladder saw to it
-    return error_body(request.id, code, str(error["message"]), error.get("data"))
+    return write_json({**message.whole, "id": request.id})
 
 
 def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
@@ -202,17 +205,6 @@ def stream_of(
 ) -> RelayStream:
     """Return the driven stream of an exchange."""
     received = known.routed.received
-
-    async def post(body: bytes) -> None:
-        if session is None:
-            return
-        said = Said(
-            known=known, version=session.version, body=body, message=read_message(body),
-            session=session,
-        )  # fmt: skip
-        answer = await say(said)
-        await answer.close()
-
     return RelayStream(
         live=received.live,
         exchange=exchange,
@@ -227,9 +219,25 @@ def stream_of(
             listening=listening,
         ),
         decision=received.id,
-        post=post,
+        post=_post_of(known, session),
         lingers=lingers,
     )
+
+
+def _post_of(known: Known, session: Session | None) -> Post:
+    """Return what posts a response of ours in the session."""
+
+    async def post(body: bytes) -> None:
+        if session is None:
+            return
+        said = Said(
+            known=known, version=session.version, body=body, message=read_message(body),
+            session=session,
+        )  # fmt: skip
+        answer = await say(said)
+        await answer.close()
+
+    return post
 
 
 async def finish(known: Known, word: str, facts: Mapping[str, Json]) -> None:

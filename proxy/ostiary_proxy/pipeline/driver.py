@@ -6,14 +6,15 @@ All judging is the relay's; all waiting is here. Nothing is written whose effect
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.identity import Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.carry import Post, carry
+from ostiary_proxy.pipeline.effects import Effect, Out
 from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.live import Live
@@ -83,7 +84,7 @@ class RelayStream:
         judge: Judge,
         bearer: Bearer,
         decision: str,
-        post: Callable[[bytes], Awaitable[None]],
+        post: Post,
         lingers: bool,
     ) -> None:
         self._live = live
@@ -214,23 +215,13 @@ class RelayStream:
         """Carry out effects in order; where one fails the stream is cut."""
         try:
             for effect in effects:
-                await self._do(effect)
+                await carry(effect, self._live, self._post)
         except (AuditUnavailable, StoreUnavailable, Conflict, OutboundFailed, Refused):
             self._relay.fail(Refused("Internal"), word="cut")
             self._outs.clear()
             self._over = True
             return False
         return True
-
-    async def _do(self, effect: Effect) -> None:
-        if isinstance(effect, WriteRecord):
-            await self._live.audit.write(effect.record)
-        elif isinstance(effect, PutRow):
-            await self._live.store.put(
-                effect.table, effect.key, effect.value, expires=effect.expires
-            )
-        elif isinstance(effect, AnswerUpstream):
-            await self._post(effect.body)
 
     async def _drain(self) -> None:
         """Let a call finish whose client is gone; what it says goes nowhere."""

@@ -194,7 +194,7 @@ class Relay:
             if self._is_unknown(message):
                 raise Refused("Hidden", detail="upstream: unknown", data=about(asked.subject))
             if message.error is not None:
-                return self._error_answer(message, message.error, raw)
+                return self._error_answer(message, message.error, raw, now)
             changed, before = self._read_result(message.result or {}, now)
         except Refused as refused:
             self._error = refused.how.rpc
@@ -206,13 +206,16 @@ class Relay:
         return write_json({**message.whole, "result": changed}), before
 
     def _error_answer(
-        self, message: Response, error: Object, raw: bytes
+        self, message: Response, error: Object, raw: bytes, now: float
     ) -> tuple[bytes, tuple[Effect, ...]]:
         """Return upstream's error; what is redacted in results is redacted in errors too."""
+        before = self._server.links(error, self._by(now))
         self._error = _code(error)
         self._end("error", over=False)
         changed = redacted_error(error, self._redactions)
-        return (raw if changed is error else write_json({**message.whole, "error": changed})), ()
+        if changed is error:
+            return raw, before
+        return write_json({**message.whole, "error": changed}), before
 
     def _is_unknown(self, message: Response) -> bool:
         subject = self._asked.subject

@@ -10,7 +10,8 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
-from ostiary.policy.redact import redact_arguments
+from ostiary.policy.redact import redact_answer, redact_arguments
+from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Message, Object, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.pipeline.consented import Consented
@@ -47,7 +48,7 @@ def screen(consented: Consented) -> Screened:
     decoded = consented.permitted.decoded
     message = decoded.message
     if isinstance(message, Response):
-        return Screened(consented=consented, message=message, body=decoded.body, round=Round())
+        return _answered(consented, message)
     known = decoded.known
     params = take_cursor(message.params, message.method, known.holder, known.routed.received.now)
     params, round_ = take_round(decoded, params, consented.permitted.verdict.redactions)
@@ -58,6 +59,19 @@ def screen(consented: Consented) -> Screened:
         message = replace(message, params=params, whole={**message.whole, "params": dict(params)})
         body = write_json(message.whole)
     return Screened(consented=consented, message=message, body=body, round=round_)
+
+
+def _answered(consented: Consented, response: Response) -> Screened:
+    """Return the client's answer to a server's request, errors redacted as results are."""
+    permitted = consented.permitted
+    member = "result" if response.error is None else "error"
+    before = response.whole[member]
+    after = redact_answer(before, permitted.verdict.redactions)
+    message, body = permitted.decoded.message, permitted.decoded.body
+    if after is not before:
+        body = write_json({**response.whole, member: after})
+        message = read_message(body)
+    return Screened(consented=consented, message=message, body=body, round=Round())
 
 
 def _redacted(consented: Consented, params: Object) -> Object:

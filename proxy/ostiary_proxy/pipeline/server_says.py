@@ -8,8 +8,10 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind, Subject
 from ostiary.policy.redact import Redaction
+from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.errors import error_body
-from ostiary_proxy.mcp.message import Notification, Request
+from ostiary_proxy.mcp.inputs import subject_of_input
+from ostiary_proxy.mcp.message import Notification, Object, Request
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, write_event
@@ -24,6 +26,10 @@ from ostiary_proxy.refused import Refused
 
 __all__ = ["By", "ServerSays"]
 
+_LINKS: Final = -32042
+"""The code of errors that ask for a visit to some URL (URLElicitationRequired)."""
+_TEXTS: Final = ("notifications/message", "notifications/progress")
+"""Notifications in which a server says something to people and models."""
 _PATIENCE: Final = 3600.0
 """Seconds that a server's request may wait for its answer."""
 
@@ -69,7 +75,24 @@ class ServerSays:
             expires=by.now + _PATIENCE,
         )
         record = self.record(passed=True, why="policy", subject=facts, now=by.now)
-        return Out(data=write_event(event), before=(record, waiting))
+        params = redacted(message.params, (*by.redactions, *verdict.redactions))
+        return Out(data=_with_params(event, message, params), before=(record, waiting))
+
+    def links(self, error: Object, by: By) -> tuple[Effect, ...]:
+        """Return what has to happen before an error may show its links; raises Refused.
+
+        They are what an elicitation by URL would show (2025-11-25).
+        """
+        if error.get("code") != _LINKS:
+            return ()
+        if self._asked.version == MODERN:
+            raise Refused("UpstreamInvalid", detail=f"{_LINKS} is not part of this revision")
+        subject = subject_of_input(ServerRequest.ELICITATION_URL)
+        verdict = by.judge.verdict(subject, by.now)
+        if not verdict.allowed:
+            raise Refused("Denied", message=verdict.message, detail=verdict.reason)
+        facts: dict[str, Json] = {"method": subject.method, "name": subject.name}
+        return (self.record(passed=True, why="links in an error", subject=facts, now=by.now),)
 
     def tells(self, event: Event, message: Notification, by: By) -> Out:
         """Return a notification for the client, or nothing for it."""
@@ -83,12 +106,9 @@ class ServerSays:
             return self.drop(event, "not asked for on this stream", facts, by.now)
         self.passed[message.method] = self.passed.get(message.method, 0) + 1
         params = self.heard.told(message)
-        if message.method == "notifications/message":
+        if message.method in _TEXTS:
             params = redacted(params, by.redactions)
-        if params is message.params:
-            return Out(data=write_event(event))
-        text = write_json({**message.whole, "params": params}).decode()
-        return Out(data=write_event(replace(event, data=text)))
+        return Out(data=_with_params(event, message, params))
 
     def _readable(self, uri: Json, by: By) -> bool:
         if not isinstance(uri, str):
@@ -123,3 +143,11 @@ class ServerSays:
             subject=subject,
         )
         return WriteRecord(record=record)
+
+
+def _with_params(event: Event, message: Request | Notification, params: Object) -> bytes:
+    """Return the event with these params, the very same where nothing had to change."""
+    if params is message.params:
+        return write_event(event)
+    text = write_json({**message.whole, "params": params}).decode()
+    return write_event(replace(event, data=text))

@@ -1,0 +1,190 @@
+"""Policy.md 13: what a server asks of the client, of each kind, in each revision and in each place.
+
+It needs an Allow that names it, and what is redacted is redacted both ways, errors too.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mcp_parts import (
+    ALLOW_ALL,
+    ScriptedExchange,
+    World,
+    body,
+    drained,
+    events,
+    json_answer,
+    result,
+    sse_answer,
+    world,
+)
+from ostiary_proxy.outbound.exchange import Outgoing
+
+LEGACY = ("2025-03-26", "2025-06-18", "2025-11-25")
+FORM = {"mode": "form", "message": "pin 1234?", "requestedSchema": {"type": "object"}}
+URL = {"mode": "url", "message": "go", "url": "https://a.example/1", "elicitationId": "1234"}
+KINDS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "elicitation/form": ("elicitation/create", FORM, LEGACY[1:]),
+    "elicitation/url": ("elicitation/create", URL, LEGACY[2:]),
+    "sampling": ("sampling/createMessage", {"messages": [], "tools": [{"name": "t"}]}, LEGACY),
+    "roots": ("roots/list", {}, LEGACY),
+}
+CAN = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
+CELLS = [(kind, version) for kind, (_, _, known) in KINDS.items() for version in known]
+
+
+def allow(*kinds: str) -> dict[str, Any]:
+    return {
+        "name": "asks", "effect": "Allow", "who": {"everyone": True},
+        "match": {"server": list(kinds)},
+    }  # fmt: skip
+
+
+def asked(kind: str) -> dict[str, Any]:
+    method, params, _ = KINDS[kind]
+    return {"jsonrpc": "2.0", "id": "s1", "method": method, "params": params}
+
+
+def asking(message: Mapping[str, Any], *rules: Mapping[str, Any]) -> World:
+    """Return a world whose server asks that in answer to a call, and then answers."""
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        if b"tools/call" not in sent.body:
+            return ScriptedExchange(202, {}, [])
+        return sse_answer(message, result({"content": []}))
+
+    return world(script, *rules)
+
+
+async def called(w: World, version: str) -> tuple[str, list[Any]]:
+    """Call a tool; return the session and what the client saw."""
+    session = await w.session(version=version)
+    w.upstream.sent.clear()
+    return session, events(await drained(await w.legacy(session, "tools/call", {"name": "a"})))
+
+
+@pytest.mark.parametrize(("kind", "version"), CELLS)
+async def test_a_request_on_a_stream_needs_an_allow_of_its_own_kind(
+    kind: str, version: str
+) -> None:
+    others = [other for other in KINDS if other != kind]
+    allowed = asking(asked(kind), ALLOW_ALL, allow(kind))
+    refused = asking(asked(kind), ALLOW_ALL, allow(*others))
+
+    assert asked(kind) in (await called(allowed, version))[1]
+    assert asked(kind) not in (await called(refused, version))[1]
+    told = json.loads(refused.upstream.sent[1].body)
+    assert (told["id"], told["error"]["code"]) == ("s1", -31003)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_request_in_a_result_needs_an_allow_of_its_own_kind(kind: str) -> None:
+    entry = {name: asked(kind)[name] for name in ("method", "params")}
+    answer = result({"resultType": "input_required", "inputRequests": {"s1": entry}})
+    others = [other for other in KINDS if other != kind]
+    codes = []
+
+    for rule in (allow(kind), allow(*others)):
+        w = world(lambda _: json_answer(answer), ALLOW_ALL, rule)
+        meta = {"io.modelcontextprotocol/clientCapabilities": CAN}
+        said = body(await w.modern("tools/call", {"name": "a"}, meta=meta))
+        codes.append(said.get("error", {}).get("code"))
+
+    assert codes == [None, -31003]
+
+
+LINKS = {
+    "code": -32042,
+    "message": "visit",
+    "data": {"elicitations": [{"mode": "url", "url": "https://a.example", "elicitationId": "e"}]},
+}
+
+
+@pytest.mark.parametrize("answer", [json_answer, sse_answer])
+@pytest.mark.parametrize("rules", [(allow("elicitation/url"),), ()])
+async def test_links_in_an_error_need_the_allow_of_an_elicitation_by_url(
+    answer: Any, rules: Any
+) -> None:
+    error = {"jsonrpc": "2.0", "id": 1, "error": LINKS}
+    w = world(lambda _: answer(error), ALLOW_ALL, *rules)
+    session = await w.session()
+
+    said = await w.legacy(session, "tools/call", {"name": "a"})
+
+    shown = body(said) if isinstance(said.body, bytes) else events(await drained(said))[0]
+    if rules:
+        assert shown == error
+    else:
+        assert shown["error"]["code"] == -31003
+        assert "a.example" not in json.dumps(shown)
+
+
+async def test_links_in_an_error_under_a_bad_status_need_it_too() -> None:
+    error = {"jsonrpc": "2.0", "id": 1, "error": LINKS}
+    w = world(lambda _: json_answer(error, status=400), ALLOW_ALL)
+    session = await w.session()
+
+    answer = await w.legacy(session, "tools/call", {"name": "a"})
+
+    assert body(answer)["error"]["code"] == -31003
+
+
+async def test_2026_07_28_has_no_links_in_errors() -> None:
+    error = {"jsonrpc": "2.0", "id": 1, "error": LINKS}
+    w = world(lambda _: json_answer(error), ALLOW_ALL, allow("elicitation/url"))
+
+    assert body(await w.modern("tools/call", {"name": "a"}))["error"]["code"] == -31012
+
+
+def redacting(where: str) -> dict[str, Any]:
+    redact = [{"in": where, "pattern": "[0-9]{4}"}]
+    return {**allow(*KINDS), "transform": {"redact": redact}}
+
+
+async def test_what_a_server_asks_is_redacted_as_it_is_shown() -> None:
+    w = asking(asked("elicitation/form"), ALLOW_ALL, redacting("Result"))
+
+    _, said = await called(w, "2025-11-25")
+
+    assert said[0]["params"] == {**FORM, "message": "pin [redacted]?"}
+
+
+async def test_what_a_call_redacts_does_not_come_by_a_question() -> None:
+    call = {**ALLOW_ALL, "transform": {"redact": [{"in": "Result", "pattern": "[0-9]{4}"}]}}
+    w = asking(asked("elicitation/url"), call, allow(*KINDS))
+
+    _, said = await called(w, "2025-11-25")
+
+    assert said[0] == asked("elicitation/url")
+    told = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"message": "1234"}}
+    _, said = await called(asking(told, call), "2025-11-25")
+    assert said[0]["params"] == {"message": "[redacted]"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "clean"),
+    [
+        (
+            {"result": {"action": "accept", "content": {"pin": "1234"}}},
+            {"result": {"action": "accept", "content": {"pin": "[redacted]"}}},
+        ),
+        (
+            {"error": {"code": -1, "message": "not 1234", "data": {"said": "5678"}}},
+            {"error": {"code": -1, "message": "not [redacted]", "data": {"said": "[redacted]"}}},
+        ),
+    ],
+    ids=["result", "error"],
+)
+async def test_what_a_client_answers_is_redacted_results_and_errors_alike(
+    answer: Any, clean: Any
+) -> None:
+    w = asking(asked("elicitation/form"), ALLOW_ALL, redacting("Arguments"))
+    session, _ = await called(w, "2025-11-25")
+
+    answered = {"jsonrpc": "2.0", "id": "s1", **answer}
+    await w.send(answered, headers=(("mcp-session-id", session),))
+
+    assert json.loads(w.upstream.sent[-1].body) == {"jsonrpc": "2.0", "id": "s1", **clean}
