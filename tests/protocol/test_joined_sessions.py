@@ -319,6 +319,7 @@ async def test_streams_go_on_at_the_servers_whose_events_they_broke_off_after():
     async def streamed(last=None):
         more = (("last-event-id", last),) if last else ()
         stream = await w.send(method="GET", headers=(("mcp-session-id", session), *more))
+        assert not isinstance(stream.body, bytes)
         async with asyncio.timeout(5):
             said = await anext(aiter(stream.body))
         await stream.body.abandon()

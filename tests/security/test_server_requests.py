@@ -32,7 +32,11 @@ KINDS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "sampling": ("sampling/createMessage", {"messages": [], "tools": [{"name": "t"}]}, LEGACY),
     "roots": ("roots/list", {}, LEGACY),
 }
-CAN = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
+CAN: dict[str, Any] = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"tools": {}},
+    "roots": {},
+}
 CELLS = [(kind, version) for kind, (_, _, known) in KINDS.items() for version in known]
 
 
