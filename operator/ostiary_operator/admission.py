@@ -6,6 +6,7 @@ deleted; what is wrong is a warning then.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict, Field
@@ -18,7 +19,7 @@ from ostiary.resources.manifest import read_manifest
 from ostiary.resources.meta import GROUP
 from ostiary.translate.alone import Alone, look_alone
 
-__all__ = ["answer"]
+__all__ = ["Answered", "answer"]
 
 _API: Final = "admission.k8s.io/v1"
 _KIND: Final = "AdmissionReview"
@@ -45,11 +46,20 @@ class _Review(Model):
     request: _Asked
 
 
-def answer(review: bytes) -> bytes:
-    """Return the AdmissionReview that answers one; raises Faulty where `review` is none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The AdmissionReview that answers one, and whether it allows the object."""
+
+    body: bytes
+    allowed: bool
+
+
+def answer(review: bytes) -> Answered:
+    """Return the answer to an AdmissionReview; raises Faulty where `review` is none."""
     asked = validate(_Review, read_json(review)).request
     response = {"uid": asked.uid, **_judged(asked)}
-    return write_json({"apiVersion": _API, "kind": _KIND, "response": response})
+    body = write_json({"apiVersion": _API, "kind": _KIND, "response": response})
+    return Answered(body=body, allowed=response["allowed"])
 
 
 def _judged(asked: _Asked) -> Mapping[str, Any]:

@@ -25,6 +25,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.reviews = Counter(
+            "ostiary_operator_webhook_reviews",
+            "Objects that the API server asked about",
+            ["verdict"],
+            registry=self.registry,
+        )
+        for verdict in ("allowed", "refused", "unanswered"):
+            self.reviews.labels(verdict)
         self.last_success = self._gauge(
             "last_plan_success_timestamp_seconds", "When everything was last planned and acted on"
         )

@@ -127,7 +127,14 @@ class Replica:
         port, namespace = self._settings.webhook_port, self._settings.namespace
         if port is None:
             return None
-        return Webhook(self._api, namespace, port, acts=self.acts, now=_CLOCKS.wall)
+        return Webhook(
+            self._api,
+            namespace,
+            port,
+            acts=self.acts,
+            now=_CLOCKS.wall,
+            count=lambda verdict: self._metrics.reviews.labels(verdict).inc(),
+        )
 
     def _age(self) -> float:
         return self._pace.age

@@ -36,7 +36,10 @@ _REACH: Final = aiohttp.ClientTimeout(total=3)
 
 
 class Webhook:
-    """The webhook of one replica; `acts` says whether it is the one that acts."""
+    """The webhook of one replica; `acts` says whether it is the one that acts.
+
+    `count` is told how each review ended.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Webhook:
         *,
         acts: Callable[[], bool],
         now: Callable[[], float],
+        count: Callable[[str], None],
     ) -> None:
         self._listens_on = port
         self._acts = acts
@@ -53,7 +57,7 @@ class Webhook:
         self._certificate = WebhookCertificate(api, namespace, self._host, now)
         service = {"namespace": namespace, "name": _SERVICE, "port": 443}
         self._configuration = Configuration(api, service)
-        self._port = WebhookPort()
+        self._port = WebhookPort(count)
         server = web.Server(self._port, auto_decompress=False)
         self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=_LAST)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

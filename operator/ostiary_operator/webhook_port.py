@@ -6,6 +6,7 @@ time are stored and judged by the next plan.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -29,9 +30,13 @@ _PATIENCE: Final = 2.5
 
 
 class WebhookPort:
-    """Answers one request. Reviews are judged one after another, away from the event loop."""
+    """Answers one request. Reviews are judged one after another, away from the event loop.
 
-    def __init__(self) -> None:
+    `count` is told how each ended: allowed, refused, or unanswered.
+    """
+
+    def __init__(self, count: Callable[[str], None]) -> None:
+        self._count = count
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._judge = ThreadPoolExecutor(max_workers=1, thread_name_prefix="webhook")
 
@@ -51,6 +56,12 @@ class WebhookPort:
             return web.Response(text="ok\n")
         if asked != ("POST", REVIEW):
             return web.Response(status=404, text=f"try POST {REVIEW}\n")
+        response = await self._answer_review(request)
+        if response.status != 200:
+            self._count("unanswered")
+        return response
+
+    async def _answer_review(self, request: web.BaseRequest) -> web.Response:
         if request.content_type != _JSON:
             return web.Response(status=415, text=f"send {_JSON}\n")
         try:
@@ -71,7 +82,8 @@ class WebhookPort:
             said = await running.run_in_executor(self._judge, answer, bytes(body))
         except Faulty as faulty:
             return web.Response(status=400, text=f"not an AdmissionReview: {faulty.faults[0]}\n")
-        return web.Response(body=said, content_type=_JSON)
+        self._count("allowed" if said.allowed else "refused")
+        return web.Response(body=said.body, content_type=_JSON)
 
 
 def _closing(status: int, text: str) -> web.Response:

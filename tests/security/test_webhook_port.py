@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ def review(body: object, uid: str = "7f3a") -> bytes:
 class Port:
     number: int
     context: ssl.SSLContext
+    verdicts: Counter[str]
 
     async def post(
         self,
@@ -66,11 +68,12 @@ class Port:
 async def port() -> AsyncIterator[Port]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     show(context, pair())
-    webhook = WebhookPort()
+    verdicts: Counter[str] = Counter()
+    webhook = WebhookPort(lambda verdict: verdicts.update([verdict]))
     runner = web.ServerRunner(web.Server(webhook, auto_decompress=False), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, 0, ssl_context=context).start()
-    yield Port(runner.addresses[0][1], context)
+    yield Port(runner.addresses[0][1], context, verdicts)
     await runner.cleanup()
     webhook.close()
 
@@ -101,6 +104,14 @@ async def test_what_is_no_review_is_refused(
     port: Port, body: bytes, headers: dict[str, str], path: str, status: int
 ) -> None:
     assert (await port.post(body, headers=headers, path=path))[0] == status
+
+
+async def test_every_review_is_counted_by_how_it_ended(port: Port) -> None:
+    for body in (review(route()), review(route("r", {"to": "no"})), b"{}", b"[" * 100_000):
+        await port.post(body)
+    await port.post(b"{}", path="/convert")
+
+    assert port.verdicts == {"allowed": 1, "refused": 1, "unanswered": 2}
 
 
 async def test_a_fault_is_told_without_what_the_request_held(port: Port) -> None:

@@ -23,7 +23,7 @@ def review(body: Any, old: Any = None, **fields: Any) -> bytes:
 
 def said(body: Any, old: Any = None) -> dict[str, Json]:
     """Return the response to an object, without what is the same in all."""
-    found = read_json(answer(review(body, old)))
+    found = read_json(answer(review(body, old)).body)
     assert isinstance(found, dict)
     response = found.pop("response")
     assert found == {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
