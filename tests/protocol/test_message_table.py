@@ -17,6 +17,7 @@ from mcp_parts import (
     initialized,
     json_answer,
     modern_headers,
+    request,
     result,
     sse_answer,
     world,
@@ -82,6 +83,14 @@ TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 DURING_A_CALL = ("notifications/progress", "notifications/message")
 """In 2026-07-28 the others come on listen streams."""
+VISITS = {**ALLOW_SERVER, "match": {"server": ["roots", "elicitation/url"]}}
+BEFORE = {
+    **{("notifications/cancelled", v): [request("roots/list", {})] for v in LEGACY},
+    ("notifications/elicitation/complete", C): [
+        request("elicitation/create", FROM_SERVER["elicitation/create", "url"][1])
+    ],
+}
+"""What some notifications are about."""
 CAN: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 NO_METHOD = -32601
 
@@ -221,8 +230,10 @@ async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_
     listened = version == D and method not in DURING_A_CALL
     if listened:
         told["params"] = {**params, "_meta": {"io.modelcontextprotocol/subscriptionId": 1}}
-    before = [ACKNOWLEDGED] if listened and method != ACKNOWLEDGED["method"] else []
-    w = world(lambda _: sse_answer(*before, told, result({"content": []})))
+    before = BEFORE.get((method, version), [])
+    if listened and method != ACKNOWLEDGED["method"]:
+        before = [ACKNOWLEDGED]
+    w = world(lambda _: sse_answer(*before, told, result({"content": []})), ALLOW_ALL, VISITS)
 
     if version != D:
         session = await w.session(version=version)

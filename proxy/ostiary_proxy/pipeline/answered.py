@@ -13,7 +13,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.behind import say
-from ostiary_proxy.pipeline.carry import Post, carry
+from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import Bearer, RelayStream
@@ -80,7 +80,7 @@ async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answ
 async def _relayed(decoded: Decoded, relay: Relay, body: bytes) -> bytes:
     """Return what the relay makes of a whole body, once all that comes before has happened."""
     live = decoded.known.routed.received.live
-    out = relay.whole(body, live.clock())
+    out = await found(relay.whole(body, live.clock()), live.store)
     post = _post_of(decoded.known, decoded.session)
     for effect in out.before:
         await carry(effect, live, post)

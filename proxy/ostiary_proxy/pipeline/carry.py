@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from ostiary_proxy.pipeline.effects import Effect, PutRow, WriteRecord
+from ostiary_proxy.pipeline.effects import DropRow, Effect, Out, PutRow, WriteRecord
 from ostiary_proxy.pipeline.live import Live
+from ostiary_proxy.store.port import Store
 
-__all__ = ["Post", "carry"]
+__all__ = ["Post", "carry", "found"]
 
 Post = Callable[[bytes], Awaitable[None]]
 """Posts a response of ours to the server."""
@@ -17,5 +18,15 @@ async def carry(effect: Effect, live: Live, post: Post) -> None:
         await live.audit.write(effect.record)
     elif isinstance(effect, PutRow):
         await live.store.put(effect.table, effect.key, effect.value, expires=effect.expires)
+    elif isinstance(effect, DropRow):
+        await live.store.delete(effect.table, effect.key)
     else:
         await post(effect.body)
+
+
+async def found(out: Out, store: Store) -> Out:
+    """Return what goes out once the rows that it waits for were read; raises StoreUnavailable."""
+    while (lookup := out.lookup) is not None:
+        rows = [await store.get(lookup.table, key) for key in lookup.keys]
+        out = lookup.then(tuple(None if row is None else row.value for row in rows))
+    return out

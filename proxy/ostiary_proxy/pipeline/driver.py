@@ -13,8 +13,8 @@ from typing import Final
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.identity import Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.carry import Post, carry
-from ostiary_proxy.pipeline.effects import Effect, Out
+from ostiary_proxy.pipeline.carry import Post, carry, found
+from ostiary_proxy.pipeline.effects import Out
 from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.live import Live
@@ -114,8 +114,11 @@ class RelayStream:
         while True:
             while self._outs:
                 out = self._outs.popleft()
-                if out.before and not await asyncio.shield(self._carry(out.before)):
-                    break
+                if out.before or out.lookup is not None:
+                    ready = await asyncio.shield(self._ready(out))
+                    if ready is None:
+                        break
+                    out = ready
                 self._over = self._over or out.last
                 if out.data:
                     self._wrote = self._tick()
@@ -211,17 +214,18 @@ class RelayStream:
 
     # -- doing --------------------------------------------------------------------------------
 
-    async def _carry(self, effects: tuple[Effect, ...]) -> bool:
-        """Carry out effects in order; where one fails the stream is cut."""
+    async def _ready(self, out: Out) -> Out | None:
+        """Return what goes out once all before has happened; where that fails the stream is cut."""
         try:
-            for effect in effects:
+            out = await found(out, self._live.store)
+            for effect in out.before:
                 await carry(effect, self._live, self._post)
         except (AuditUnavailable, StoreUnavailable, Conflict, OutboundFailed, Refused):
             self._relay.fail(Refused("Internal"), word="cut")
             self._outs.clear()
             self._over = True
-            return False
-        return True
+            return None
+        return out
 
     async def _drain(self) -> None:
         """Let a call finish whose client is gone; what it says goes nowhere."""

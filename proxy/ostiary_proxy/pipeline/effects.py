@@ -1,10 +1,11 @@
 """What has to happen before a piece of an answer may be written, as values; the driver does it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ostiary_proxy.audit.record import Record
 
-__all__ = ["AnswerUpstream", "Effect", "Out", "PutRow", "WriteRecord"]
+__all__ = ["AnswerUpstream", "DropRow", "Effect", "Lookup", "Out", "PutRow", "Rows", "WriteRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +26,42 @@ class PutRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropRow:
+    """Delete a Store row, whether or not it is there."""
+
+    table: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerUpstream:
     """Post a JSON-RPC response of our own to upstream: a server's request was refused."""
 
     body: bytes
 
 
-Effect = WriteRecord | PutRow | AnswerUpstream
+Effect = WriteRecord | PutRow | DropRow | AnswerUpstream
+Rows = tuple[bytes | None, ...]
+"""The values of Store rows, None for each that is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Rows that have to be read before anybody knows what goes out: `then` says it."""
+
+    table: str
+    keys: tuple[str, ...]
+    then: Callable[[Rows], "Out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """`data` for the client after all in `before` happened, in order; `last` ends the stream."""
+    """`data` for the client after all in `before` happened, in order; `last` ends the stream.
+
+    With a `lookup` it is nothing yet but what that comes to.
+    """
 
     data: bytes = b""
     before: tuple[Effect, ...] = ()
     last: bool = False
+    lookup: Lookup | None = None

@@ -1,6 +1,6 @@
 """What a server says by itself: requests to the client, and notifications, each judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,11 +16,20 @@ from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.server_methods import server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.pipeline.asked import Asked
-from ostiary_proxy.pipeline.effects import AnswerUpstream, Effect, Out, PutRow, WriteRecord
+from ostiary_proxy.pipeline.effects import (
+    AnswerUpstream,
+    DropRow,
+    Effect,
+    Lookup,
+    Out,
+    PutRow,
+    Rows,
+    WriteRecord,
+)
 from ostiary_proxy.pipeline.heard import Heard
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.redacted import redacted
-from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_row
+from ostiary_proxy.pipeline.session import MAX_AGE, PENDING, Session, pending_key, waiting_row
 from ostiary_proxy.pipeline.trail import server_message
 from ostiary_proxy.refused import Refused
 
@@ -28,6 +37,9 @@ __all__ = ["By", "ServerSays"]
 
 _LINKS: Final = -32042
 """The code of errors that ask for a visit to some URL (URLElicitationRequired)."""
+_MOST: Final = 64
+"""Links of one error that may be complete later."""
+_VISITS: Final = "mcp-visits"
 _TEXTS: Final = ("notifications/message", "notifications/progress")
 """Notifications in which a server says something to people and models."""
 _PATIENCE: Final = 3600.0
@@ -41,6 +53,14 @@ class By:
     judge: Judge
     redactions: tuple[Redaction, ...]
     now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Where the Store keeps what a notification names in `params`, by `field`."""
+
+    table: str
+    field: str
 
 
 class ServerSays:
@@ -75,8 +95,9 @@ class ServerSays:
             expires=by.now + _PATIENCE,
         )
         record = self.record(passed=True, why="policy", subject=facts, now=by.now)
+        shown = _visits(asked.session, [message.params], by.now)
         params = redacted(message.params, (*by.redactions, *verdict.redactions))
-        return Out(data=_with_params(event, message, params), before=(record, waiting))
+        return Out(data=_with_params(event, message, params), before=(record, waiting, *shown))
 
     def links(self, error: Object, by: By) -> tuple[Effect, ...]:
         """Return what has to happen before an error may show its links; raises Refused.
@@ -92,7 +113,12 @@ class ServerSays:
         if not verdict.allowed:
             raise Refused("Denied", message=verdict.message, detail=verdict.reason)
         facts: dict[str, Json] = {"method": subject.method, "name": subject.name}
-        return (self.record(passed=True, why="links in an error", subject=facts, now=by.now),)
+        record = self.record(passed=True, why="links in an error", subject=facts, now=by.now)
+        data = error.get("data")
+        links = data.get("elicitations") if isinstance(data, dict) else None
+        if self._asked.session is None or not isinstance(links, list):
+            return (record,)
+        return (record, *_visits(self._asked.session, links[:_MOST], by.now))
 
     def tells(self, event: Event, message: Notification, by: By) -> Out:
         """Return a notification for the client, or nothing for it."""
@@ -104,6 +130,28 @@ class ServerSays:
             return self.drop(event, "not readable", facts, by.now)
         if self._asked.version == MODERN and not self.heard.admits(message):
             return self.drop(event, "not asked for on this stream", facts, by.now)
+        kept = _KEPT.get(message.method) if self._asked.version != MODERN else None
+        if kept is None:
+            return self._told(event, message, by)
+        return self._of_own(event, message, kept, by)
+
+    def _of_own(self, event: Event, message: Notification, kept: "_Kept", by: By) -> Out:
+        """Tell it only of what the server began in this session, and let that be over."""
+        value, session = message.params.get(kept.field), self._asked.session
+        facts: dict[str, Json] = {"method": message.method}
+        if session is None or isinstance(value, bool) or not isinstance(value, int | str):
+            return self.drop(event, "names nothing of its own", facts, by.now)
+        key = pending_key(session, value)
+
+        def then(rows: Rows) -> Out:
+            if rows == (None,):
+                return self.drop(event, "names nothing of its own", facts, by.now)
+            over = DropRow(table=kept.table, key=key)
+            return replace(self._told(event, message, by), before=(over,))
+
+        return Out(lookup=Lookup(table=kept.table, keys=(key,), then=then))
+
+    def _told(self, event: Event, message: Notification, by: By) -> Out:
         self.passed[message.method] = self.passed.get(message.method, 0) + 1
         params = self.heard.told(message)
         if message.method in _TEXTS:
@@ -145,9 +193,24 @@ class ServerSays:
         return WriteRecord(record=record)
 
 
+def _visits(session: Session, links: Sequence[Json | Object], now: float) -> Iterator[PutRow]:
+    """Yield the rows by which the server may say that a visit is complete."""
+    for link in links:
+        found = link.get("elicitationId") if isinstance(link, Mapping) else None
+        if isinstance(found, str):
+            key = pending_key(session, found)
+            yield PutRow(table=_VISITS, key=key, value=b"", expires=now + MAX_AGE)
+
+
 def _with_params(event: Event, message: Request | Notification, params: Object) -> bytes:
     """Return the event with these params, the very same where nothing had to change."""
     if params is message.params:
         return write_event(event)
     text = write_json({**message.whole, "params": params}).decode()
     return write_event(replace(event, data=text))
+
+
+_KEPT: Final[Mapping[str, _Kept]] = {
+    "notifications/cancelled": _Kept(table=PENDING, field="requestId"),
+    "notifications/elicitation/complete": _Kept(table=_VISITS, field="elicitationId"),
+}
