@@ -63,6 +63,7 @@ CODES: Final[Mapping[str, Code]] = {
     "RouteClosed": Code(200, -31005, "this route is closed because its configuration is faulty"),
     "RateLimited": Code(200, -31006, "too many calls; try again later"),
     "Cancelled": Code(200, -31008, "the client cancelled this call"),
+    "TooManyStreams": Code(429, -31009, "too many streams are open; close one, or try later"),
     "AccountNotConnected": Code(
         200, -31007, "connect your account at the service behind this server"
     ),

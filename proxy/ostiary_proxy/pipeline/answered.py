@@ -12,11 +12,12 @@ from ostiary_proxy.mcp.methods import LISTEN, MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
+from ostiary_proxy.pipeline.bearer import Bearer
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
-from ostiary_proxy.pipeline.driver import Bearer, RelayStream
+from ostiary_proxy.pipeline.driver import RelayStream
 from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
 from ostiary_proxy.pipeline.known import Known
@@ -203,8 +204,10 @@ def stream_of(
     listening: bool,
     lingers: bool,
 ) -> RelayStream:
-    """Return the driven stream of an exchange."""
+    """Return the driven stream of an exchange; raises Refused("TooManyStreams")."""
     received = known.routed.received
+    if listening:
+        received.live.streams.admit(known.presented.grant.gid)
     return RelayStream(
         live=received.live,
         exchange=exchange,

@@ -6,13 +6,13 @@ All judging is the relay's; all waiting is here. Nothing is written whose effect
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from ostiary_proxy.audit.record import AuditUnavailable
-from ostiary_proxy.identity import Presented
+from ostiary_proxy.identity import Grant
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.bearer import Bearer, living, rejudge
 from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.effects import Out
 from ostiary_proxy.pipeline.forward import failure_of
@@ -22,54 +22,17 @@ from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Conflict, StoreUnavailable
-from ostiary_proxy.wire import Address
 
-__all__ = ["Bearer", "RelayStream", "rejudge"]
+__all__ = ["RelayStream"]
 
-_RECHECK: Final = 2.0
-"""Seconds between two looks at the grant behind an open stream, where nothing wakes it before."""
 _COMMENT: Final = 20.0
 """Seconds of silence after which a keep-alive comment is sent (pitfall 17)."""
 _SILENCE: Final = 300.0
 """Seconds that upstream may be silent in the answer to a call."""
 _LONGEST: Final = 3600.0
 """Seconds that the answer to a call may take in all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bearer:
-    """Who opened a stream and how: enough to judge it again.
-
-    `listening` streams end with their token (decision 19).
-    """
-
-    issued: str
-    presented: Presented
-    origin: str
-    path: str
-    source: Address
-    listening: bool
-
-    def __repr__(self) -> str:
-        return f"Bearer(gid={self.presented.grant.gid!r})"
-
-
-async def rejudge(live: Live, bearer: Bearer, now: float) -> Judge | None:
-    """Return the judge of today's policy and identity, or None where route or grant are gone.
-
-    A call in flight may outlive its token, never its grant.
-    """
-    route = live.route_at(bearer.origin, bearer.path)
-    if route is None or route.route.suspended or route.route.closed is not None:
-        return None
-    try:
-        if now < bearer.presented.expires:
-            grant = (await live.authority.present(bearer.issued, route.route, now)).grant
-        else:
-            grant = await live.authority.living(bearer.presented.grant.gid, now)
-    except Refused:
-        return None
-    return Judge.of(route, grant, bearer.source)
+_MOST: Final = 64 * 1024 * 1024
+"""Bytes that the answer to a call may have in all."""
 
 
 class RelayStream:
@@ -96,15 +59,23 @@ class RelayStream:
         self._lingers = lingers
         self._chunks = exchange.chunks()
         self._reading: asyncio.Future[bytes | None] | None = None
-        self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: asyncio.Future[None] | None = None
+        self._woken = False
         self._outs: deque[Out] = deque()
         self._over = False
         self._finished = False
+        self._grant: Grant | None = bearer.presented.grant
         self._edge = judge.next_edge(live.clock())
+        self._taken = 0
         # Spans are counted by a clock that never jumps, moments by the one on the wall.
         self._tick = asyncio.get_running_loop().time
-        self._began = self._checked = self._heard = self._wrote = self._tick()
+        self._began = self._heard = self._wrote = self._tick()
         live.streams.opened(self)
+
+    @property
+    def listener(self) -> str:
+        """Return the grant id of who listens; empty where a call is answered."""
+        return self._bearer.presented.grant.gid if self._bearer.listening else ""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -130,8 +101,22 @@ class RelayStream:
 
     def wake(self) -> None:
         """Judge again soon."""
-        if not self._woken.done():
-            self._woken.set_result(None)
+        self._woken = True
+        self._go_on()
+
+    def look(self) -> None:
+        """Go on where a moment has come that the stream waits for."""
+        if self._waiting is not None and self._due(self._tick(), self._live.clock()):
+            self._go_on()
+
+    async def check(self, grants: dict[str, Grant | None]) -> None:
+        """Judge again soon if the grant is not what it was; `grants` are those read so far."""
+        gid = self._bearer.presented.grant.gid
+        if gid not in grants:
+            grants[gid] = await living(self._live.newest(), gid, self._live.clock())
+        if grants[gid] is not self._grant:
+            self._grant = grants[gid]
+            self.wake()
 
     async def abandon(self) -> None:
         """Take note that the client went away (rules 28 and 29)."""
@@ -150,34 +135,56 @@ class RelayStream:
             return list(self._relay.leave())
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read())
-        await asyncio.wait(
-            (self._reading, self._woken), timeout=self._delay(), return_when=asyncio.FIRST_COMPLETED
-        )
+            self._reading.add_done_callback(self._go_on)
+        if not self._woken and not self._reading.done():
+            await self._wait()
         now = self._live.clock()
-        if self._woken.done() or self._tick() >= self._checked + _RECHECK or self._passed(now):
+        if self._woken or self._passed(now):
             outs = await self._judge_again(now)
             if outs:
                 return outs
-        if self._bearer.listening and now >= self._bearer.presented.expires:
-            return list(self._relay.leave())
-        if not self._bearer.listening and self._tick() >= self._began + _LONGEST:
-            return list(self._relay.fail(Refused("UpstreamTimeout", detail="the whole answer")))
+        if ended := self._run_out(now):
+            return list(ended)
         if self._reading.done():
             return self._take(self._reading, now)
-        return self._idle()
+        silent = self._tick() >= self._wrote + _COMMENT
+        return [Out(data=b": keep-alive\n\n")] if silent else []
 
-    def _delay(self) -> float:
-        """Return the seconds until something is due; a jump of the clock is seen at a recheck."""
-        tick, now = self._tick(), self._live.clock()
-        spans = [self._checked + _RECHECK - tick, self._wrote + _COMMENT - tick]
-        if self._edge is not None:
-            spans.append(self._edge - now)
-        if self._bearer.listening:
-            spans.append(self._bearer.presented.expires - now)
-        return max(0.0, min(spans))
+    async def _wait(self) -> None:
+        """Wait for `_go_on`; one future, no timer: thousands of streams wait at once."""
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _go_on(self, _: object = None) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _due(self, tick: float, now: float) -> bool:
+        return tick >= self._wrote + _COMMENT or self._passed(now) or self._late(tick, now)
 
     def _passed(self, now: float) -> bool:
         return self._edge is not None and now >= self._edge
+
+    def _late(self, tick: float, now: float) -> bool:
+        if self._bearer.listening:
+            return now >= self._bearer.presented.expires
+        return tick >= self._heard + _SILENCE or tick >= self._began + _LONGEST
+
+    def _run_out(self, now: float) -> Sequence[Out]:
+        """End what has no time left; a slow client does not make upstream silent."""
+        tick = self._tick()
+        if not self._late(tick, now):
+            return ()
+        if self._bearer.listening:
+            return self._relay.leave()
+        if tick >= self._began + _LONGEST:
+            return self._relay.fail(Refused("UpstreamTimeout", detail="an answer of an hour"))
+        if self._reading is not None and self._reading.done():
+            return ()
+        return self._relay.fail(Refused("UpstreamTimeout", detail="silent"))
 
     async def _read(self) -> bytes | None:
         return await anext(self._chunks, None)
@@ -193,22 +200,14 @@ class RelayStream:
             return [*self._relay.close(refused), Out(last=True)]
         if chunk is None:
             return [*self._relay.close(), Out(last=True)]
+        self._taken += len(chunk)
+        if self._taken > _MOST and not self._bearer.listening:
+            return list(self._relay.fail(Refused("UpstreamInvalid", detail="more than 64 MiB")))
         return list(self._relay.feed(chunk, now))
 
-    def _idle(self) -> list[Out]:
-        tick = self._tick()
-        if not self._bearer.listening and tick >= self._heard + _SILENCE:
-            return list(self._relay.fail(Refused("UpstreamTimeout", detail="silent")))
-        return [Out(data=b": keep-alive\n\n")] if tick >= self._wrote + _COMMENT else []
-
     async def _judge_again(self, now: float) -> list[Out]:
-        if self._woken.done():
-            self._woken = asyncio.get_running_loop().create_future()
-        self._checked = self._tick()
-        try:
-            judge = await rejudge(self._live.newest(), self._bearer, now)
-        except StoreUnavailable:
-            judge = None
+        self._woken = False
+        judge = await rejudge(self._live.newest(), self._bearer, now)
         self._edge = judge.next_edge(now) if judge is not None else None
         return list(self._relay.update(judge, now))
 

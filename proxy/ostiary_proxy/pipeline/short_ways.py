@@ -50,7 +50,13 @@ async def listen(known: Known) -> Answer:
     exchange = await say(_bare(known, session, "GET", resumed.event_id))
     if exchange.status == 200 and media_type(exchange) == "text/event-stream":
         relay = Relay(asked, known.judge, received.live.new_id)
-        stream = stream_of(known, exchange, relay, session=session, listening=True, lingers=False)
+        try:
+            stream = stream_of(
+                known, exchange, relay, session=session, listening=True, lingers=False
+            )
+        except Refused:
+            await exchange.close()
+            raise
         return Answer(status=200, headers=EVENT_STREAM, body=stream)
     await exchange.close()
     if exchange.status == 404:

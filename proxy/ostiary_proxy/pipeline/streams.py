@@ -1,20 +1,50 @@
-"""The streams that are open now, so that a reload or a revocation reaches each of them at once.
+"""The streams that are open now: a reload or a revocation reaches each of them at once.
 
-One `Streams` lives as long as the process; every `Live` refers to the same one.
+One `Streams` lives as long as the process; every `Live` refers to the same one. One task looks
+after all of them: no stream has a timer, and a grant is read once for all streams under it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["Judged", "Streams"]
+from ostiary_proxy.identity import Grant
+from ostiary_proxy.refused import Refused
+
+__all__ = ["Heeding", "Judged", "Streams"]
+
+PER_GRANT: Final = 128
+"""Streams that one person may keep open to listen with one client at one route."""
+IN_ALL: Final = 8192
+"""The same of everybody: what the memory of a proxy as we roll it out has room for."""
+_LOOK: Final = 0.5
+"""Seconds between two looks at what is due."""
+_RECHECK: Final = 2.0
+"""Seconds between two looks at grants, where nothing wakes streams before."""
+_SHARE: Final = 10
+"""Looking at grants takes a tenth of the time at most, be there ever so many."""
 
 
-class Judged(Protocol):
-    """A stream that can be told to judge its original request again."""
+class Heeding(Protocol):
+    """What can be told to judge again."""
 
     def wake(self) -> None:
         """Judge again soon; never blocks."""
+
+
+class Judged(Heeding, Protocol):
+    """A stream that judges its original request again when told."""
+
+    @property
+    def listener(self) -> str:
+        """Return the grant id of who listens; empty where a call is answered."""
+
+    def look(self) -> None:
+        """Go on where a moment has come that the stream waits for; never blocks."""
+
+    async def check(self, grants: dict[str, Grant | None]) -> None:
+        """Judge again soon if the grant is not what it was; `grants` are those read so far."""
 
 
 class Streams:
@@ -23,26 +53,43 @@ class Streams:
     `leaving` says that the process ends: streams that would listen for ever end too.
     """
 
-    __slots__ = ("_calls", "_heeding", "_open", "leaving")
+    __slots__ = ("_calls", "_heeding", "_listeners", "_open", "_watching", "leaving")
 
     def __init__(self) -> None:
         self.leaving = False
         self._open: set[Judged] = set()
-        self._heeding: list[Judged] = []
+        self._heeding: list[Heeding] = []
+        self._listeners: Counter[str] = Counter()
         self._calls: set[asyncio.Task[Any]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
 
+    def admit(self, gid: str) -> None:
+        """Raise Refused("TooManyStreams") where no more streams may listen."""
+        if self._listeners[gid] >= PER_GRANT:
+            raise Refused("TooManyStreams", detail=f"{PER_GRANT} of this grant")
+        if self._listeners.total() >= IN_ALL:
+            raise Refused("TooManyStreams", detail=f"{IN_ALL} in all")
+
     def opened(self, stream: Judged) -> None:
-        """Remember `stream` until `closed`."""
+        """Remember `stream` until `closed`, and look after it."""
         self._open.add(stream)
+        if stream.listener:
+            self._listeners[stream.listener] += 1
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.ensure_future(self._watch())
 
     def closed(self, stream: Judged) -> None:
         """Forget `stream`."""
         self._open.discard(stream)
+        if stream.listener:
+            self._listeners[stream.listener] -= 1
+            if not self._listeners[stream.listener]:
+                del self._listeners[stream.listener]
 
-    def heed(self, other: Judged) -> None:
+    def heed(self, other: Heeding) -> None:
         """Let `other`, which is no stream, judge itself again too, as long as the process lives."""
         self._heeding.append(other)
 
@@ -55,6 +102,25 @@ class Streams:
         """Let listening streams end, so that their clients come back to another replica."""
         self.leaving = True
         self.wake()
+
+    async def _watch(self) -> None:
+        """Look after open streams for as long as there are any."""
+        await asyncio.gather(self._look(), self._check())
+
+    async def _look(self) -> None:
+        while self._open:
+            await asyncio.sleep(_LOOK)
+            for stream in tuple(self._open):
+                stream.look()
+
+    async def _check(self) -> None:
+        tick, pause = asyncio.get_running_loop().time, _RECHECK
+        while self._open:
+            await asyncio.sleep(pause)
+            began, grants = tick(), dict[str, Grant | None]()
+            for stream in tuple(self._open):
+                await stream.check(grants)
+            pause = max(_RECHECK, (tick() - began) * (_SHARE - 1))
 
     def adopt(self, call: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> asyncio.Task[Any]:
         """Let `call` run to its end although nobody waits for it."""

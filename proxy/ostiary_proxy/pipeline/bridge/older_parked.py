@@ -19,10 +19,10 @@ from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
 from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell, url_of
-from ostiary_proxy.pipeline.driver import rejudge
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 

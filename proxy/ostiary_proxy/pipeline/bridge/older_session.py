@@ -17,8 +17,8 @@ from ostiary_proxy.mcp.bridge.to_legacy import INITIALIZED, LEVELS, declared, in
 from ostiary_proxy.mcp.message import Message, Object, Request
 from ostiary_proxy.mcp.methods import LEGACY
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
-from ostiary_proxy.pipeline.driver import Bearer, rejudge
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session

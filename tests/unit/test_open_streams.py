@@ -1,0 +1,153 @@
+"""What looks after open streams: one task, a grant read once, bounds on how many there are."""
+
+import asyncio
+
+import pytest
+
+from mcp_parts import World, body, drained, events, result, sse_answer, world
+from ostiary_proxy.identity import Grant
+from ostiary_proxy.pipeline import driver, streams
+from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.store.port import StoreUnavailable
+
+
+async def listening(w: World) -> Answer:
+    """Open a listen stream of whose server nothing is heard."""
+    held = asyncio.get_running_loop().create_future()
+    w.upstream.script = lambda _: sse_answer(held)
+    return await w.modern("subscriptions/listen", {"notifications": {}})
+
+
+async def test_a_revocation_that_nobody_told_of_is_seen_with_one_look_for_all_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "_RECHECK", 0.2)
+    w = world()
+    opened = [await listening(w) for _ in range(3)]
+    looked: list[str] = []
+    known = w.doors.living
+
+    async def living(gid: str, now: float) -> Grant:
+        looked.append(gid)
+        return await known(gid, now)
+
+    monkeypatch.setattr(w.doors, "living", living)
+    w.doors.grants.clear()
+
+    said = [events(await drained(answer)) for answer in opened]
+
+    assert [messages[0]["error"]["code"] for messages in said] == [-31002] * 3
+    assert looked[0] == "grant-alice"
+    assert len(looked) <= 2
+
+
+async def test_streams_end_where_nobody_can_say_whether_their_grants_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "_RECHECK", 0.2)
+    w = world()
+    answer = await listening(w)
+
+    async def away(*_: object) -> Grant:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(w.doors, "living", away)
+    monkeypatch.setattr(w.doors, "present", away)
+
+    assert "error" in events(await drained(answer))[0]
+
+
+async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_COMMENT", 0.1)
+    w = world()
+    answer = await listening(w)
+
+    assert not isinstance(answer.body, bytes)
+    async with asyncio.timeout(5):
+        assert await anext(aiter(answer.body)) == b": keep-alive\n\n"
+    await answer.body.abandon()
+
+
+async def test_a_token_that_expires_ends_its_stream_with_nobody_telling() -> None:
+    w = world()
+    answer = await listening(w)
+
+    w.now[0] = 10_000.0
+
+    assert "result" in events(await drained(answer))[0]
+
+
+async def test_a_server_that_tells_on_and_on_does_not_keep_a_stream_beyond_its_token() -> None:
+    w = world(lambda _: sse_answer(*[b": busy\n\n"] * 10_000))
+    answer = await w.modern("subscriptions/listen", {"notifications": {}})
+    assert not isinstance(answer.body, bytes)
+    pieces = aiter(answer.body)
+    await anext(pieces)
+
+    w.now[0] = 10_000.0
+
+    async with asyncio.timeout(5):
+        rest = [piece async for piece in pieces]
+    assert len(rest) < 10
+    assert b'"result"' in rest[-1]
+
+
+async def test_an_answer_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_MOST", 1000)
+    w = world(lambda _: sse_answer(*[b": busy\n\n"] * 10_000))
+
+    said = events(await drained(await w.modern("tools/call", {"name": "a"})))
+
+    assert [message["error"]["code"] for message in said] == [-31012]
+    assert w.upstream.exchanges[0].closed
+
+
+@pytest.mark.parametrize("bound", ["PER_GRANT", "IN_ALL"])
+async def test_streams_that_listen_are_bounded_and_calls_are_not(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(streams, bound, 2)
+    w = world()
+    first, _ = await listening(w), await listening(w)
+
+    third = await listening(w)
+    w.upstream.script = lambda _: sse_answer(result({"content": []}))
+    call = await w.modern("tools/call", {"name": "a"})
+
+    assert (third.status, body(third)["error"]["code"]) == (429, -31009)
+    assert w.upstream.exchanges[2].closed
+    assert events(await drained(call)) == [result({"content": []})]
+    assert not isinstance(first.body, bytes)
+    await first.body.abandon()
+    assert (await listening(w)).status == 200
+
+
+async def test_a_get_stream_too_many_is_refused_and_its_exchange_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "PER_GRANT", 1)
+    w = world()
+    session = await w.session()
+    held = asyncio.get_running_loop().create_future()
+    w.upstream.script = lambda _: sse_answer(held)
+    headers = (("mcp-session-id", session),)
+
+    opened = await w.send(method="GET", headers=headers)
+    refused = await w.send(method="GET", headers=headers)
+
+    assert (opened.status, refused.status) == (200, 429)
+    assert [exchange.closed for exchange in w.upstream.exchanges[-2:]] == [False, True]
+
+
+async def test_what_a_stream_needs_is_looked_at_by_one_task() -> None:
+    w = world()
+    before = len(asyncio.all_tasks())
+
+    one = await listening(w)
+    among = len(asyncio.all_tasks()) - before
+    others = [await listening(w) for _ in range(5)]
+
+    assert len(asyncio.all_tasks()) - before == among
+    for answer in (one, *others):
+        assert not isinstance(answer.body, bytes)
+        await answer.body.abandon()
