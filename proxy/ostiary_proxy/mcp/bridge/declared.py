@@ -10,15 +10,16 @@ from typing import Final
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.message import Object
 
-__all__ = ["Declared", "declared_in"]
+__all__ = ["PARTS", "Declared", "declared_in"]
 
-_CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
+PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "elicitation": ("form", "url"),
     "sampling": ("tools", "context"),
     "roots": (),
 }
 """Client capabilities that are bridged, and what may stand inside; tasks and extensions are not."""
-_LONGEST: Final = 128
+_LONGEST: Final = 64
+"""Bytes of a client's name, and of its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +29,15 @@ class Declared:
     capabilities: Object
     info: Object | None = None
 
-    def has(self, capability: str, part: str = "") -> bool:
-        """Say whether `capability` was declared, and `part` in it where that is given.
-
-        An elicitation of which no part was declared is one by form.
-        """
+    def says(self, capability: str, part: str = "") -> bool:
+        """Say whether `capability` was declared, and `part` in it where that is given."""
         inside = self.capabilities.get(capability)
-        if not isinstance(inside, dict):
-            return False
-        return not part or part in inside or (part == "form" and not inside)
+        return isinstance(inside, dict) and (not part or part in inside)
+
+    def has(self, capability: str, part: str = "") -> bool:
+        """Say whether the client has it: an elicitation without any part is one by form."""
+        bare = part == "form" and self.capabilities.get(capability) == {}
+        return bare or self.says(capability, part)
 
 
 def declared_in(params: Object) -> Declared:
@@ -50,7 +51,7 @@ def declared_in(params: Object) -> Declared:
 
 def _capabilities(said: Object) -> dict[str, Json]:
     kept: dict[str, Json] = {}
-    for name, parts in _CAPABILITIES.items():
+    for name, parts in PARTS.items():
         inside = said.get(name)
         if isinstance(inside, dict):
             kept[name] = {part: {} for part in parts if isinstance(inside.get(part), dict)}
@@ -63,4 +64,9 @@ def _info(said: Json) -> Object | None:
     name, version = said.get("name"), said.get("version")
     if not isinstance(name, str) or not isinstance(version, str):
         return None
-    return {"name": name[:_LONGEST], "version": version[:_LONGEST]}
+    return {"name": _short(name), "version": _short(version)}
+
+
+def _short(text: str) -> str:
+    printable = "".join(filter(str.isprintable, text))
+    return printable.encode()[:_LONGEST].decode(errors="ignore")

@@ -4,13 +4,13 @@ The pipeline seals it into the session's id, so any replica reads from there wha
 """
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ostiary.crypto.base64url import base64url
-from ostiary.decode.json_text import write_json
-from ostiary.decode.strict_json import read_json
-from ostiary_proxy.mcp.bridge.declared import Declared
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.bridge.declared import PARTS, Declared
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.pipeline.session import Session
 
@@ -35,9 +35,13 @@ class Bridged:
         return cls(declared=declared, logs="logging" in capabilities, subscribes=subscribes)
 
     def text(self) -> str:
-        """Return it as visible ASCII."""
-        plain = [self.declared.capabilities, self.declared.info, self.logs, self.subscribes]
-        return f"{_MARK}{base64url(write_json(plain))}"
+        """Return it as visible ASCII, short enough to stand among other servers' sessions."""
+        flags = [self.logs, self.subscribes]
+        flags += [self.declared.says(*one) for one in _FLAGS]
+        bits = "".join("01"[flag] for flag in flags)
+        info = self.declared.info or {}
+        plain = "\0".join((bits, str(info.get("name", "")), str(info.get("version", ""))))
+        return f"{_MARK}{base64url(plain.encode())}"
 
 
 def looks_bridged(upstream: str | None) -> bool:
@@ -50,13 +54,27 @@ def bridged_in(session: Session | None) -> Bridged | None:
     if session is None or session.upstream is None or not looks_bridged(session.upstream):
         return None
     text = session.upstream.removeprefix(_MARK)
-    plain = read_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    assert isinstance(plain, list)  # made by `text` and sealed since
-    capabilities, info, logs, subscribes = plain
-    assert isinstance(capabilities, dict)
-    assert info is None or isinstance(info, dict)
+    plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    bits, name, version = plain.split("\0")  # written by `text` and sealed since
+    logs, subscribes, *flags = (bit == "1" for bit in bits)
     return Bridged(
-        declared=Declared(capabilities=capabilities, info=info),
-        logs=logs is True,
-        subscribes=subscribes is True,
+        declared=Declared(
+            capabilities=_capabilities(flags),
+            info={"name": name, "version": version} if name else None,
+        ),
+        logs=logs,
+        subscribes=subscribes,
     )
+
+
+def _capabilities(flags: Sequence[bool]) -> Object:
+    found: dict[str, dict[str, Json]] = {}
+    for (capability, part), flag in zip(_FLAGS, flags, strict=True):
+        if flag and part:
+            found[capability][part] = {}
+        elif flag:
+            found[capability] = {}
+    return found
+
+
+_FLAGS: Final = tuple((name, part) for name, parts in PARTS.items() for part in ("", *parts))
