@@ -6,15 +6,15 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.declared import Declared
-from ostiary_proxy.mcp.bridge.parameters import paths_in
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
 from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import BadResult, input_requests
 
 __all__ = [
     "Asking", "Wanted", "answered", "asking", "error_of", "initialized", "result_of", "told",
-    "wanted_in",
+    "tools_in", "wanted_in",
 ]  # fmt: skip
 
 META_SERVER: Final = "io.modelcontextprotocol/serverInfo"
@@ -61,21 +61,21 @@ def result_of(method: str, result: Object) -> Object:
         kept |= {"_meta": left} if left else {}
     if method == "tools/call" and not isinstance(kept.get("structuredContent", {}), dict):
         del kept["structuredContent"]
-    tools = kept.get("tools")
-    if method == "tools/list" and isinstance(tools, list):
-        kept["tools"] = [_tool(tool) for tool in tools if _is_usable(tool)]
+    if method == "tools/list":
+        kept["tools"] = [_tool(tool) for tool in legible(tools_in(kept))[0]]
     return kept
 
 
-def _is_usable(tool: Json) -> bool:
-    """Say whether clients may use `tool`: one with a wrong header annotation is none (rule 42)."""
-    return not isinstance(tool, dict) or paths_in(tool.get("inputSchema")) is not None
+def tools_in(result: Object) -> list[Json]:
+    """Return the tools of a list that can be read at all."""
+    tools = result.get("tools")
+    listed = tools if isinstance(tools, list) else []
+    return [one for one in listed if isinstance(one, dict) and isinstance(one.get("name"), str)]
 
 
 def _tool(tool: Json) -> Json:
     """Return `tool` without an output schema that is not of an object: legacy clients know none."""
-    if not isinstance(tool, dict):
-        return tool
+    assert isinstance(tool, dict)  # `tools_in` saw to it
     schema = tool.get("outputSchema", _NO_SCHEMA)
     if schema is _NO_SCHEMA or (isinstance(schema, dict) and schema.get("type") == "object"):
         return tool

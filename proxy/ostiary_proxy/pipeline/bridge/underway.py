@@ -5,12 +5,10 @@ cancellation: such a call runs to its end, as one of a legacy server may.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_proxy.mcp.bridge.parameters import Paths
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.bridge.kept import Kept, look_up
 from ostiary_proxy.pipeline.session import Session
@@ -22,14 +20,6 @@ _FRESH: Final = 5.0
 """Seconds that a log level set on another replica may need to be obeyed on this one."""
 _MOST: Final = 10_000
 """Sessions of which something is remembered; the oldest are looked up again."""
-_MOST_TOOLS: Final = 1_000
-
-
-@dataclass(slots=True)
-class _Remembered:
-    kept: Kept = field(default_factory=Kept)
-    until: float = 0.0
-    tools: Mapping[str, Paths] = field(default_factory=dict)
 
 
 class Underway:
@@ -39,7 +29,7 @@ class Underway:
         self._clock = clock
         self._calls: dict[str, dict[Id, asyncio.Event]] = {}
         self._streams: dict[str, set[asyncio.Event]] = {}
-        self._remembered: dict[str, _Remembered] = {}
+        self._remembered: dict[str, tuple[Kept, float]] = {}
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -90,30 +80,19 @@ class Underway:
 
     async def level(self, store: Store, session: Session) -> str | None:
         """Return the log level that the session asked for, looked up every few seconds at most."""
-        found = self._memory(session)
-        if self._clock() >= found.until:
-            found.kept = await look_up(store, session)
-            found.until = self._clock() + _FRESH
-        return found.kept.level
+        kept, until = self._remembered.get(session.key, (Kept(), 0.0))
+        if self._clock() >= until:
+            kept = await look_up(store, session)
+            self._remember(session, kept)
+        return kept.level
 
     def keep(self, session: Session, kept: Kept) -> None:
         """Take note of what is kept now, and let streams know."""
-        found = self._memory(session)
-        found.kept, found.until = kept, self._clock() + _FRESH
+        self._remember(session, kept)
         self.wake(session)
 
-    def tool(self, session: Session, name: str) -> Paths:
-        """Return what the tool `name` wants mirrored in headers, as far as that was seen."""
-        found = self._remembered.get(session.key)
-        return found.tools.get(name, {}) if found is not None else {}
-
-    def learn(self, session: Session, tools: Mapping[str, Paths]) -> None:
-        """Take note of tools that want something mirrored."""
-        if tools:
-            found = self._memory(session)
-            found.tools = {**found.tools, **tools} if len(found.tools) < _MOST_TOOLS else tools
-
-    def _memory(self, session: Session) -> _Remembered:
-        if session.key not in self._remembered and len(self._remembered) >= _MOST:
-            self._remembered.pop(next(iter(self._remembered)))
-        return self._remembered.setdefault(session.key, _Remembered())
+    def _remember(self, session: Session, kept: Kept) -> None:
+        self._remembered.pop(session.key, None)
+        self._remembered[session.key] = kept, self._clock() + _FRESH
+        if len(self._remembered) > _MOST:
+            del self._remembered[next(iter(self._remembered))]
