@@ -56,6 +56,7 @@ class LegacyServer:
     """Answers what is in no session of its own with `refusal`; else by method from `answers`.
 
     An answer is made from the message: one message is sent as JSON, a list of parts as events.
+    `own` makes the stream of a session's own.
     """
 
     answers: Mapping[str, Callable[[Any], Any]]
@@ -65,6 +66,7 @@ class LegacyServer:
         {"jsonrpc": "2.0", "id": "server-error", "error": {"code": -32600, "message": "Missing "
          "session ID"}}, status=400,
     )  # fmt: skip
+    own: Callable[[], ScriptedExchange] | None = None
     sessions: set[str] = field(default_factory=set)
     said: list[Said] = field(default_factory=list)
     answered: dict[Any, Any] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class LegacyServer:
             self.sessions.discard(session)
             return json_answer(b"", status=200)
         if message is None:
-            return json_answer(b"", status=405)
+            return self.own() if self.own else json_answer(b"", status=405)
         if "method" not in message:
             return self._answer(session, message)
         if "id" not in message:

@@ -522,3 +522,99 @@ async def test_a_client_that_goes_away_before_the_answer_begins_cancels_it_too()
     await ended(server)
 
     assert server.said[-1].message["params"]["requestId"] == 1
+
+
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+LISTEN = "subscriptions/listen"
+EVERYTHING = {
+    "toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True,
+    "resourceSubscriptions": ["file:///a", "file:///b"],
+}  # fmt: skip
+
+
+def telling(*said: Any) -> Any:
+    """Return a session's own stream that says `said` and ends."""
+    return lambda: sse_answer(*said)
+
+
+def tagged(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "params": {**message["params"], "_meta": {SUBSCRIPTION: 1}}}
+
+
+async def test_listen_hears_what_the_server_tells_the_session_and_was_asked_for():
+    said = [
+        told("notifications/tools/list_changed"),
+        told("notifications/prompts/list_changed"),
+        told("notifications/resources/updated", uri="file:///a"),
+        told("notifications/resources/updated", uri="file:///c"),
+        told("notifications/message", level="info", data="x"),
+    ]
+    server = LegacyServer({}, own=telling(*said))
+    w = older(server)
+
+    answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
+
+    told_of = {k: v for k, v in EVERYTHING.items() if k != "promptsListChanged"}
+    first = told("notifications/subscriptions/acknowledged", notifications=told_of)
+    assert events(await drained(answer)) == [
+        tagged(first), tagged(said[0]), tagged(said[2]),
+        result({"resultType": "complete", "_meta": {SUBSCRIPTION: 1}}),
+    ]  # fmt: skip
+    assert server.methods()[3:6] == ["GET", "resources/subscribe", "resources/subscribe"]
+
+
+async def test_a_server_without_a_stream_of_its_own_is_acknowledged_with_nothing():
+    server = LegacyServer({})
+    w = older(server)
+
+    answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    (first,) = events(await anext(aiter(answer.body)))
+    await answer.body.abandon()
+
+    assert first["params"] == {"notifications": {}, "_meta": {SUBSCRIPTION: 1}}
+    assert "resources/subscribe" not in server.methods()
+
+
+async def test_a_resource_that_cannot_be_subscribed_to_is_missing_in_the_acknowledgement():
+    def refuses(asked):
+        if asked["params"]["uri"] == "file:///b":
+            return failing(-32002)(asked)
+        return {}
+
+    server = LegacyServer({"resources/subscribe": refuses}, own=telling())
+    answer = await older(server).modern(LISTEN, {"notifications": EVERYTHING})
+
+    first = events(await drained(answer))[0]
+    assert first["params"]["notifications"]["resourceSubscriptions"] == ["file:///a"]
+
+
+async def test_listeners_share_one_stream_and_the_last_one_closes_it():
+    held = asyncio.get_running_loop().create_future()
+    server = LegacyServer({}, own=lambda: sse_answer(held))
+    w = older(server)
+    both = [await w.modern(LISTEN, {"notifications": EVERYTHING}) for _ in range(2)]
+
+    streams = [aiter(answer.body) for answer in both]
+    for stream in streams:
+        await anext(stream)
+    for answer in both:
+        await answer.body.abandon()
+    async with asyncio.timeout(5):
+        while server.methods().count("resources/unsubscribe") < 2:
+            await asyncio.sleep(0.005)
+
+    assert server.methods().count("GET") == 1
+    assert server.methods().count("resources/subscribe") == 2
+    opened = next(e for e in w.upstream.exchanges if held in e.parts)
+    assert opened.closed
+
+
+async def test_a_listener_is_told_only_of_what_it_may_read():
+    denied = {"name": "no-b", "effect": "Deny", "match": {"resources": ["file:///b"]}}
+    server = LegacyServer({}, own=telling())
+    w = older(server, ALLOW_ALL, denied)
+
+    await drained(await w.modern(LISTEN, {"notifications": EVERYTHING}))
+
+    asked = [s.message["params"]["uri"] for s in server.said if s.method == "resources/subscribe"]
+    assert asked == ["file:///a"]

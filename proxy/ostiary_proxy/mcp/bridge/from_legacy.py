@@ -11,8 +11,8 @@ from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
 
 __all__ = [
-    "URL_NEEDED", "acknowledged", "asking", "completed", "discovered", "failed", "heard", "links",
-    "offered", "told",
+    "URL_NEEDED", "acknowledged", "asking", "audible", "completed", "discovered", "failed", "heard",
+    "links", "offered", "over", "told",
 ]  # fmt: skip
 
 URL_NEEDED: Final = -32042
@@ -130,8 +130,8 @@ def told(note: Notification, *, token: Json, level: str | None) -> dict[str, Jso
 # -- subscriptions/listen ----------------------------------------------------------------------
 
 
-def acknowledged(wanted: Object, initialized: Object, listen_id: Id) -> dict[str, Json]:
-    """Return the first message of a listen stream: what of `wanted` the server can tell of."""
+def audible(wanted: Object, initialized: Object) -> dict[str, Json]:
+    """Return what of a listen request's `wanted` the server says that it can tell."""
     can = offered(initialized)
     kept: dict[str, Json] = {
         flag: True
@@ -140,11 +140,22 @@ def acknowledged(wanted: Object, initialized: Object, listen_id: Id) -> dict[str
     }
     if wanted.get(_URIS) and _has(can, "resources", "subscribe"):
         kept[_URIS] = wanted[_URIS]
+    return kept
+
+
+def acknowledged(kept: Object, listen_id: Id) -> dict[str, Json]:
+    """Return the first message of a listen stream, which tells of `kept`."""
     return {
         "jsonrpc": "2.0",
         "method": "notifications/subscriptions/acknowledged",
-        "params": {"notifications": kept, "_meta": {META_SUBSCRIPTION: listen_id}},
+        "params": {"notifications": dict(kept), "_meta": {META_SUBSCRIPTION: listen_id}},
     }
+
+
+def over(listen_id: Id) -> dict[str, Json]:
+    """Return the last message of a listen stream."""
+    result: Json = {"resultType": "complete", "_meta": {META_SUBSCRIPTION: listen_id}}
+    return {"jsonrpc": "2.0", "id": listen_id, "result": result}
 
 
 def _has(can: Object, kind: str, what: str) -> bool:

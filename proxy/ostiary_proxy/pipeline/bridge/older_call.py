@@ -16,7 +16,7 @@ from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
-__all__ = ["REFUSING", "Call", "begin", "refusal_of"]
+__all__ = ["REFUSING", "Call", "begin", "is_lost", "refusal_of"]
 
 REFUSING: Final = frozenset((-32600, -32000, -32001))
 """Codes by which legacy servers say that a request is none for them as it stands, or its session.
@@ -83,10 +83,9 @@ async def _begun(said: Said, request: Request) -> Call | Exchange | None:
             release = held.pop_all().close
             return Call(kept=kept, id=request_id, reading=Reading(exchange), release=release)
         exchange = await refusal_of(exchange)
-        if not await _lost(exchange):
+        if not await is_lost(exchange):
             return exchange
-        if live.older.sessions.get(kept.key) is kept:
-            live.older.sessions.take(kept.key)
+        kept.lose()
     return None
 
 
@@ -114,7 +113,7 @@ async def refusal_of(exchange: Exchange) -> Exchange:
     return Whole(exchange.status, exchange.headers, body)
 
 
-async def _lost(exchange: Exchange) -> bool:
+async def is_lost(exchange: Exchange) -> bool:
     """Say whether a refusal means that the session is not known there (any more)."""
     if exchange.status not in (400, 404):
         return False

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Final
 
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.message import Message, Response
+from ostiary_proxy.mcp.message import Id, Message, Response
 from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
@@ -39,7 +39,7 @@ class Reading:
             raise OutboundFailed("protocol", str(error)) from None
         return self._found.popleft()
 
-    async def answer(self, request_id: int) -> Response | None:
+    async def answer(self, request_id: Id) -> Response | None:
         """Return the response to `request_id`, all else passed over."""
         while (message := await self.next()) is not None:
             if isinstance(message, Response) and message.id == request_id:

@@ -10,10 +10,12 @@ from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
 from ostiary_proxy.mcp.bridge.to_legacy import NEEDED
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import REFUSING, Call, begin
+from ostiary_proxy.pipeline.bridge.older_listen import listen
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
 from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, refusal_in
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
@@ -81,6 +83,8 @@ async def _bridged(said: Said) -> Exchange:
     question = request.params.get("requestState")
     if question is not None and question != AGAIN:
         return await go_on(said, request, str(question))
+    if request.method == LISTEN:
+        return await listen(said, request)
     initialized = await _initialized(said, request)
     if request.method == _DISCOVER:
         return Whole(200, _JSON, result_body(request.id, discovered(initialized)))

@@ -7,7 +7,7 @@ ever go into it. It is known to this replica alone: another one opens its own.
 import asyncio
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ostiary.config.document import Upstream
 from ostiary.decode.json_text import canonical_json, write_json
@@ -19,11 +19,16 @@ from ostiary_proxy.mcp.methods import LEGACY
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.routed import Routed
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
+
+if TYPE_CHECKING:  # it says things in the session
+    from ostiary_proxy.pipeline.bridge.older_ear import Ear
 
 __all__ = [
     "Kept", "NotLegacy", "bearer_of", "level", "remembered", "session_for", "tell", "today",
@@ -54,6 +59,7 @@ class Kept:
     users: int = 0
     last_id: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ear: "Ear | None" = None
 
     @property
     def person(self) -> Person:
@@ -73,6 +79,12 @@ class Kept:
         self.users -= 1
         if not self.users:
             self.opener.known.routed.received.live.older.sessions.used(self.key)
+
+    def lose(self) -> None:
+        """Take note that the server does not know the session (any more)."""
+        sessions = self.opener.known.routed.received.live.older.sessions
+        if sessions.get(self.key) is self:
+            sessions.take(self.key)
 
     async def living(self) -> bool:
         """Say whether the grant lives."""
@@ -131,9 +143,17 @@ def today(said: Said) -> Said:
     routed = said.known.routed
     received = routed.received
     live = received.live.newest()
-    route = live.route_at(received.request.origin, received.request.path) or routed.route
-    routed = replace(routed, received=replace(received, live=live), route=route)
+    routed = replace(routed, received=replace(received, live=live), route=_now(routed, live))
     return replace(said, known=replace(said.known, routed=routed))
+
+
+def _now(routed: Routed, live: Live) -> LiveRoute:
+    """Return the route as it is today, or that one of its servers; as it was where it is gone."""
+    request, was = routed.received.request, routed.route
+    found = live.route_at(request.origin, request.path)
+    if found is not None and was.route.server is not None:
+        found = found.servers.get(was.route.server)
+    return found or was
 
 
 async def session_for(said: Said, request: Request) -> Kept:
@@ -153,8 +173,9 @@ async def session_for(said: Said, request: Request) -> Kept:
 def _key(said: Said, request: Request) -> str:
     grant = said.known.presented.grant
     person = grant.person
-    whose = [person.issuer, person.subject, grant.client.id, grant.gid, grant.route, url_of(said)]
-    return hashlib.sha256(canonical_json([*whose, declared(request)])).hexdigest()
+    whose = [person.issuer, person.subject, grant.client.id, grant.gid]
+    whither = [said.known.routed.route.route.server_key, url_of(said)]
+    return hashlib.sha256(canonical_json([whose, whither, declared(request)])).hexdigest()
 
 
 async def _opened(key: str, said: Said, request: Request) -> Kept:
