@@ -53,6 +53,7 @@ class Answer(Model):
     faults: tuple[AnswerFault, ...] = ()
     would: dict[str, int] = Field(default_factory=dict)
     upstreams: dict[str, str] = Field(default_factory=dict)
+    unfit: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     def is_behind(self, parcel: Parcel) -> bool:
         """Say whether the proxy serves something else than a bundle, and nothing newer."""

@@ -197,4 +197,5 @@ def _reported(proxy: _Proxy, gateway: str, parcel: Parcel | None) -> Reported:
         faults=tuple(faults),
         would=answer.would,
         upstreams=answer.upstreams,
+        unfit=answer.unfit,
     )

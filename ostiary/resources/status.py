@@ -149,6 +149,11 @@ class RouteStatus(_Status):
     attached_policies: Annotated[tuple[AttachedPolicy, ...], Field(max_length=64)] = Field(
         default=(), description="Policies that decide on it, the first 64 by name."
     )
+    left_out_tools: Annotated[tuple[Name, ...], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Tools of its servers that clients are not shown, for their joined names are "
+        "longer than 64 characters or hold others than letters, digits and _.-; the first 16.",
+    )
 
 
 class Ancestor(Model):

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     ROLLOUT_BLOCKED = "RolloutBlocked"
     #: The last requests to the MCP server failed; the message says how.
     UPSTREAM_FAILED = "UpstreamFailed"
+    #: The last requests to some of several servers failed; the message names them.
+    PARTLY_REACHABLE = "PartlyReachable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,8 +206,7 @@ def _client_ids(route: ResolvedRoute) -> Iterable[tuple[str, SecretKey]]:
     """Yield our client ids that stand in Secrets, by `server_key`."""
     for server in route.servers:
         if server.authentication.client_id is not None:
-            key = route.key if server.name is None else f"{route.key}/{server.name}"
-            yield key, server.authentication.client_id
+            yield server.key_on(route.key), server.authentication.client_id
 
 
 def _render_policy(policy: JudgedPolicy, level: PolicyLevel) -> Policy:

@@ -1,6 +1,7 @@
 """What came back from the cluster and from proxies, as conditions and counts that don't flutter."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from ostiary.translate.conditions import Said, timestamp
 from ostiary.translate.problem import Reason
 from ostiary.translate.world import Reported, Rollout
 
-__all__ = ["available", "reachable", "would_deny"]
+__all__ = ["Traffic", "available", "left_out", "reachable", "traffic", "would_deny"]
 
 _STEADY: Final = 60
 """Seconds for which a count that is shown stays: each change is a write that others watch."""
@@ -27,18 +28,47 @@ def available(rollout: Rollout | None) -> Said:
     return Said("True", Reason.AVAILABLE, said)
 
 
-def reachable(route: str, reported: Sequence[Reported]) -> Said | None:
-    """Return UpstreamReachable of a route by its last requests; None where no proxy is ready."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What requests showed of a route's servers."""
+
+    reachable: Said | None
+    left_out: tuple[str, ...]
+
+
+def traffic(servers: Sequence[str], reported: Sequence[Reported]) -> Traffic:
+    """Return what proxies report of the servers, by `server_key`."""
+    return Traffic(reachable=reachable(servers, reported), left_out=left_out(servers, reported))
+
+
+def reachable(servers: Sequence[str], reported: Sequence[Reported]) -> Said | None:
+    """Return UpstreamReachable of a route by the last requests to its servers, by `server_key`.
+
+    None where no proxy is ready.
+    """
     ready = [proxy for proxy in reported if proxy.ready]
     if not ready:
         return None
-    last = [proxy.upstreams[route] for proxy in ready if route in proxy.upstreams]
-    failed = sorted(error for error in last if error)
-    if not last:
+    last = {
+        key: [proxy.upstreams[key] for proxy in ready if key in proxy.upstreams] for key in servers
+    }
+    failed = {key: min(errors) for key, errors in last.items() if errors and all(errors)}
+    if not any(last.values()):
         return Said("Unknown", Reason.PENDING, "no request has gone to the server yet")
-    if len(failed) == len(last):
-        return Said("False", Reason.UPSTREAM_FAILED, failed[0])
-    return Said("True", Reason.REACHABLE, "the server answers")
+    if not failed:
+        return Said("True", Reason.REACHABLE, "the server answers")
+    if len(servers) == 1:
+        return Said("False", Reason.UPSTREAM_FAILED, *failed.values())
+    said = "; ".join(f"{key.rpartition('/')[2]}: {error}" for key, error in failed.items())
+    if len(failed) == len(servers):
+        return Said("False", Reason.UPSTREAM_FAILED, said)
+    return Said("False", Reason.PARTLY_REACHABLE, f"{said}; the others' part is served")
+
+
+def left_out(servers: Sequence[str], reported: Sequence[Reported]) -> tuple[str, ...]:
+    """Return the names of tools that clients are not shown, the first 16."""
+    names = {name for proxy in reported for key in servers for name in proxy.unfit.get(key, ())}
+    return tuple(sorted(names)[:16])
 
 
 def would_deny(before: Mapping[str, Plain], calls: int, now: float) -> dict[str, Any] | None:

@@ -36,6 +36,11 @@ class ResolvedRoute:
         """Return `namespace/name`."""
         return self.manifest.key
 
+    @property
+    def server_keys(self) -> tuple[str, ...]:
+        """Return the `server_key` of each server."""
+        return tuple(server.key_on(self.key) for server in self.servers)
+
 
 def resolve_routes(
     parsed: Iterable[Parsed],

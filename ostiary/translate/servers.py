@@ -33,6 +33,10 @@ class ResolvedServer:
     audience: str | None
     problems: tuple[Problem, ...] = ()
 
+    def key_on(self, route: str) -> str:
+        """Return the `server_key` on the route of that key."""
+        return route if self.name is None else f"{route}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Named:

@@ -31,7 +31,7 @@ from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.parsed import Cache
 from ostiary.translate.problem import Condition, Problem, Reason
 from ostiary.translate.render import PlannedBundle
-from ostiary.translate.reports import reachable, would_deny
+from ostiary.translate.reports import Traffic, traffic, would_deny
 from ostiary.translate.routes import ResolvedRoute
 from ostiary.translate.world import Cluster, Observed, Reported
 
@@ -71,9 +71,9 @@ class Statuses:
         for route in self.routes.values():
             key, policies = f"{Kind.ROUTE}/{route.key}", self.attachments.deciding[route.key]
             said = self._programmed(route.gateway, Kind.ROUTE, route.key)
-            upstream = reachable(route.key, self._reported(route.gateway))
+            showed = traffic(route.server_keys, self._reported(route.gateway))
             own = self.attachments.by_route.get(route.key, ())
-            depends = (route, policies, own, said, upstream)
+            depends = (route, policies, own, said, showed)
             yield key, self.cache.once((key, *depends), partial(_route, *depends))
 
     def _policies(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -132,19 +132,19 @@ def _route(
     policies: tuple[JudgedPolicy, ...],
     own: tuple[str, ...],
     reached: Said,
-    upstream: Said | None,
+    showed: Traffic,
 ) -> dict[str, Any]:
     """Return a route's status; `own` are the keys of policies attached to it, not its gateway.
 
-    Ready does not follow `upstream`: a server that is down is not the route's fault.
+    Ready does not follow what requests `showed`: a server that is down is not the route's fault.
     """
     ladder = Ladder(manifest=route.manifest, problems=route.problems)
     ladder.step(Condition.ACCEPTED, Reason.ACCEPTED, "the route has its URL")
     ladder.step(Condition.RESOLVED_REFS, Reason.RESOLVED, "every reference resolves")
     ladder.say(Condition.POLICY_ATTACHED, _attached(policies))
     ladder.say(Condition.PROGRAMMED, reached)
-    if upstream is not None:
-        ladder.say(Condition.UPSTREAM_REACHABLE, upstream)
+    if showed.reachable is not None:
+        ladder.say(Condition.UPSTREAM_REACHABLE, showed.reachable)
     _route_ready(ladder, route, policies)
     oauth2 = any(isinstance(one.authentication.auth, OAuth2Auth) for one in route.servers)
     place = route.place
@@ -164,6 +164,7 @@ def _route(
             )
             for policy in policies[:64]
         ),
+        left_out_tools=showed.left_out or None,
     ).plain()
 
 

@@ -118,7 +118,8 @@ class Reported:
     """What one proxy says of itself.
 
     `would` counts, by policy key, the calls that Audit rules would have refused since it started;
-    `upstreams` says, by route key, how the last request to the server went: '' for well.
+    `upstreams` says, by server key, how the last request to the server went: '' for well; `unfit`
+    names tools of several servers behind one URL whose joined names no client takes.
     """
 
     proxy: str
@@ -127,6 +128,7 @@ class Reported:
     faults: tuple[ProxyFault, ...] = ()
     would: Mapping[str, int] = field(default_factory=dict)
     upstreams: Mapping[str, str] = field(default_factory=dict)
+    unfit: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

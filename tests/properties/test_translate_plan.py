@@ -1,6 +1,7 @@
 """What translation promises of every World, broken objects included (design, section 2)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,20 +64,22 @@ auths = st.sampled_from(
         {"type": "Header", "header": {"name": "X-Key", "valueRef": {"name": "gone", "key": "k"}}},
     ]
 )
-route_specs = st.fixed_dictionaries(
-    {
-        "to": st.sampled_from(
-            ["https://a.example.net/mcp", "http://svc:80/mcp", "http://svc.other.svc/mcp"]
-        ),
-        "mcp": st.fixed_dictionaries({"upstreamAuth": auths}),
-    },
-    optional={
-        "from": st.sampled_from(
-            ["https://x.example.com", "https://x.example.com/y", "http://127.0.0.1:8080/z"]
-        ),
-        "suspend": st.booleans(),
-        "gatewayRef": st.sampled_from([{"name": "a"}, {"name": "a", "namespace": "other"}]),
-    },
+servers = {
+    "to": st.sampled_from(
+        ["https://a.example.net/mcp", "http://svc:80/mcp", "http://svc.other.svc/mcp"]
+    ),
+    "mcp": st.fixed_dictionaries({"upstreamAuth": auths}),
+}
+backends = st.fixed_dictionaries({"name": names, **servers})
+around: Mapping[str, st.SearchStrategy[Plain]] = {
+    "from": st.sampled_from(
+        ["https://x.example.com", "https://x.example.com/y", "http://127.0.0.1:8080/z"]
+    ),
+    "suspend": st.booleans(),
+    "gatewayRef": st.sampled_from([{"name": "a"}, {"name": "a", "namespace": "other"}]),
+}
+route_specs = st.fixed_dictionaries(servers, optional=around) | st.fixed_dictionaries(
+    {"backends": st.lists(backends, min_size=1, max_size=3)}, optional=around
 )
 rules = st.fixed_dictionaries(
     {"effect": st.sampled_from(["Allow", "Deny"])},
@@ -288,6 +291,7 @@ def assert_no_wider(route, config, before):
     ]
     known, old = was
     assert (route.url, route.upstream, route.auth) == (known.url, known.upstream, known.auth)
+    assert route.backends == known.backends
     assert known.closed is None
     assert set(allows(route, config)) <= set(allows(known, old))
     assert set(denies(known, old)) <= set(denies(route, config))

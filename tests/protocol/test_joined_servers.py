@@ -252,7 +252,9 @@ async def test_tools_whose_joined_names_no_client_takes_are_left_out():
 
     answer = await w.modern("tools/list")
 
+    await w.modern("tools/list")
     assert names(answer) == ["files_" + "a" * 58]
+    assert w.live.upstreams.unfit == {"team/files/files": {"files_" + "b" * 59, "files_sp ace"}}
 
 
 async def test_discovery_unites_what_the_servers_can_do():

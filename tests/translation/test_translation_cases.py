@@ -62,6 +62,7 @@ def observed_of(setup, history):
                 ),
                 would=item.get("would", {}),
                 upstreams=item.get("upstreams", {}),
+                unfit=item.get("unfit", {}),
             )
             for item in listed
         )

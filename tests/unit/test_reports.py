@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.translate.reports import reachable, would_deny
+from ostiary.translate.reports import left_out, reachable, would_deny
 from ostiary.translate.world import Reported
 
 NOW = 1_795_000_000.0
@@ -58,21 +58,45 @@ def test_a_status_that_somebody_spoilt_is_written_anew(odd):
 
 
 def test_a_server_counts_as_reachable_while_any_proxy_reaches_it():
-    said = reachable("a/b", [proxy("x", a_b="refused"), proxy("y", a_b=""), proxy("z")])
+    said = reachable(["a/b"], [proxy("x", a_b="refused"), proxy("y", a_b=""), proxy("z")])
 
     assert said is not None
     assert (said.status, said.reason) == ("True", "Reachable")
 
 
 def test_a_server_is_unreachable_where_every_last_request_failed():
-    said = reachable("a/b", [proxy("x", a_b="time-out"), proxy("y", a_b="refused"), proxy("z")])
+    said = reachable(["a/b"], [proxy("x", a_b="time-out"), proxy("y", a_b="refused"), proxy("z")])
 
     assert said is not None
     assert (said.status, said.reason, said.message) == ("False", "UpstreamFailed", "refused")
 
 
 def test_nothing_is_said_of_a_server_before_a_proxy_is_ready():
-    assert reachable("a/b", [proxy("x", ready=False, a_b="refused")]) is None
-    said = reachable("a/b", [proxy("x", a_c="refused")])
+    assert reachable(["a/b"], [proxy("x", ready=False, a_b="refused")]) is None
+    said = reachable(["a/b"], [proxy("x", a_c="refused")])
     assert said is not None
     assert said.status == "Unknown"
+
+
+def test_of_several_servers_those_that_are_away_are_named():
+    def of(**upstreams):
+        return reachable(["a/b/files", "a/b/web"], [proxy("x", **upstreams)])
+
+    said = [of(), of(a_b_web=""), of(a_b_files="", a_b_web="refused")]
+    said.append(of(a_b_files="time-out", a_b_web="refused"))
+
+    assert [(one.status, one.reason, one.message) for one in said if one] == [
+        ("Unknown", "Pending", "no request has gone to the server yet"),
+        ("True", "Reachable", "the server answers"),
+        ("False", "PartlyReachable", "web: refused; the others' part is served"),
+        ("False", "UpstreamFailed", "files: time-out; web: refused"),
+    ]
+
+
+def test_tools_that_are_left_out_are_named_once():
+    reported = [
+        Reported(proxy=name, ready=True, revision=1, unfit={"a/b/web": ("z", "y"), "a/c/x": ("w",)})
+        for name in ("x", "y")
+    ]
+
+    assert left_out(["a/b/web", "a/b/files"], reported) == ("y", "z")

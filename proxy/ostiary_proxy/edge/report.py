@@ -45,8 +45,10 @@ class Reporter:
         runtime = self.reloader.current
         policies = runtime.bundle.config.policies if runtime is not None else ()
         routes = runtime.bundle.config.routes if runtime is not None else ()
-        would, last = self.tally.would, self.upstreams.last
+        servers = [server.server_key for route in routes for server in route.servers]
+        would, last, unfit = self.tally.would, self.upstreams.last, self.upstreams.unfit
         return {
             "would": {one.key: would[one.key] for one in policies if one.key in would},
-            "upstreams": {one.key: last[one.key] for one in routes if one.key in last},
+            "upstreams": {key: last[key] for key in servers if key in last},
+            "unfit": {key: [*sorted(unfit[key])] for key in servers if key in unfit},
         }

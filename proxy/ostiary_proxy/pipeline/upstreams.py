@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = ["Upstreams"]
@@ -20,30 +20,44 @@ _AWAY: Final = frozenset((502, 503, 504))
 """What something in front of a server answers for it."""
 
 
+_MOST: Final = 16
+_LONGEST: Final = 250
+
+
 class Upstreams:
-    """The last outcome by route, failures by reason, and the time until answers began.
+    """The last outcome by server, failures by reason, and the time until answers began.
+
+    `unfit` are tools, by server, that are left out of lists because of their names.
 
     One lives as long as the process; plain integers, for every call passes by. `buckets[i]` counts
     the times up to `BOUNDS[i]` seconds that no smaller bound holds, the last one all others.
     """
 
-    __slots__ = ("buckets", "failures", "last", "seconds")
+    __slots__ = ("buckets", "failures", "last", "seconds", "unfit")
 
     BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
     def __init__(self) -> None:
         self.last: dict[str, str] = {}
+        self.unfit: dict[str, set[str]] = {}
         self.failures: Counter[str] = Counter()
         self.buckets = [0] * (len(self.BOUNDS) + 1)
         self.seconds = 0.0
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def answered(self, server: str, status: int, seconds: float) -> None:
         """Take note that an answer of this status began after so many seconds."""
-        self.last[route] = f"HTTP {status} was answered for it" if status in _AWAY else ""
+        self.last[server] = f"HTTP {status} was answered for it" if status in _AWAY else ""
         self.buckets[bisect_left(self.BOUNDS, seconds)] += 1
         self.seconds += seconds
 
-    def failed(self, route: str, reason: str) -> None:
+    def left_out(self, server: str, names: Iterable[str]) -> list[str]:
+        """Take note of tools that are left out, of 16 at most; return those that are new."""
+        known = self.unfit.setdefault(server, set())
+        new = sorted({name[:_LONGEST] for name in names} - known)[: _MOST - len(known)]
+        known.update(new)
+        return new
+
+    def failed(self, server: str, reason: str) -> None:
         """Take note that no answer came, for the reason of an OutboundFailed."""
-        self.last[route] = _FAILED.get(reason, reason)
+        self.last[server] = _FAILED.get(reason, reason)
         self.failures[reason] += 1

@@ -99,12 +99,11 @@ def _pages(said: Said, cursor: Json) -> Mapping[str, Said]:
 
 
 def _take_note(said: Said, unfit: Mapping[str, tuple[str, ...]]) -> None:
-    received = said.known.routed.received
+    upstreams, servers = said.known.routed.received.live.upstreams, said.known.routed.route.servers
     for server, names in unfit.items():
-        log.warning(
-            "tools are left out whose joined names no client takes",
-            route=received.seen.route, server=server, tools=names[:16],
-        )  # fmt: skip
+        key = servers[server].route.server_key
+        if new := upstreams.left_out(key, names):
+            log.warning("tools are left out: no client takes their names", server=key, tools=new)
 
 
 async def level(said: Said, say: Say) -> Exchange:
