@@ -31,7 +31,7 @@ class Metrics:
             ["verdict"],
             registry=self.registry,
         )
-        for verdict in ("allowed", "refused", "unanswered"):
+        for verdict in ("allowed", "refused", "late", "misread"):
             self.reviews.labels(verdict)
         self.last_success = self._gauge(
             "last_plan_success_timestamp_seconds", "When everything was last planned and acted on"

@@ -32,7 +32,7 @@ _PATIENCE: Final = 2.5
 class WebhookPort:
     """Answers one request. Reviews are judged one after another, away from the event loop.
 
-    `count` is told how each ended: allowed, refused, or unanswered.
+    `count` is told how each ended: allowed, refused, late or misread.
     """
 
     def __init__(self, count: Callable[[str], None]) -> None:
@@ -58,7 +58,7 @@ class WebhookPort:
             return web.Response(status=404, text=f"try POST {REVIEW}\n")
         response = await self._answer_review(request)
         if response.status != 200:
-            self._count("unanswered")
+            self._count("late" if response.status == 503 else "misread")
         return response
 
     async def _answer_review(self, request: web.BaseRequest) -> web.Response:

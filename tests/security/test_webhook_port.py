@@ -111,7 +111,7 @@ async def test_every_review_is_counted_by_how_it_ended(port: Port) -> None:
         await port.post(body)
     await port.post(b"{}", path="/convert")
 
-    assert port.verdicts == {"allowed": 1, "refused": 1, "unanswered": 2}
+    assert port.verdicts == {"allowed": 1, "refused": 1, "misread": 2}
 
 
 async def test_a_fault_is_told_without_what_the_request_held(port: Port) -> None:
@@ -146,6 +146,7 @@ async def test_slow_clients_are_let_go_and_others_answered_then(port: Port) -> N
 
     assert said == [b"HTTP/1.1 503 Service Unavailable\r\n"] * len(slow)
     assert (await port.post(review(route())))[0] == 200
+    assert port.verdicts == {"late": len(slow), "allowed": 1}
     for _, writer in slow:
         writer.close()
 
