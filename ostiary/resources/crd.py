@@ -38,8 +38,8 @@ class _Described:
     names: tuple[tuple[str, str], ...] = (_DNS_LABEL,)
 
 
-def _condition(field: str) -> str:
-    return f'.status.conditions[?(@.type=="Ready")].{field}'
+def _condition(field: str, kind: str = "Ready") -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
 _READY: Final = (
@@ -76,6 +76,8 @@ _KINDS: Final[Mapping[Kind, _Described]] = {
         status=RouteStatus,
         columns=(
             *_READY,
+            # A route without policy is Ready, and refuses every call.
+            ("Policy", "string", _condition("reason", "PolicyAttached"), 0),
             ("URL", "string", ".status.url", 0),
             ("Gateway", "string", ".status.boundGateway.name", 0),
             _AGE,

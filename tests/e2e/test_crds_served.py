@@ -341,6 +341,7 @@ def test_a_dry_run_creates_nothing_and_after_an_apply_nothing_differs(
             "ort",
             {
                 "url": "https://one.example.com",
+                "conditions": [READY, {**READY, "type": "PolicyAttached", "reason": "NoPolicy"}],
                 "boundGateway": {
                     "group": "ostiary.dev",
                     "kind": "MCPGateway",
@@ -348,7 +349,7 @@ def test_a_dry_run_creates_nothing_and_after_an_apply_nothing_differs(
                     "name": "main",
                 },
             },
-            {"URL": "https://one.example.com", "GATEWAY": "main"},
+            {"POLICY": "NoPolicy", "URL": "https://one.example.com", "GATEWAY": "main"},
         ),
         (
             Kind.POLICY,
