@@ -4,14 +4,14 @@ Who deletes the Secret while the operator runs gets the same keys back: losing e
 a choice. Keys from outside (`spec.keys.secretRef`) are only read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from ostiary.config.keys import RINGS, KeyDocument, Ring
+from ostiary.config.keys import KeyDocument
 from ostiary.config.rotation import advance, begin, stages
 from ostiary.crypto.rings import Rings
 from ostiary.crypto.seal import Entropy
@@ -21,6 +21,7 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 from ostiary.translate.names import ROTATE_KEYS
+from ostiary.translate.rotate_keys import asked_rings
 from ostiary_operator.api import Api
 from ostiary_operator.apply import NotApplied
 from ostiary_operator.failures import ApiFailed, Conflict, NotFound
@@ -93,7 +94,7 @@ class Keys:
         if turned.rotating and self._known(kept.held.rings.fingerprint):
             turned = advance(turned, now=self._now())
         if new:
-            for ring in _rings_in(asked):
+            for ring in asked_rings(asked):
                 turned = begin(turned, ring, now=self._now(), entropy=self._entropy)
         if turned == kept.held.document and not new:
             return kept
@@ -141,12 +142,6 @@ class Keys:
 
 def _written(document: KeyDocument) -> bytes:
     return write_json(document.reveal())
-
-
-def _rings_in(asked: str) -> Sequence[Ring]:
-    """Return the rings that the first word names, all or some by commas; others are passed over."""
-    named = asked.partition(" ")[0].split(",")
-    return [ring for ring in RINGS if ring in named or "all" in named]
 
 
 def read_keys(text: Secret | None, name: str) -> HeldKeys:

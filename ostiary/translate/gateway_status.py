@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary.resources.status import GatewayStatus, KeyRotation, Replicas
+from ostiary.resources.status import GatewayStatus, KeyRotation, Replicas, Truth
 from ostiary.translate.conditions import Ladder, Said, last_error, timestamp
 from ostiary.translate.gateways import ResolvedGateway
 from ostiary.translate.problem import Condition, Reason
@@ -32,9 +32,7 @@ def gateway_status(
     _rolling(ladder, rollout)
     if gateway.paused:
         _paused(ladder)
-    conflict = next((p for p in gateway.problems if p.condition is Condition.CONFLICTED), None)
-    if conflict is not None:
-        ladder.say(Condition.CONFLICTED, Said("True", conflict.reason, conflict.message))
+    _beside_the_ladder(ladder)
     config = gateway.config
     provider = config.identity_provider if config else None
     return GatewayStatus(
@@ -57,6 +55,14 @@ def _rolling(ladder: Ladder, rollout: Rollout | None) -> None:
     if ladder.said[Condition.READY].holds:
         said = f"{rollout.updated}/{rollout.replicas} proxies are up to date, {rollout.ready} ready"
         ladder.say(Condition.RECONCILING, Said("True", Reason.ROLLING_OUT, said))
+
+
+def _beside_the_ladder(ladder: Ladder) -> None:
+    """Say what is said only while it is so, and keeps nothing from being Ready."""
+    truths: dict[Condition, Truth] = {Condition.CONFLICTED: "True", Condition.KEYS_ROTATED: "False"}
+    for problem in ladder.problems:
+        if truth := truths.get(problem.condition):
+            ladder.say(problem.condition, Said(truth, problem.reason, problem.message))
 
 
 def _paused(ladder: Ladder) -> None:

@@ -12,11 +12,12 @@ from ostiary.resources.meta import SecretKeyRef
 from ostiary.resources.pod_template import pod_template_faults
 from ostiary.resources.storage import Storage
 from ostiary.translate.certificates import secure
-from ostiary.translate.names import DEV_CLIENT, Names, is_paused
+from ostiary.translate.names import DEV_CLIENT, ROTATE_KEYS, Names, is_paused
 from ostiary.translate.parsed import Parsed
 from ostiary.translate.ports import PRODUCTION, Ports, development_ports, issuer_at
 from ostiary.translate.problem import Condition, Problem, Reason, of_faults
 from ostiary.translate.references import References, SecretKey
+from ostiary.translate.rotate_keys import misasked
 from ostiary.translate.world import Platform
 
 __all__ = ["ResolvedGateway", "default_gateway", "resolve_gateways"]
@@ -122,6 +123,7 @@ def _resolve(
     looked.problems += of_faults(
         pod_template_faults(gateway.spec.proxy.pod_template, "spec.proxy.podTemplate")
     )
+    looked.problems += misasked(manifest.meta.annotations.get(ROTATE_KEYS, ""))
     dev = gateway.spec.identity_provider.dev
     return ResolvedGateway(
         manifest=manifest,

@@ -19,6 +19,7 @@ class Condition(StrEnum):
     UPSTREAM_REACHABLE = "UpstreamReachable"
     READY = "Ready"
     CONFLICTED = "Conflicted"
+    KEYS_ROTATED = "KeysRotated"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -51,6 +52,8 @@ class Reason(StrEnum):
     DEVELOPMENT_ONLY = "DevelopmentOnly"
     #: An older gateway is the default one already.
     DEFAULT_CONFLICT = "DefaultConflict"
+    #: The annotation ostiary.dev/rotate-keys names a ring that there is not.
+    UNKNOWN_KEY_RING = "UnknownKeyRing"
     #: A policy's targets do not exist.
     TARGET_NOT_FOUND = "TargetNotFound"
 
