@@ -18,6 +18,7 @@ from ostiary.translate.plan import plan
 from ostiary.translate.world import Observed
 from ostiary_cli.check import SHOWN_PLATFORM, findings
 from ostiary_cli.examine_provider import examine_account_provider, examine_provider
+from ostiary_cli.examine_store import examine_store
 from ostiary_cli.examine_upstream import examine_upstream
 from ostiary_cli.finding import Finding, Mark, good
 from ostiary_cli.manifests import read_world
@@ -34,7 +35,7 @@ _COLOURS: Mapping[Mark, str] = {Mark.GOOD: "green", Mark.BAD: "red", Mark.ODD: "
 @click.command()
 @folder
 def command(place: Path) -> None:
-    """Ask identity providers and MCP servers whether they are as the YAML says.
+    """Ask identity providers, Redis and MCP servers whether they are as the YAML says.
 
     One line each: ✓ works, ✗ does not (with the mend), ! could not be told. Exit code 1 if anything
     does not work.
@@ -76,6 +77,8 @@ async def examine(config: Config, credentials: Mapping[str, Secret]) -> AsyncIte
             secret = credentials.get(identity.client_secret or "")
             for finding in await examine_provider(gateway, identity, secret, http, time.time):  # noqa: TID251 - the edge has the clock
                 yield finding
+        for finding in await examine_store(gateway, credentials, time.time):  # noqa: TID251 - likewise
+            yield finding
         for route in config.routes:
             for finding in await _examine_route(route, credentials, http):
                 yield finding

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from gateway_parts import free_port, gateway_yaml, policy_yaml, route_yaml
 from identity_parts import CLIENT_ID, CLIENT_SECRET, Running, identity_provider
-from real_parts import everything_server, oidc_provider
+from real_parts import everything_server, oidc_provider, redis_server
+from replica_parts import STORAGE
+from replica_parts import secret_yaml as redis_yaml
 
 CALLBACK = "http://localhost:7543/login/callback"
 RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
@@ -195,3 +199,53 @@ def test_faults_in_the_yaml_are_said_with_their_place(tmp_path: Path) -> None:
 
     assert code == 1
     assert any(line.startswith("✗ ") and "route.yaml:5:" in line for line in said)
+
+
+def on_redis(url: str) -> dict[str, str]:
+    return {"gateway.yaml": gateway_yaml(extra=STORAGE), "secret.yaml": redis_yaml(url)}
+
+
+def test_a_redis_that_works_is_ticked(tmp_path: Path) -> None:
+    lasting = ("--appendonly", "yes", "--maxmemory-policy", "noeviction")
+    with redis_server(tmp_path, *lasting) as redis:
+        code, said = doctor(tmp_path, on_redis(redis.url))
+        left = redis.ask("KEYS", "*").split()
+
+    assert (code, said[1:]) == (
+        0, [f"✓ gateway default/gw: Redis at 127.0.0.1:{redis.port} takes what proxies write"]
+    )  # fmt: skip
+    assert left == []
+
+
+def test_a_redis_that_forgets_is_remarked_upon(tmp_path: Path) -> None:
+    with redis_server(tmp_path, "--maxmemory-policy", "allkeys-lru") as redis:
+        code, said = doctor(tmp_path, on_redis(redis.url))
+
+    assert code == 0
+    assert said[2:] == [
+        (
+            f"! gateway default/gw: Redis at 127.0.0.1:{redis.port}: where memory is full, grants "
+            "and limits are forgotten: set maxmemory-policy noeviction"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "why"),
+    [
+        (("--replicaof", "127.0.0.1 1"), "redis://127.0.0.1:{port}", "read only replica"),
+        (("--requirepass", "sesame"), "redis://:guess@127.0.0.1:{port}", "invalid username-pass"),
+        ((), "redis://127.0.0.1:1", "can't be used now"),
+        ((), "http://127.0.0.1:{port}", "holds no URL of a Redis; write rediss://"),
+    ],
+)
+def test_a_redis_that_proxies_cannot_use_is_found(
+    options: tuple[str, ...], url: str, why: str, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path, *options) as redis:
+        code, said = doctor(tmp_path, on_redis(url.format(port=redis.port)))
+
+    (crossed,) = (line for line in said if line.startswith("✗"))
+    assert code == 1
+    assert why in crossed
+    assert "guess" not in crossed
