@@ -5,14 +5,17 @@ from dataclasses import replace
 import pytest
 
 from mcp_parts import presented
+from ostiary.crypto.base64url import base64url
 from ostiary.crypto.seal import SealRing
+from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.identity import Client
 from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
+from ostiary_proxy.pipeline.session import seal_session
 
 RING = SealRing([b"k" * 32])
 ALICE = presented("alice").grant
-VALUE: Json = ["up-1", {"repo": "acme/a"}, None]
+VALUE: list[Json] = ["up-1", {"repo": "acme/a"}, None]
 
 
 def given(**changed):
@@ -30,6 +33,20 @@ def test_a_handle_stands_for_its_value():
 
     assert (handle.value, handle.issued_at) == (VALUE, 1_000.0)
     assert opened(given()).key == handle.key
+
+
+def test_a_session_is_sealed_as_replicas_of_the_version_before_seal_theirs():
+    person, entropy = ALICE.person, bytes
+    bound = [person.issuer, person.subject, ALICE.client.id, ALICE.route, ALICE.gid]
+    sealed = RING.seal(
+        write_json(["up-1", "2025-11-25", 1_000.0]),
+        aad=write_json(["mcp-session", *bound]),
+        entropy=entropy,
+    )
+
+    assert base64url(sealed) == seal_session(
+        RING, ALICE, upstream="up-1", version="2025-11-25", now=1_000.0, entropy=entropy
+    )
 
 
 def test_a_handle_is_visible_ascii_and_shows_nothing_of_its_value():

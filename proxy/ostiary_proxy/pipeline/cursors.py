@@ -29,7 +29,7 @@ def give_cursor(result: Object, method: str, holder: Holder, now: float) -> Obje
         return result
     if not isinstance(cursor, str):
         raise BadResult("nextCursor must be a string")
-    sealed = holder.give(_PURPOSE, cursor, now=now, about=method)
+    sealed = holder.give(_PURPOSE, [cursor], now=now, about=method)
     if len(sealed) > _LONGEST:
         raise BadResult("nextCursor is too long")
     return {**result, "nextCursor": sealed}
@@ -50,4 +50,5 @@ def take_cursor(params: Object, method: str, holder: Holder, now: float) -> Obje
             message="params.cursor is none that this list gave you; list from the start",
             detail=f"cursor: {bad}",
         ) from None
-    return {**params, "cursor": handle.value}
+    (own,) = handle.value
+    return {**params, "cursor": own}

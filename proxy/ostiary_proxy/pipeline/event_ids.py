@@ -85,7 +85,6 @@ async def resume(known: Known, session: Session, value: str) -> Resumed:
             live.seal, grant, _PURPOSE, value, now=received.now, max_age=MAX_AGE, longest=_SEALED,
             about=session.key,
         )  # fmt: skip
-        assert isinstance(handle.value, list)  # given by `sealed`
         stream, event_id = (str(part) for part in handle.value)
         if not stream:
             return Resumed(event_id=event_id)

@@ -1,12 +1,14 @@
 """Opaque texts that clients hold for us: sealed for one purpose, person, client, route and grant.
 
 Nothing is stored while one is out. Whoever brings another's, a damaged or an old one brings nothing
-that is known.
+that is known. Replicas of two versions open each other's while an upgrade goes on: who changes what
+is sealed here ends every session.
 """
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +33,7 @@ class BadHandle(ValueError):  # noqa: N818 - a statement
 class Handle:
     """What a client held: the `value` that it stands for; `key` names it in the Store."""
 
-    value: Json
+    value: list[Json]
     issued_at: float
     key: str
 
@@ -44,7 +46,7 @@ class Holder:
     grant: Grant
     entropy: Entropy
 
-    def give(self, purpose: str, value: Json, *, now: float, about: Json = None) -> str:
+    def give(self, purpose: str, value: Sequence[Json], *, now: float, about: Json = None) -> str:
         """Return a text for `value`, as `give_handle` does."""
         return give_handle(
             self.ring, self.grant, purpose, value, now=now, entropy=self.entropy, about=about
@@ -73,7 +75,7 @@ def give_handle(
     ring: SealRing,
     grant: Grant,
     purpose: str,
-    value: Json,
+    value: Sequence[Json],
     *,
     now: float,
     entropy: Entropy,
@@ -81,7 +83,7 @@ def give_handle(
 ) -> str:
     """Return a text of visible ASCII for `value`, good for `grant`, `purpose` and `about` only."""
     aad = _bound(grant, purpose, about)
-    return base64url(ring.seal(write_json([now, value]), aad=aad, entropy=entropy))
+    return base64url(ring.seal(write_json([*value, now]), aad=aad, entropy=entropy))
 
 
 def open_handle(
@@ -102,10 +104,11 @@ def open_handle(
     except (SealBroken, Faulty):
         raise BadHandle("not given for this use") from None
     assert isinstance(plain, list)  # sealed by us, and so are its members
-    issued_at = float(str(plain[0]))
+    *value, last = plain
+    issued_at = float(str(last))
     if not 0 <= now - issued_at + _ASKEW < max_age:
         raise BadHandle("too old")
-    return Handle(value=plain[1], issued_at=issued_at, key=hashlib.sha256(sealed).hexdigest())
+    return Handle(value=value, issued_at=issued_at, key=hashlib.sha256(sealed).hexdigest())
 
 
 def _bytes_of(text: str, longest: int) -> bytes:
@@ -123,7 +126,7 @@ def _bytes_of(text: str, longest: int) -> bytes:
 
 def _bound(grant: Grant, purpose: str, about: Json) -> bytes:
     """Return whom and what a text is for; a grant that ended takes its texts with it."""
-    person = grant.person
+    person, more = grant.person, [] if about is None else [about]
     return write_json(
-        [purpose, person.issuer, person.subject, grant.client.id, grant.route, grant.gid, about]
+        [purpose, person.issuer, person.subject, grant.client.id, grant.route, grant.gid, *more]
     )

@@ -72,7 +72,7 @@ def give_state(
     own = result.get("requestState")
     if own is not None and not isinstance(own, str):
         raise BadResult("requestState must be a string")
-    value: Json = [own, {name: kind.value for name, kind in asked.items()}, number + 1]
+    value: list[Json] = [own, {name: kind.value for name, kind in asked.items()}, number + 1]
     state = holder.give(_PURPOSE, value, now=now, about=_about(subject))
     if len(state) > _LONGEST:
         raise BadResult("requestState is too long")
@@ -124,9 +124,8 @@ def _opened(decoded: Decoded, text: Json) -> _State:
             message="params.requestState is none that this very call gave you; call without it",
             detail=f"requestState: {bad}",
         ) from None
-    assert isinstance(handle.value, list)  # sealed by us, and so are its members
     own, asked, number = handle.value
-    assert isinstance(asked, dict)
+    assert isinstance(asked, dict)  # sealed by us
     assert isinstance(number, int)
     kinds = {name: ServerRequest(str(kind)) for name, kind in asked.items()}
     return _State(own=own, asked=kinds, number=number, key=handle.key)

@@ -69,7 +69,6 @@ async def open_session(
         raise Refused("UnknownSession", detail=str(bad)) from None
     if await store.get(ENDED, handle.key) is not None:
         raise Refused("UnknownSession", detail="the session was ended")
-    assert isinstance(handle.value, list)  # given by `seal_session`
     upstream, version = handle.value
     return Session(
         upstream=None if upstream is None else str(upstream),
