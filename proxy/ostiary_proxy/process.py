@@ -66,7 +66,7 @@ async def _serve(foundation: Foundation) -> None:
 
     async def build(bundle: Bundle) -> Runtime:
         process = await foundation.process(bundle, look_again)
-        return await Runtime.of(bundle, process, lambda: _in_force(reloader))
+        return await Runtime.of(bundle, process, lambda: _in_force(reloader), reloader.current)
 
     def look_again() -> None:
         if reloader.current is not None:

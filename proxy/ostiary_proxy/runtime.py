@@ -28,7 +28,7 @@ from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
-from ostiary_proxy.pipeline.routes import ClosedFault, live_routes
+from ostiary_proxy.pipeline.routes import LiveRoutes, live_routes
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
@@ -66,27 +66,34 @@ class Runtime:
     """A bundle being served.
 
     `origins` maps a Host header (lower case, default port left out and written) to the configured
-    origin; `faults` names what of the bundle is closed because it can't be served.
+    origin; `faults` names what of the bundle is closed because it can't be served, `compiled` its
+    policies.
     """
 
     @classmethod
-    async def of(cls, bundle: Bundle, process: Process, newest: Callable[[], Live]) -> "Runtime":
+    async def of(
+        cls,
+        bundle: Bundle,
+        process: Process,
+        newest: Callable[[], Live],
+        before: "Runtime | None",
+    ) -> "Runtime":
         """Return the runtime of `bundle`; raises ValueError where it can't be served at all.
 
         `newest` returns the Live in force, for streams that outlive this runtime. Policies compile
-        in a thread: a thousand of them take a while, and calls go on meanwhile.
+        in a thread, unless they are those of the runtime `before`: a thousand of them take a while,
+        and calls go on meanwhile.
         """
-        routes, faults = await asyncio.to_thread(live_routes, bundle.config)
-        return cls(bundle, process, newest, routes=routes, faults=faults)
+        compiled = {} if before is None else before.compiled
+        made = await asyncio.to_thread(live_routes, bundle.config, compiled)
+        return cls(bundle, process, newest, made)
 
     def __init__(
         self,
         bundle: Bundle,
         process: Process,
         newest: Callable[[], Live],
-        *,
-        routes: Mapping[tuple[str, str], LiveRoute],
-        faults: tuple[ClosedFault, ...],
+        made: LiveRoutes,
     ) -> None:
         config, gateway = bundle.config, bundle.config.gateway
         guard = Guard.of(
@@ -94,7 +101,7 @@ class Runtime:
         )
         transport = PooledTransport(guard)
         platform = _platform_transport(bundle, guard) or transport
-        self.faults = faults
+        self.faults, self.compiled = made.faults, made.compiled
         upstream = _upstream(bundle, process, transport)
         self.bundle = bundle
         self.oauth = _oauth(config, process)
@@ -106,7 +113,7 @@ class Runtime:
             self._authority,
             process=process,
             transport=transport,
-            routes=routes,
+            routes=made.routes,
             newest=newest,
             borrowed=self.borrowed,
         )
@@ -117,7 +124,7 @@ class Runtime:
             credentials=bundle.credentials,
             connecting=self.connector,
             http=HttpClient(platform, allow_loopback=gateway.allow_loopback),
-            patterns={route.route.key: route.policies.patterns() for route in routes.values()},
+            patterns={live.route.key: live.policies.patterns() for live in made.routes.values()},
         )
         self._transports = (transport, platform)
         self._borrowers = 0
