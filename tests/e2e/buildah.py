@@ -9,8 +9,7 @@ import subprocess
 import time
 
 from e2e.cluster.binaries import CACHE, locked
-from e2e.cluster.layout import ROOT
-from e2e.images import archive, dockerfile, reference
+from e2e.images import archive, context, dockerfile, reference
 from setup_parts import run, say
 
 __all__ = ["PROGRAMS", "build"]
@@ -36,7 +35,7 @@ def build(name: str) -> None:
         _buildah(
             "build", "--layers", "--pull-never", "--build-arg", f"BASE={_BASE}",
             "--network", "host", "--volume", "/etc/ssl/certs:/etc/ssl/certs:ro",
-            "-t", full, "-f", str(dockerfile(name)), str(ROOT),
+            "-t", full, "-f", str(dockerfile(name)), str(context(name)),
         )  # fmt: skip
         _buildah("push", full, f"docker-archive:{archive(name)}:{full}")
     megabytes = archive(name).stat().st_size // 1_000_000

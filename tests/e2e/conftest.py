@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from e2e.cluster import lifecycle
 from e2e.cluster.binaries import build
 from e2e.cluster.layout import CACHE, ROOT, Layout
-from e2e.images import OURS, archive, current, reference
+from e2e.images import BEFORE, OURS, archive, context, current, reference
 from e2e.kubectl import Kubectl, new_namespace
 from e2e.pods import serve_files
 from e2e.provider import Own, Provider, choose
@@ -32,7 +33,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what needs the installed operator last: it would act on what other tests make."""
-    items.sort(key=lambda item: "installed" in getattr(item, "fixturenames", ()))
+    last = ("installed", "installed_before")
+    items.sort(key=lambda item: [name in getattr(item, "fixturenames", ()) for name in last])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,6 +105,23 @@ def kinds(cluster: Provider) -> None:
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     # The server says 429 of a kind that it has only just learnt; kubectl asks again.
     kubectl("get", "mcpgateways,mcproutes,mcppolicies")
+
+
+@pytest.fixture(scope="session")
+def installed_before(cluster: Provider) -> Iterator[Kubectl]:
+    """The version that UPGRADE_FROM names, installed; kubectl in its namespace.
+
+    What it has become stays: `installed` goes on with it.
+    """
+    images = {name.removesuffix("-before"): reference(name) for name in BEFORE}
+    manifest = (context("operator-before") / "manifests" / "install.yaml").read_text()
+    for name in BEFORE:
+        cluster.load(name)
+    kubectl = Kubectl(namespace="ostiary-system")
+    kubectl.apply(re.sub(r"ostiary-(\w+):[0-9]\S*", lambda found: images[found[1]], manifest))
+    kubectl.wait_for("deployment/ostiary-operator", "condition=Available")
+    yield kubectl
+    kubectl("delete", "-f", str(INSTALL), "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,20 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from e2e import before
 from e2e.cluster.layout import ROOT
 from ostiary import __version__
 from setup_parts import say
 
-__all__ = ["IMAGES", "OURS", "archive", "build_stale", "current", "dockerfile", "reference"]
+__all__ = [
+    "BEFORE", "IMAGES", "OURS", "archive", "build_stale", "context", "current", "dockerfile",
+    "reference",
+]  # fmt: skip
 
 OURS = {"proxy": "proxy", "operator": "operator", "demo": "cli"}
-IMAGES = {**OURS, "redis": "tests/e2e/redis"}
+BEFORE = {"proxy-before": "proxy", "operator-before": "operator"}
+"""Those of the version to upgrade from."""
+IMAGES = {**OURS, **BEFORE, "redis": "tests/e2e/redis"}
 """Image → folder of its Dockerfile."""
 
 _ARCHIVES = ROOT / ".cache" / "images"
@@ -23,9 +29,14 @@ def reference(name: str) -> str:
     return f"ostiary-{name}:{__version__}"
 
 
+def context(name: str) -> Path:
+    """Return the folder that an image is built from: the repository, or the version before."""
+    return before.tree() if name in BEFORE else ROOT
+
+
 def dockerfile(name: str) -> Path:
-    """Return what an image is built by, the repository being the context."""
-    return ROOT / IMAGES[name] / "Dockerfile"
+    """Return what an image is built by, in its context."""
+    return context(name) / IMAGES[name] / "Dockerfile"
 
 
 def archive(name: str) -> Path:
@@ -58,19 +69,20 @@ def _stamp(name: str) -> Path:
 
 
 def _digest(name: str) -> str:
-    digest = hashlib.sha256()
-    for file in _ingredients(name):
-        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    digest, root = hashlib.sha256(), context(name)
+    for file in _ingredients(name, root):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
-def _ingredients(name: str) -> Iterator[Path]:
+def _ingredients(name: str, root: Path) -> Iterator[Path]:
     """Yield what may go into an image: what .dockerignore lets through, and a little more."""
     yield dockerfile(name)
-    if name not in OURS:
+    if name not in {**OURS, **BEFORE}:
         return
-    yield from (ROOT / each for each in (".dockerignore", "LICENSE", "README.md", "pyproject.toml"))
-    yield from (ROOT / f"requirements-{each}.lock" for each in ("build", name))
+    yield from (root / each for each in (".dockerignore", "LICENSE", "README.md", "pyproject.toml"))
+    locks = ("build", name.removesuffix("-before"))
+    yield from (root / f"requirements-{each}.lock" for each in locks)
     for folder in _SOURCES:
-        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+        files = (path for path in (root / folder).rglob("*") if path.is_file())
         yield from sorted(path for path in files if path.suffix != ".pyc")

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-from e2e.cluster.layout import CACHE, KUBERNETES, ROOT
-from e2e.images import IMAGES, dockerfile, reference
+from e2e.cluster.layout import CACHE, KUBERNETES
+from e2e.images import IMAGES, context, dockerfile, reference
 
 __all__ = ["Kind"]
 
@@ -31,7 +31,7 @@ class Kind:
         """Build the images."""
         for name in images:
             build = ["docker", "build", "-f", str(dockerfile(name)), "-t", reference(name)]
-            subprocess.run([*build, str(ROOT)], check=True)
+            subprocess.run([*build, str(context(name))], check=True)
 
     def start(self) -> None:
         """Create it; one that a killed run has left ends first."""
