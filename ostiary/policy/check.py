@@ -106,6 +106,7 @@ class _Lowered:
             on_gateway=str(policy.level) == "Gateway",
             effect=rule.effect,
             enforced=(rule.mode or policy.mode) is Mode.ENFORCE,
+            decides=_decides(rule),
             names=tuple(clauses),
             steps=tuple(clauses.values()),
             foothold=tuple(self._foothold()),
@@ -125,6 +126,12 @@ class _Lowered:
         if self.rule.match and self.rule.match.routes:
             yield "match", compile_routes(self.rule.match.routes)
         yield from (item for item in self.clauses.items() if item[0] in ("who", "where"))
+
+
+def _decides(rule: Rule) -> bytes:
+    """Return a digest of what a verdict depends on: all but obligations and words."""
+    said = rule.model_dump_json(exclude={"mode", "rate_limit", "transform", "message"})
+    return hashlib.sha256(said.encode()).digest()
 
 
 def _during(window: Window) -> Clause:

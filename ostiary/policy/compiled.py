@@ -32,14 +32,16 @@ class CompiledRule:
 
     `steps` are `match` and the clauses that were written, cheapest first, `names` their names.
     `foothold` are those that count for a foothold: of an Allow the routes of `match`, `who` and
-    `where` alone. `certain` is the trace of the rule with each clause true, made once because it is
-    the usual one. `shown` names what the rule covers, for people.
+    `where` alone. `decides` is a digest of what a verdict depends on. `certain` is the trace of the
+    rule with each clause true, made once because it is the usual one. `shown` names what the rule
+    covers, for people.
     """
 
     ref: RuleRef
     on_gateway: bool
     effect: Effect
     enforced: bool
+    decides: bytes
     names: tuple[str, ...]
     steps: tuple[Clause, ...]
     foothold: tuple[tuple[str, Clause], ...]
@@ -88,6 +90,7 @@ class PolicySet:
 
     `allows`, `denies` are enforced, `audits` only recorded; each in order of policy and rule name.
     `attached` says whether any policy is attached at all; `ceiling` that both levels have to allow.
+    Sets whose `decides` are equal give the same verdicts.
     """
 
     attached: bool
@@ -95,6 +98,7 @@ class PolicySet:
     allows: tuple[CompiledRule, ...]
     denies: tuple[CompiledRule, ...]
     audits: tuple[CompiledRule, ...]
+    decides: tuple[object, ...]
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], *, ceiling: bool) -> "PolicySet":
@@ -108,11 +112,18 @@ class PolicySet:
             allows=tuple(rule for rule in enforced if rule.effect is Effect.ALLOW),
             denies=tuple(rule for rule in enforced if rule.effect is Effect.DENY),
             audits=tuple(rule for rule in rules if not rule.enforced),
+            decides=(ceiling, *((rule.on_gateway, rule.decides) for rule in enforced)),
         )
 
     def patterns(self) -> tuple[str, ...]:
         """Return what the Allow rules name, as people read it: for the consent page."""
         return tuple(dict.fromkeys(text for rule in self.allows for text in rule.shown))
+
+    def turned(self, since: float, now: float) -> bool:
+        """Say whether a time window began or ended between two moments."""
+        windows = (rule.window for rule in (*self.allows, *self.denies))
+        edges = (window.next_edge(since) for window in windows if window is not None)
+        return any(edge is not None and edge <= now for edge in edges)
 
     def next_edge(self, now: float) -> float | None:
         """Return the next moment after `now` at which the time alone may change a verdict."""

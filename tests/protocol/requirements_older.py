@@ -50,7 +50,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "Listeners hear what the server tells their session, as far as they asked and may read.",
         (
             "test_listen_hears_what_the_server_tells_the_session_and_was_asked_for",
-            "test_a_server_without_a_stream_of_its_own_is_acknowledged_with_nothing",
+            "test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_acknowledged",
             "test_a_resource_that_cannot_be_subscribed_to_is_missing_in_the_acknowledgement",
             "test_listeners_share_one_stream_and_the_last_one_closes_it",
             "test_a_listener_is_told_only_of_what_it_may_read",

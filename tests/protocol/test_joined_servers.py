@@ -277,7 +277,7 @@ async def test_discovery_unites_what_the_servers_can_do():
     found = body(answer)["result"]
     assert found["capabilities"] == {
         "tools": {"listChanged": True},
-        "resources": {"subscribe": True},
+        "resources": {"subscribe": True, "listChanged": True},
     }
     assert found["supportedVersions"] == ["2026-07-28"]
     assert found["serverInfo"]["name"] == "The desk"

@@ -68,6 +68,12 @@ FROM_SERVER: dict[tuple[str, str | None], tuple[tuple[str, ...], dict[str, Any]]
     ("roots/list", None): (REVISIONS, {}),
     ("tools/call", None): ((), {"name": "a"}),
 }  # fmt: skip
+WANTED = {
+    "toolsListChanged": True,
+    "promptsListChanged": True,
+    "resourcesListChanged": True,
+    "resourceSubscriptions": ["file:///a"],
+}
 TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "notifications/cancelled": (REVISIONS, {"requestId": 1}),
     "notifications/progress": (REVISIONS, {"progressToken": "p", "progress": 1}),
@@ -77,7 +83,7 @@ TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "notifications/resources/list_changed": (REVISIONS, {}),
     "notifications/resources/updated": (REVISIONS, {"uri": "file:///a"}),
     "notifications/elicitation/complete": ((C,), {"elicitationId": "e"}),
-    "notifications/subscriptions/acknowledged": ((D,), {"notifications": {}}),
+    "notifications/subscriptions/acknowledged": ((D,), {"notifications": WANTED}),
     "notifications/roots/list_changed": ((), {}),
     "notifications/made_up": ((), {}),
 }
@@ -205,12 +211,6 @@ async def in_a_result(version: str, asking: dict[str, Any]) -> tuple[bool, list[
     return passed, [said["error"]["code"]] if "error" in said else []
 
 
-WANTED = {
-    "toolsListChanged": True,
-    "promptsListChanged": True,
-    "resourcesListChanged": True,
-    "resourceSubscriptions": ["file:///a"],
-}
 ACKNOWLEDGED = {
     "jsonrpc": "2.0",
     "method": "notifications/subscriptions/acknowledged",

@@ -201,7 +201,7 @@ async def test_discover_names_only_what_is_served():
 
     assert body(answer)["result"] == {
         "supportedVersions": ["2026-07-28"], "cacheScope": "private", "ttlMs": 1,
-        "capabilities": {"tools": {}, "extensions": {"x/y": {}}},
+        "capabilities": {"tools": {"listChanged": True}, "extensions": {"x/y": {}}},
     }  # fmt: skip
 
 

@@ -88,7 +88,8 @@ async def test_discover_is_answered_from_what_the_server_said_to_initialize():
             {
                 "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
                 "capabilities": {
-                    "tools": {"listChanged": True}, "prompts": {}, "completions": {}, "logging": {},
+                    "tools": {"listChanged": True}, "prompts": {"listChanged": True},
+                    "completions": {}, "logging": {},
                     "resources": {"subscribe": True, "listChanged": True},
                 },
                 "instructions": "Be kind.",
@@ -554,8 +555,7 @@ async def test_listen_hears_what_the_server_tells_the_session_and_was_asked_for(
 
     answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
 
-    told_of = {k: v for k, v in EVERYTHING.items() if k != "promptsListChanged"}
-    first = told("notifications/subscriptions/acknowledged", notifications=told_of)
+    first = told("notifications/subscriptions/acknowledged", notifications=EVERYTHING)
     assert events(await drained(answer)) == [
         tagged(first), tagged(said[0]), tagged(said[2]),
         result({"resultType": "complete", "_meta": {SUBSCRIPTION: 1}}),
@@ -563,7 +563,7 @@ async def test_listen_hears_what_the_server_tells_the_session_and_was_asked_for(
     assert server.methods()[3:6] == ["GET", "resources/subscribe", "resources/subscribe"]
 
 
-async def test_a_server_without_a_stream_of_its_own_is_acknowledged_with_nothing():
+async def test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_acknowledged():
     server = LegacyServer({})
     w = older(server)
 
@@ -571,7 +571,8 @@ async def test_a_server_without_a_stream_of_its_own_is_acknowledged_with_nothing
     (first,) = events(await anext(aiter(answer.body)))
     await answer.body.abandon()
 
-    assert first["params"] == {"notifications": {}, "_meta": {SUBSCRIPTION: 1}}
+    ours = {kind: True for kind in EVERYTHING if kind.endswith("ListChanged")}
+    assert first["params"] == {"notifications": ours, "_meta": {SUBSCRIPTION: 1}}
     assert "resources/subscribe" not in server.methods()
 
 

@@ -11,8 +11,8 @@ from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import REVISIONS
 
 __all__ = [
-    "CACHEABLE", "LISTS", "BadResult", "ListShape", "discovered", "filtered", "input_requests",
-    "is_unknown_item", "kept_private", "narrowed",
+    "CACHEABLE", "CHANGING", "LISTS", "BadResult", "ListShape", "announcing", "discovered",
+    "filtered", "input_requests", "is_unknown_item", "kept_private", "lists_of", "narrowed",
 ]  # fmt: skip
 
 
@@ -42,6 +42,8 @@ LISTS: Final[Mapping[str, ListShape]] = {
 }
 CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
 """Methods whose results say how long they may be kept, and for whom (rule 38)."""
+CHANGING: Final = ("tools", "prompts", "resources")
+"""Capabilities whose lists may change, and of which clients are told so."""
 _TASKS: Final = "io.modelcontextprotocol/tasks"
 
 
@@ -90,13 +92,35 @@ def narrowed(result: Object) -> Object:
     return result if served == capabilities else {**result, "capabilities": served}
 
 
+def announcing(result: Object) -> Object:
+    """Return an initialize or discover result that announces our own notices of changed lists."""
+    capabilities = result.get("capabilities")
+    if not isinstance(capabilities, dict):
+        return result
+    told = {**capabilities, **{kind: _changing(capabilities[kind]) for kind in lists_of(result)}}
+    return result if told == capabilities else {**result, "capabilities": told}
+
+
+def _changing(capability: Json) -> Json:
+    return {**(capability if isinstance(capability, dict) else {}), "listChanged": True}
+
+
+def lists_of(result: Object) -> tuple[str, ...]:
+    """Return the lists that an initialize or discover result says are there."""
+    capabilities = result.get("capabilities")
+    there = capabilities if isinstance(capabilities, dict) else {}
+    return tuple(kind for kind in CHANGING if kind in there)
+
+
 def discovered(result: Object) -> Object:
     """Return a discover result that names only versions served here (rule 35); raises BadResult."""
     versions = result.get("supportedVersions")
     if not isinstance(versions, list):
         raise BadResult("the result has no list 'supportedVersions'")
     kept: list[Json] = [version for version in versions if version in REVISIONS]
-    return narrowed(result if kept == versions else {**result, "supportedVersions": kept})
+    return announcing(
+        narrowed(result if kept == versions else {**result, "supportedVersions": kept})
+    )
 
 
 def input_requests(result: Object, *, retried: bool) -> Mapping[str, Object]:

@@ -73,7 +73,7 @@ async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answ
     data = await _relayed(decoded, relay, body)
     headers: Headers = (JSON,)
     if relay.negotiated is not None:
-        headers = (JSON, *await _session(decoded, exchange, relay.negotiated))
+        headers = (JSON, *await _session(decoded, exchange, relay.negotiated, relay.lists))
     await finish(decoded.known, relay.word, {**relay.facts(), "bytes": len(body)})
     return Answer(status=200, headers=headers, body=data)
 
@@ -109,11 +109,13 @@ async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> A
         raise Refused("UpstreamTimeout", detail="initialize") from None
     headers = EVENT_STREAM
     if relay.negotiated is not None:
-        headers = (*headers, *await _session(decoded, exchange, relay.negotiated))
+        headers = (*headers, *await _session(decoded, exchange, relay.negotiated, relay.lists))
     return Answer(status=200, headers=headers, body=body)
 
 
-async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Headers:
+async def _session(
+    decoded: Decoded, exchange: Exchange, version: str, lists: tuple[str, ...]
+) -> Headers:
     """Return the header that opens the client's session, whether or not upstream keeps one."""
     known = decoded.known
     live = known.routed.received.live
@@ -121,8 +123,8 @@ async def _session(decoded: Decoded, exchange: Exchange, version: str) -> Header
     if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
         raise Refused("UpstreamInvalid", detail="a session id that is not visible ASCII")
     value = seal_session(
-        live.seal, known.presented.grant, upstream=upstream, version=version, now=live.clock(),
-        entropy=live.entropy,
+        live.seal, known.presented.grant, upstream=upstream, version=version,
+        now=live.clock(), entropy=live.entropy, lists=lists,
     )  # fmt: skip
     return (("mcp-session-id", value),)
 

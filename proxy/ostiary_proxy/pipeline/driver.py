@@ -65,7 +65,8 @@ class RelayStream:
         self._over = False
         self._finished = False
         self._grant: Grant | None = bearer.presented.grant
-        self._edge = judge.next_edge(live.clock())
+        self._judged = live.clock()
+        self._edge = judge.next_edge(self._judged)
         self._taken = 0
         # Spans are counted by a clock that never jumps, moments by the one on the wall.
         self._tick = asyncio.get_running_loop().time
@@ -76,6 +77,11 @@ class RelayStream:
     def listener(self) -> str:
         """Return the grant id of who listens; empty where a call is answered."""
         return self._bearer.presented.grant.gid if self._bearer.listening else ""
+
+    @property
+    def voice(self) -> str:
+        """Return the name that it shares with streams of which one tells; empty: with none."""
+        return self._relay.voice
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -209,7 +215,9 @@ class RelayStream:
         self._woken = False
         judge = await rejudge(self._live.newest(), self._bearer, now)
         self._edge = judge.next_edge(now) if judge is not None else None
-        return list(self._relay.update(judge, now))
+        since, self._judged = self._judged, now
+        tells = self._live.streams.tells(self)
+        return list(self._relay.update(judge, now, since=since, tells=tells))
 
     # -- doing --------------------------------------------------------------------------------
 

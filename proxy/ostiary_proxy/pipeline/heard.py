@@ -10,6 +10,7 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.eras import META_SUBSCRIPTION, Modern
 from ostiary_proxy.mcp.message import Id, Notification, Object
 from ostiary_proxy.mcp.methods import LISTEN
+from ostiary_proxy.mcp.results import CHANGING
 from ostiary_proxy.pipeline.asked import Asked
 
 __all__ = ["Heard"]
@@ -22,13 +23,14 @@ _WANTED: Final[Mapping[str, str]] = {
     "notifications/resources/updated": "resourceSubscriptions",
 }
 """What a listen stream may tell, and the member of its filter that asks for it."""
+_FIELD: Final = {kind: f"{kind}ListChanged" for kind in CHANGING}
 _NOTHING: Final[dict[str, Json]] = {}
 
 
 class Heard:
     """Knows what one stream's request asked for; `listens` says whether it is a listen request."""
 
-    __slots__ = ("_acknowledged", "_id", "_modern", "_wanted", "listens")
+    __slots__ = ("_acknowledged", "_id", "_lists", "_modern", "_wanted", "listens")
 
     def __init__(self, asked: Asked) -> None:
         request = asked.request
@@ -37,6 +39,7 @@ class Heard:
         self._modern = asked.modern or Modern()
         wanted = request.params.get("notifications") if request is not None else None
         self._wanted = wanted if self.listens and isinstance(wanted, dict) else _NOTHING
+        self._lists = tuple(kind for kind in CHANGING if self._wanted.get(_FIELD[kind]) is True)
         self._acknowledged = False
 
     def admits(self, message: Notification) -> bool:
@@ -64,12 +67,21 @@ class Heard:
         """Compare strictly: 1 and "1" are two ids."""
         return type(value) is type(self._id) and value == self._id
 
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Return the lists of whose changes it wants to hear, once that was acknowledged."""
+        return self._lists if self._acknowledged else ()
+
     def told(self, message: Notification) -> Object:
-        """Return the params for the client; only what it asked for is acknowledged to it."""
+        """Return the params for the client; only what it asked for is acknowledged to it.
+
+        Of changed lists we tell it ourselves, whether or not the server does.
+        """
         kept = message.params.get("notifications")
         if message.method != _ACKNOWLEDGED or not isinstance(kept, dict):
             return message.params
         asked = {name: value for name, value in kept.items() if self._wanted.get(name)}
+        asked |= {_FIELD[kind]: True for kind in self._lists}
         return message.params if asked == kept else {**message.params, "notifications": asked}
 
     def end(self) -> Json:

@@ -17,6 +17,7 @@ from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.effects import Effect, Out
 from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
+from ostiary_proxy.pipeline.notices import may_differ, voice_of
 from ostiary_proxy.pipeline.redacted import redacted, redacted_error
 from ostiary_proxy.pipeline.refusal import rpc_error
 from ostiary_proxy.pipeline.result import Reader
@@ -29,8 +30,9 @@ __all__ = ["Relay"]
 class Relay:
     """Judges one answer.
 
-    `word` says how it ended, `negotiated` is the version that an initialize result chose. Once an
-    event id left, the stream is `resumable`: where it ends is not where the answer ends.
+    `word` says how it ended, `negotiated` is the version that an initialize result chose, and
+    `lists` what may be listed there. Once an event id left, the stream is `resumable`: where it
+    ends is not where the answer ends.
     """
 
     def __init__(self, asked: Asked, judge: Judge, new_id: Callable[[], str]) -> None:
@@ -45,6 +47,7 @@ class Relay:
         self.resumable = False
         self.word = "unknown"
         self.negotiated: str | None = None
+        self.lists: tuple[str, ...] = ()
 
     def feed(self, data: bytes, now: float) -> Sequence[Out]:
         """Return what may go to the client after these bytes of an event stream."""
@@ -72,19 +75,31 @@ class Relay:
         data, before = self._response(message, body, now)
         return Out(data=data, before=before, last=True)
 
-    def update(self, judge: Judge | None, now: float) -> Sequence[Out]:
-        """Judge the original request again; a denial, or no judge at all, cuts (policy.md 14)."""
+    @property
+    def voice(self) -> str:
+        """Return the name under which the stream tells what is our own, empty where it doesn't."""
+        return voice_of(self._asked, self._server.heard)
+
+    def update(
+        self, judge: Judge | None, now: float, *, since: float, tells: bool = False
+    ) -> Sequence[Out]:
+        """Judge the original request again; a denial, or no judge at all, cuts (policy.md 14).
+
+        It was judged at `since` before. A stream that `tells` says where lists may have changed.
+        """
         if self._over:
             return ()
         if judge is None:
             return self.fail(Refused("InvalidToken", detail="the grant ended"), word="cut")
-        self._judge = judge
+        before, self._judge = self._judge, judge
         verdict = judge.verdict(self._asked.subject, now)
         if not verdict.allowed:
             refused = refusal_of(judge, self._asked.subject, verdict, now)
             return self.fail(refused, word="cut")
         self._redactions = verdict.redactions
-        return ()
+        if not tells or not may_differ(before, judge, since, now):
+            return ()
+        return self._server.changed(now)
 
     def close(self, broken: Refused | None = None) -> Sequence[Out]:
         """Take note that upstream's stream ended, or broke off; what gets no answer gets an error.
@@ -226,7 +241,7 @@ class Relay:
     def _read_result(self, result: Object, now: float) -> tuple[Object, tuple[Effect, ...]]:
         reader = Reader(asked=self._asked, judge=self._judge, now=now)
         read = reader.read(result)
-        self.negotiated = reader.negotiated
+        self.negotiated, self.lists = reader.negotiated, reader.lists
         before = tuple(
             self._server.record(passed=True, why="input request", subject=facts, now=now)
             for facts in reader.asked_for

@@ -11,10 +11,12 @@ from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import (
     LISTS,
     BadResult,
+    announcing,
     discovered,
     filtered,
     input_requests,
     kept_private,
+    lists_of,
     narrowed,
 )
 from ostiary_proxy.mcp.server_methods import server_request
@@ -29,12 +31,16 @@ __all__ = ["Reader"]
 
 @dataclass(slots=True, kw_only=True)
 class Reader:
-    """Reads the result of what was asked; `negotiated` and `asked_for` are found on the way."""
+    """Reads the result of what was asked.
+
+    `negotiated`, `lists` and `asked_for` are found on the way.
+    """
 
     asked: Asked
     judge: Judge
     now: float
     negotiated: str | None = None
+    lists: tuple[str, ...] = ()
     asked_for: list[dict[str, Json]] = field(default_factory=list)
 
     def read(self, result: Object) -> Object:
@@ -80,7 +86,8 @@ class Reader:
                 f"served with initialize are {', '.join(LEGACY)}",
             )
         self.negotiated = str(version)
-        return narrowed(result)
+        self.lists = lists_of(result)
+        return announcing(narrowed(result))
 
     def _inputs(self, result: Object) -> Object:
         """Judge each request inside a result like one of its own (policy.md 13)."""

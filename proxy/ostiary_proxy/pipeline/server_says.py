@@ -28,6 +28,7 @@ from ostiary_proxy.pipeline.effects import (
 )
 from ostiary_proxy.pipeline.heard import Heard
 from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.notices import WHY, notices_of
 from ostiary_proxy.pipeline.redacted import redacted
 from ostiary_proxy.pipeline.session import MAX_AGE, PENDING, Session, pending_key, waiting_row
 from ostiary_proxy.pipeline.trail import server_message
@@ -157,6 +158,16 @@ class ServerSays:
         if message.method in _TEXTS:
             params = redacted(params, by.redactions)
         return Out(data=_with_params(event, message, params))
+
+    def changed(self, now: float) -> Sequence[Out]:
+        """Return notices of our own: what may be listed is not what it was."""
+        outs = []
+        for method, data in notices_of(self._asked, self.heard):
+            self.passed[method] = self.passed.get(method, 0) + 1
+            facts: dict[str, Json] = {"method": method, "by": "gateway"}
+            record = self.record(passed=True, why=WHY, subject=facts, now=now)
+            outs.append(Out(data=data, before=(record,)))
+        return outs
 
     def _readable(self, uri: Json, by: By) -> bool:
         if not isinstance(uri, str):

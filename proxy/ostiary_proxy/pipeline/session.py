@@ -33,12 +33,16 @@ _LONGEST: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """An open session: `upstream` is the upstream's id, if any; `key` names it in the Store."""
+    """An open session: `upstream` is the upstream's id, if any; `key` names it in the Store.
+
+    `lists` are those of whose changes the client was told that it would hear.
+    """
 
     upstream: str | None
     version: str
     issued_at: float
     key: str
+    lists: tuple[str, ...] = ()
 
 
 def seal_session(
@@ -49,9 +53,10 @@ def seal_session(
     version: str,
     now: float,
     entropy: Entropy,
+    lists: tuple[str, ...] = (),
 ) -> str:
     """Return the id for the client, visible ASCII (rule 31)."""
-    return give_handle(ring, grant, _PURPOSE, [upstream, version], now=now, entropy=entropy)
+    return give_handle(ring, grant, _PURPOSE, [upstream, version, *lists], now=now, entropy=entropy)
 
 
 async def open_session(
@@ -69,12 +74,13 @@ async def open_session(
         raise Refused("UnknownSession", detail=str(bad)) from None
     if await store.get(ENDED, handle.key) is not None:
         raise Refused("UnknownSession", detail="the session was ended")
-    upstream, version = handle.value
+    upstream, version, *lists = handle.value
     return Session(
         upstream=None if upstream is None else str(upstream),
         version=str(version),
         issued_at=handle.issued_at,
         key=handle.key,
+        lists=tuple(str(kind) for kind in lists),
     )
 
 

@@ -40,6 +40,10 @@ class Judged(Heeding, Protocol):
     def listener(self) -> str:
         """Return the grant id of who listens; empty where a call is answered."""
 
+    @property
+    def voice(self) -> str:
+        """Return the name that it shares with streams of which one tells; empty: with none."""
+
     def look(self) -> None:
         """Go on where a moment has come that the stream waits for; never blocks."""
 
@@ -53,13 +57,14 @@ class Streams:
     `leaving` says that the process ends: streams that would listen for ever end too.
     """
 
-    __slots__ = ("_calls", "_heeding", "_listeners", "_open", "_watching", "leaving")
+    __slots__ = ("_calls", "_heeding", "_listeners", "_open", "_voices", "_watching", "leaving")
 
     def __init__(self) -> None:
         self.leaving = False
         self._open: set[Judged] = set()
         self._heeding: list[Heeding] = []
         self._listeners: Counter[str] = Counter()
+        self._voices: dict[str, dict[Judged, None]] = {}
         self._calls: set[asyncio.Task[Any]] = set()
         self._watching: asyncio.Task[None] | None = None
 
@@ -78,6 +83,8 @@ class Streams:
         self._open.add(stream)
         if stream.listener:
             self._listeners[stream.listener] += 1
+        if stream.voice:
+            self._voices.setdefault(stream.voice, {})[stream] = None
         if self._watching is None or self._watching.done():
             self._watching = asyncio.ensure_future(self._watch())
 
@@ -88,6 +95,15 @@ class Streams:
             self._listeners[stream.listener] -= 1
             if not self._listeners[stream.listener]:
                 del self._listeners[stream.listener]
+        if stream.voice:
+            same = self._voices.get(stream.voice, {})
+            same.pop(stream, None)
+            if not same:
+                self._voices.pop(stream.voice, None)
+
+    def tells(self, stream: Judged) -> bool:
+        """Say whether `stream` is the one of its name that tells: the oldest (rule 34)."""
+        return next(iter(self._voices.get(stream.voice, ())), None) is stream
 
     def heed(self, other: Heeding) -> None:
         """Let `other`, which is no stream, judge itself again too, as long as the process lives."""
