@@ -1,6 +1,5 @@
 """The public port: MCP, OAuth and pages for every origin that the configuration names."""
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
@@ -12,7 +11,8 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
 from ostiary_proxy.edge.listener import incoming_of, write_reply
 from ostiary_proxy.edge.source import source_of
-from ostiary_proxy.pipeline.answer import Answer, Stream
+from ostiary_proxy.edge.writing import write_answer
+from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused, link
 from ostiary_proxy.runtime import Runtime
@@ -55,32 +55,7 @@ class PublicEdge:
             except Refused as refused:
                 answer = _plain(await _noted(refused, request, runtime.live))
             self._count(answer.status)
-            if not isinstance(answer.body, bytes):
-                return await self._stream(request, answer, answer.body)
-            reply = Reply(status=answer.status, headers=answer.headers, body=answer.body)
-            response = write_reply(reply)
-            if self._leaving():
-                response.force_close()
-            return response
-
-    async def _stream(
-        self, request: web.BaseRequest, answer: Answer, body: Stream
-    ) -> web.StreamResponse:
-        """Write the head, then each piece as it comes; a client that left abandons the stream."""
-        response = web.StreamResponse(status=answer.status)
-        for name, value in (("server", "ostiary"), *answer.headers):
-            response.headers.add(name, value)
-        if self._leaving():
-            response.force_close()
-        try:
-            await response.prepare(request)
-            async for piece in body:
-                await response.write(piece)
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            await asyncio.shield(body.abandon())
-            raise
-        return response
+            return await write_answer(request, answer, closing=self._leaving())
 
     async def garbled(self, request: web.BaseRequest) -> None:
         """Write down that a request was no HTTP; it is answered already."""

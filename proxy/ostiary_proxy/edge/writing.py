@@ -1,0 +1,77 @@
+"""Writing answers: what is large goes out in pieces, and who takes none for a minute is let go.
+
+So a client that does not read holds a piece and what the socket buffers, for a minute.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from ostiary_proxy.edge.listener import write_reply
+from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.wire import Reply
+
+__all__ = ["write_answer"]
+
+_STALLED: Final = 60.0
+"""Seconds that a client may take for one piece."""
+_PIECE: Final = 64 * 1024
+"""Bytes of one piece of a body that is there as a whole."""
+
+
+async def write_answer(
+    request: web.BaseRequest, answer: Answer, *, closing: bool
+) -> web.StreamResponse:
+    """Return the answer as a response of aiohttp, written already where it is large or a stream.
+
+    `closing` ends the connection after it. A client that left abandons the stream.
+    """
+    if isinstance(answer.body, bytes) and len(answer.body) <= _PIECE:
+        reply = write_reply(Reply(status=answer.status, headers=answer.headers, body=answer.body))
+        if closing:
+            reply.force_close()
+        return reply
+    response = _head(answer, closing=closing)
+    try:
+        await response.prepare(request)
+        async for piece in _pieces(answer):
+            await _write(request, response, piece)
+        await response.write_eof()
+    except (ConnectionError, asyncio.CancelledError):
+        if not isinstance(answer.body, bytes):
+            await asyncio.shield(answer.body.abandon())
+        raise
+    return response
+
+
+def _head(answer: Answer, *, closing: bool) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status)
+    for name, value in (("server", "ostiary"), *answer.headers):
+        response.headers.add(name, value)
+    if isinstance(answer.body, bytes):
+        response.content_length = len(answer.body)
+    if closing:
+        response.force_close()
+    return response
+
+
+async def _pieces(answer: Answer) -> AsyncIterator[bytes]:
+    body = answer.body
+    if isinstance(body, bytes):
+        for at in range(0, len(body), _PIECE):
+            yield body[at : at + _PIECE]
+        return
+    async for piece in body:
+        yield piece
+
+
+async def _write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
+    try:
+        async with asyncio.timeout(_STALLED):
+            await response.write(piece)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # closing would wait for what the client does not take
+        raise ConnectionResetError("the client takes nothing") from None
