@@ -21,6 +21,7 @@ from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
+from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import UpstreamCall
@@ -132,6 +133,7 @@ class Doors:
     grants: dict[str, Presented]
     retry: bool = False
     rejections: int = 0
+    account: str = ""
 
     async def present(self, token: str, route: Route, now: float) -> Presented:
         known = self.grants.get(token)
@@ -145,8 +147,8 @@ class Doors:
             raise Refused("InvalidToken")
         return known[0]
 
-    async def connected(self, route: Route, presented: Presented) -> None:
-        return None
+    async def connected(self, route: Route, presented: Presented) -> str:
+        return self.account
 
     async def attach(self, call: UpstreamCall) -> Headers:
         return (("authorization", f"Bearer {CREDENTIAL}"),)
@@ -348,6 +350,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
         underway=Underway(lambda: now[0]),
         older=Older(streams),
+        kept=Kept(lambda: now[0]),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",

@@ -20,6 +20,7 @@ from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
@@ -130,6 +131,7 @@ class Foundation:
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
             underway=Underway(now),
             older=self.older,
+            kept=Kept(now),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

@@ -26,6 +26,7 @@ from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.handle import handle
+from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.routes import LiveRoutes, live_routes
@@ -56,6 +57,7 @@ class Process:
     mailbox: Mailbox
     underway: Underway
     older: Older
+    kept: Kept
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -223,6 +225,7 @@ def _live(
         mailbox=process.mailbox,
         underway=process.underway,
         older=process.older,
+        kept=process.kept,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

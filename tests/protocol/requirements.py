@@ -232,11 +232,55 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "resultType is one that is served.",
         ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
     ),
+    "38": (
+        "Results are used again only as their caching fields say.",
+        (
+            "test_a_result_is_used_again_for_what_is_left_of_its_time",
+            "test_a_result_that_came_as_an_event_is_used_again",
+            "test_a_request_gets_the_answer_under_its_own_id",
+            "test_after_its_time_a_result_is_asked_for_anew",
+            "test_what_does_not_say_how_long_and_for_whom_is_not_used_again",
+            "test_nothing_is_kept_longer_than_an_hour",
+            "test_an_error_is_not_used_again",
+            "test_an_older_revision_knows_no_such_time",
+            "test_what_a_server_told_to_have_changed_is_asked_for_anew",
+            "test_what_was_asked_before_a_change_is_not_kept_after_it",
+            "test_what_is_kept_is_bounded_and_what_was_not_used_for_longest_goes",
+            "test_a_server_that_is_away_for_a_moment_has_the_tools_that_it_had",
+            "test_a_server_that_is_away_has_no_tools_that_it_told_to_have_changed",
+            "test_a_server_that_answers_wrongly_is_not_away",
+            "test_what_a_resource_holds_is_not_answered_for_a_server_that_is_away",
+            "test_neither_keeping_nor_sealing_asks_the_store",
+        ),
+    ),
     "39": (
         "What depends on the person leaves as private.",
-        ("test_a_list_is_filtered_in_order_and_private",),
+        (
+            "test_a_list_is_filtered_in_order_and_private",
+            "test_what_is_public_is_for_everybody_as_far_as_policy_lets_them_see_it",
+        ),
     ),
-    "41": ("Lists keep their order.", ("test_a_list_is_filtered_in_order_and_private",)),
+    "40": (
+        "Nothing private crosses grants or accounts; rounds of a call are never used again.",
+        (
+            "test_what_is_private_is_for_one_grant_with_one_account",
+            "test_what_a_resource_holds_is_nobody_elses_whatever_its_server_says",
+            "test_a_kept_result_does_not_outlive_the_grant_nor_go_unrecorded",
+            "test_a_route_that_leads_to_another_server_asks_that_one",
+            "test_what_was_asked_otherwise_is_asked_anew",
+            "test_what_no_result_depends_on_makes_no_difference",
+            "test_rounds_of_a_call_are_never_used_again",
+            "test_a_question_of_the_server_is_not_used_again",
+            "test_a_call_is_never_answered_from_what_was_kept",
+        ),
+    ),
+    "41": (
+        "Lists keep their order, and vary with the person's rights only.",
+        (
+            "test_a_list_is_filtered_in_order_and_private",
+            "test_the_newest_policy_filters_what_is_kept",
+        ),
+    ),
     "42": (
         "Tools whose marks for headers are faulty are left out; the others stay.",
         (
@@ -606,8 +650,6 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 GAPS: Final[dict[str, str]] = {
     "3": "the listen address is the edge's; see the integration tests",
-    "38": "ttlMs and cacheScope are the server's own; only the scope is narrowed (rule 39)",
-    "40": "nothing is cached here",
     "51": "no $ref of a schema is ever followed here",
     "P18": "request ids are the client's own: one upstream exchange per request",
     "P24": "HTTP+SSE of 2024-11-05 gets 405 and 404 like any other stranger",

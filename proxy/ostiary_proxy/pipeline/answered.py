@@ -20,6 +20,7 @@ from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import RelayStream
 from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
+from ostiary_proxy.pipeline.kept import Recalled
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
@@ -74,7 +75,10 @@ async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answ
     headers: Headers = (JSON,)
     if relay.negotiated is not None:
         headers = (JSON, *await _session(decoded, exchange, relay.negotiated, relay.lists))
-    await finish(decoded.known, relay.word, {**relay.facts(), "bytes": len(body)})
+    facts: dict[str, Json] = {**relay.facts(), "bytes": len(body)}
+    if isinstance(exchange, Recalled):
+        facts["cached"] = True
+    await finish(decoded.known, relay.word, facts)
     return Answer(status=200, headers=headers, body=data)
 
 
@@ -178,6 +182,7 @@ def relay_of(cleared: Cleared, decoded: Decoded) -> Relay:
         subject=decoded.subject,
         holder=decoded.known.holder,
         learned=received.live.learned,
+        keeping=cleared.keeping,
         request=request,
         method=decoded.method,
         modern=decoded.modern,

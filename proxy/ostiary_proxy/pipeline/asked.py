@@ -9,6 +9,7 @@ from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.methods import Method
 from ostiary_proxy.pipeline.event_ids import EventIds
 from ostiary_proxy.pipeline.handles import Holder
+from ostiary_proxy.pipeline.kept import Keeping
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.session import Session
 
@@ -20,7 +21,8 @@ class Asked:
     """What upstream answers: a request, or, with `request` None, the opening of a GET stream.
 
     `holder` is whoever hears the answer; without `ids` it is told of no event ids. `round` is the
-    number of the call's round. `learned` takes what lists teach.
+    number of the call's round. `learned` takes what lists teach, `keeping`
+    what may be used again.
     """
 
     decision: str
@@ -28,6 +30,7 @@ class Asked:
     subject: Subject
     holder: Holder
     learned: Learned
+    keeping: Keeping
     request: Request | None = None
     method: Method | None = None
     modern: Modern | None = None

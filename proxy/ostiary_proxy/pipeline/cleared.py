@@ -9,6 +9,7 @@ from ostiary.policy.verdict import Charge
 from ostiary_proxy.audit.record import Record
 from ostiary_proxy.mcp.message import Message, Response
 from ostiary_proxy.mcp.parameters import PREFIX, mirrored
+from ostiary_proxy.pipeline.kept import Keeping
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.rounds import MAX_AGE, Round
 from ostiary_proxy.pipeline.said import Said
@@ -27,10 +28,11 @@ _ROUNDS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared:
-    """A message that may leave, and what is said to the server."""
+    """A message that may leave, and what is said to the server, unless its answer is kept."""
 
     screened: Screened
     said: Said
+    keeping: Keeping
 
 
 async def clear(screened: Screened) -> Cleared:
@@ -60,7 +62,18 @@ async def clear(screened: Screened) -> Cleared:
         session=decoded.session,
         parameters=_parameters(screened),
     )
-    return Cleared(screened=screened, said=said)
+    return Cleared(screened=screened, said=said, keeping=_keeping(screened))
+
+
+def _keeping(screened: Screened) -> Keeping:
+    """Return what may be kept of the answer, and recalled instead of one."""
+    consented = screened.consented
+    decoded = consented.permitted.decoded
+    known = decoded.known
+    return Keeping.of(
+        known.routed.received.live.kept, known.routed.route.route, screened.message,
+        decoded.version, whom=(known.presented.grant.gid, consented.account),
+    )  # fmt: skip
 
 
 def _parameters(screened: Screened) -> Headers:

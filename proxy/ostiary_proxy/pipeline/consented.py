@@ -9,14 +9,18 @@ __all__ = ["Consented", "consent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consented:
-    """A permitted message whose upstream credential may be used for this person and client."""
+    """A permitted message whose upstream credential may be used for this person and client.
+
+    `account` names the person's account behind the route, empty where none is needed.
+    """
 
     permitted: Permitted
+    account: str
 
 
 async def consent(permitted: Permitted) -> Consented:
     """Return the message; raises Refused("AccountNotConnected")."""
     known = permitted.decoded.known
     live = known.routed.received.live
-    await live.credentials.connected(known.routed.route.route, known.presented)
-    return Consented(permitted=permitted)
+    account = await live.credentials.connected(known.routed.route.route, known.presented)
+    return Consented(permitted=permitted, account=account)

@@ -14,8 +14,8 @@ from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.oauth.pages import PAGE_HEADERS, connect_page
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.answered import answer_of, session_id
+from ostiary_proxy.pipeline.ask import ask
 from ostiary_proxy.pipeline.batch import answer_batch, passes_of
-from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
 from ostiary_proxy.pipeline.decoded import Decoded, body_of, decode
@@ -135,7 +135,7 @@ async def _element(received: Received) -> Answer:
 async def _forward(cleared: Cleared) -> Answer:
     decoded = cleared.screened.consented.permitted.decoded
     live = decoded.known.routed.received.live
-    exchange = await say(cleared.said)
+    exchange = await ask(cleared)
     if decoded.subject.method != "initialize" or (upstream := session_id(exchange)) is None:
         return await answer_of(cleared, exchange)
     kept = False

@@ -12,6 +12,7 @@ from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.outbound.exchange import Transport
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.ports import Authority, Credentials
@@ -71,6 +72,7 @@ class Live:
     mailbox: Mailbox
     underway: Underway
     older: Older
+    kept: Kept
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

@@ -27,10 +27,11 @@ class Authority(Protocol):
 class Credentials(Protocol):
     """The one place that sees an identity and an upstream credential (implemented in upstream)."""
 
-    async def connected(self, route: Route, presented: Presented) -> None:
-        """Return where the grant covers the route and its account is there; else raise Refused.
+    async def connected(self, route: Route, presented: Presented) -> str:
+        """Return what tells the person's account from others there, empty where none is needed.
 
-        The code is AccountNotConnected.
+        Raises Refused where the grant does not cover the route or the account is not there:
+        AccountNotConnected.
         """
 
     async def attach(self, call: UpstreamCall) -> Headers:

@@ -47,13 +47,14 @@ class Reader:
         """Return the result for the client, the same object if unchanged; raises Refused."""
         method = self.asked.method.name if self.asked.method is not None else ""
         try:
-            result = self._shaped(result, method)
+            shown = self._shaped(result, method)
             if self.asked.version != MODERN:
-                return result
-            result = self._inputs(result)
+                return shown
+            shown = self._inputs(shown)
         except BadResult as error:
             raise Refused("UpstreamInvalid", detail=str(error)) from None
-        return kept_private(result, method)
+        self.asked.keeping.keep(result)
+        return kept_private(shown, method)
 
     def _shaped(self, result: Object, method: str) -> Object:
         if method == "initialize":

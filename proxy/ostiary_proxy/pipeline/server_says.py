@@ -123,6 +123,7 @@ class ServerSays:
 
     def tells(self, event: Event, message: Notification, by: By) -> Out:
         """Return a notification for the client, or nothing for it."""
+        self._asked.keeping.told(message.method)
         facts: dict[str, Json] = {"method": message.method[:256]}
         told = server_notification(self._asked.version, message.method)
         if told is None:

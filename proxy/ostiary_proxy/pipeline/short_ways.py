@@ -17,6 +17,7 @@ from ostiary_proxy.pipeline.decoded import session_of
 from ostiary_proxy.pipeline.event_ids import EventIds, Resumed, resume
 from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.judge import refusal_of
+from ostiary_proxy.pipeline.kept import Keeping
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
@@ -101,6 +102,7 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         subject=subject,
         holder=known.holder,
         learned=received.live.learned,
+        keeping=Keeping(kept=received.live.kept, route=known.routed.route.route),
         request=resumed.request,
         method=client_requests(session.version).get(subject.method),
         session=session,

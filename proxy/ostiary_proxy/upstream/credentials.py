@@ -25,10 +25,13 @@ class UpstreamCredentials:
         self._accounts = Accounts(context.store, context.rings.seal, context.entropy)
         self._refresher = Refresher(context, self._accounts)
 
-    async def connected(self, route: Route, presented: Presented) -> None:
-        """Return where `presented` covers `route` and its account is there; else raise Refused."""
+    async def connected(self, route: Route, presented: Presented) -> str:
+        """Return a name of the account where it is there and `presented` covers it; else refuse.
+
+        Another account, or the same one connected again or refreshed, has another name.
+        """
         if not isinstance(route.auth, OAuth2Auth):
-            return
+            return ""
         _consented(route.auth, presented)
         place = self._place(route, route.auth, presented.grant.person)
         try:
@@ -37,6 +40,7 @@ class UpstreamCredentials:
             raise Refused("StoreUnavailable") from None
         if account is None or account.dead:
             raise self._not_connected(route, presented.grant.person)
+        return self._context.rings.seal.keyed_hash("account in use", account.access.reveal())
 
     async def attach(self, call: UpstreamCall) -> Headers:
         """Return the headers that authenticate `call` upstream; raises Refused."""
