@@ -34,6 +34,7 @@ from ostiary_proxy.wire import Headers, Incoming
 
 ORIGIN = "https://mcp.example.com"
 PATH = "/team/files"
+CONNECT = f"{ORIGIN}/account/connect?route=team/files&for=x"
 CREDENTIAL = "upstream-credential-of-ours"
 MODERN_META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -128,12 +129,17 @@ class ScriptedUpstream:
 
 @dataclass
 class Doors:
-    """Authority and Credentials in one: knows tokens by name, hands out one fixed header."""
+    """Authority and Credentials in one: knows tokens by name, hands out one fixed header.
+
+    People who are `lacking` have no account behind the route; `lost` ones lose it as it is used.
+    """
 
     grants: dict[str, Presented]
     retry: bool = False
     rejections: int = 0
     account: str = ""
+    lacking: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
 
     async def present(self, token: str, route: Route, now: float) -> Presented:
         known = self.grants.get(token)
@@ -148,9 +154,17 @@ class Doors:
         return known[0]
 
     async def connected(self, route: Route, presented: Presented) -> str:
+        return self._of(presented, self.lacking)
+
+    def _of(self, presented: Presented, missing: set[str]) -> str:
+        person = presented.grant.person.subject
+        if person in missing:
+            message = f"connect your account at Files first: open {CONNECT}"
+            raise Refused("AccountNotConnected", message=message, data={"url": CONNECT})
         return self.account
 
     async def attach(self, call: UpstreamCall) -> Headers:
+        self._of(call.presented, self.lost)
         return (("authorization", f"Bearer {CREDENTIAL}"),)
 
     async def rejected(self, call: UpstreamCall) -> bool:
@@ -223,11 +237,14 @@ class World:
         mirrored = modern_headers(method, params) if headers is None else headers
         return await self.send(request(method, params), token=token, headers=mirrored)
 
-    async def session(self, *, token: str = "alice", version: str = "2025-11-25") -> str:
+    async def session(
+        self, *, token: str = "alice", version: str = "2025-11-25",
+        capabilities: Mapping[str, Any] | None = None,
+    ) -> str:  # fmt: skip
         """Initialize against a scripted upstream that allows it, and return the session id."""
         script = self.upstream.script
         self.upstream.script = lambda _: json_answer(initialized(version), mcp_session_id="up-1")
-        answer = await self.send(initialize(version), token=token)
+        answer = await self.send(initialize(version, capabilities), token=token)
         self.upstream.script = script
         return header(answer, "mcp-session-id") or ""
 
@@ -262,12 +279,14 @@ def modern_headers(method: str, params: Mapping[str, Any]) -> Headers:
     return (*headers, ("mcp-name", str(name))) if named and name is not None else headers
 
 
-def initialize(version: str = "2025-11-25") -> dict[str, Any]:
+def initialize(
+    version: str = "2025-11-25", capabilities: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     return request(
         "initialize",
         {
             "protocolVersion": version,
-            "capabilities": {},
+            "capabilities": dict(capabilities or {}),
             "clientInfo": {"name": "t", "version": "1"},
         },
     )

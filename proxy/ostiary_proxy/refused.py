@@ -67,6 +67,9 @@ CODES: Final[Mapping[str, Code]] = {
     "AccountNotConnected": Code(
         200, -31007, "connect your account at the service behind this server"
     ),
+    "UrlElicitationRequired": Code(
+        200, -32042, "open the address to connect your account, then call again"
+    ),
     # OAuth: registration, authorize, login, consent, token
     "InvalidOAuthRequest": Code(400, -32600, "the OAuth request is incomplete or wrong"),
     "InvalidClient": Code(401, -32600, "this client is not registered here; register it again"),
@@ -114,7 +117,8 @@ class Refused(Exception):  # noqa: N818 - a statement, not an error of ours
 
     `code` is a key of `CODES`. `message` replaces the code's text for the caller (a rule's
     `message`, the mend). `detail` is for the audit record and never leaves. `data` is the JSON-RPC
-    `error.data`. `retry_after` is in seconds. `headers` are further response headers.
+    `error.data`. `retry_after` is in seconds. `headers` are further response headers. `result` is
+    what a request gets instead of an error: the question whose answer would help.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class Refused(Exception):  # noqa: N818 - a statement, not an error of ours
         data: Json = None,
         retry_after: float | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        result: Mapping[str, Json] | None = None,
     ) -> None:
         self.code = code
         self.how = CODES[code]
@@ -134,6 +139,7 @@ class Refused(Exception):  # noqa: N818 - a statement, not an error of ours
         self.data = data
         self.retry_after = retry_after
         self.headers = headers
+        self.result = result
         super().__init__(f"{code}: {self.message}" + (f" ({detail})" if detail else ""))
 
     @property

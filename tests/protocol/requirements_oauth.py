@@ -316,6 +316,9 @@ _CLIENT: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_the_link_in_a_calls_error_opens_for_the_person_of_the_call_only",
             "test_a_connect_link_opened_by_another_person_is_refused",
+            "test_a_modern_client_is_asked_to_show_the_link",
+            "test_the_call_goes_through_once_the_account_is_there",
+            "test_a_client_of_2025_11_25_gets_the_error_that_shows_the_link",
         ),
     ),
     "128": (

@@ -6,9 +6,11 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
+from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.message import Request, Response
-from ostiary_proxy.mcp.methods import LISTEN, MODERN
+from ostiary_proxy.mcp.inputs import lacking
+from ostiary_proxy.mcp.message import Message, Request, Response
+from ostiary_proxy.mcp.methods import LEGACY, LISTEN, MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
@@ -128,9 +130,19 @@ async def _session(
         raise Refused("UpstreamInvalid", detail="a session id that is not visible ASCII")
     value = seal_session(
         live.seal, known.presented.grant, upstream=upstream, version=version,
-        now=live.clock(), entropy=live.entropy, lists=lists,
+        visits=_visits(decoded.message, version), lists=lists, now=live.clock(),
+        entropy=live.entropy,
     )  # fmt: skip
     return (("mcp-session-id", value),)
+
+
+def _visits(initialize: Message, version: str) -> bool:
+    """Say whether the client that initializes shows people addresses to visit."""
+    params = {} if isinstance(initialize, Response) else initialize.params
+    declared = params.get("capabilities")
+    if version != LEGACY[-1] or not isinstance(declared, dict):
+        return False
+    return lacking(ServerRequest.ELICITATION_URL, declared) is None
 
 
 def session_id(exchange: Exchange) -> str | None:

@@ -5,6 +5,7 @@ from typing import Final
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.cleared import Cleared
+from ostiary_proxy.pipeline.connecting import lead
 from ostiary_proxy.refused import Refused
 
 __all__ = ["ask"]
@@ -27,7 +28,8 @@ async def ask(cleared: Cleared) -> Exchange:
         away = isinstance(cause, OutboundFailed) and cause.reason in _REASONS
         last = keeping.last() if away else None
         if last is None:
-            raise
+            decoded = cleared.screened.consented.permitted.decoded
+            raise await lead(decoded, refused) from refused
         return last
     last = keeping.last() if exchange.status in _STATUSES else None
     if last is None:

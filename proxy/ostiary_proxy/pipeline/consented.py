@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from ostiary_proxy.pipeline.connecting import lead
 from ostiary_proxy.pipeline.permitted import Permitted
+from ostiary_proxy.refused import Refused
 
 __all__ = ["Consented", "consent"]
 
@@ -19,8 +21,11 @@ class Consented:
 
 
 async def consent(permitted: Permitted) -> Consented:
-    """Return the message; raises Refused("AccountNotConnected")."""
+    """Return the message; raises Refused, in a way that leads to an account that is missing."""
     known = permitted.decoded.known
     live = known.routed.received.live
-    account = await live.credentials.connected(known.routed.route.route, known.presented)
+    try:
+        account = await live.credentials.connected(known.routed.route.route, known.presented)
+    except Refused as refused:
+        raise await lead(permitted.decoded, refused) from None
     return Consented(permitted=permitted, account=account)

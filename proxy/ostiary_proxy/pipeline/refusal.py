@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.mcp.errors import error_body
+from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.received import Seen
@@ -33,7 +33,12 @@ def answer_to(refused: Refused, decision_id: str, seen: Seen) -> Answer:
 
 
 def rpc_error(refused: Refused, decision_id: str, request_id: Id | None) -> bytes:
-    """Return the JSON-RPC error of a refusal; its text ends in the link that explains the code."""
+    """Return the JSON-RPC error of a refusal; its text ends in the link that explains the code.
+
+    Where an answer would help it is the question instead.
+    """
+    if refused.result is not None and request_id is not None:
+        return result_body(request_id, refused.result)
     data: dict[str, Json] = {"decision": decision_id}
     if isinstance(refused.data, Mapping):
         data |= refused.data

@@ -23,14 +23,14 @@ from ostiary_proxy.pipeline.handles import BadHandle, Holder
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.refused import Refused
 
-__all__ = ["MAX_AGE", "Round", "give_state", "take_round"]
+__all__ = ["FIELDS", "LONGEST", "MAX_AGE", "Round", "about", "give_state", "take_round"]
 
 MAX_AGE: Final = 3600.0
 """Seconds that a client has for its answers."""
 _PURPOSE: Final = "mcp-request-state"
-_LONGEST: Final = 1024 * 1024
+LONGEST: Final = 1024 * 1024
 """Characters of a sealed state: far from what a request may have in all."""
-_FIELDS: Final = ("requestState", "inputResponses")
+FIELDS: Final = ("requestState", "inputResponses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ def give_state(
     if own is not None and not isinstance(own, str):
         raise BadResult("requestState must be a string")
     value: list[Json] = [own, {name: kind.value for name, kind in asked.items()}, number + 1]
-    state = holder.give(_PURPOSE, value, now=now, about=_about(subject))
-    if len(state) > _LONGEST:
+    state = holder.give(_PURPOSE, value, now=now, about=about(subject))
+    if len(state) > LONGEST:
         raise BadResult("requestState is too long")
     return {**result, "requestState": state}
 
@@ -88,9 +88,9 @@ def take_round(
     that are redacted. Raises Refused. A client may answer without a state what it expects to be
     asked: policy judges by what such an answer is.
     """
-    if not any(name in params for name in _FIELDS):
+    if not any(name in params for name in FIELDS):
         return params, Round()
-    kept = {name: value for name, value in params.items() if name not in _FIELDS}
+    kept = {name: value for name, value in params.items() if name not in FIELDS}
     if decoded.version != MODERN:
         return kept, Round()
     if decoded.method is None or not decoded.method.retried:
@@ -115,8 +115,8 @@ def _opened(decoded: Decoded, text: Json) -> _State:
     known = decoded.known
     try:
         handle = known.holder.open(
-            _PURPOSE, text, now=known.routed.received.now, max_age=MAX_AGE, longest=_LONGEST,
-            about=_about(decoded.subject),
+            _PURPOSE, text, now=known.routed.received.now, max_age=MAX_AGE, longest=LONGEST,
+            about=about(decoded.subject),
         )  # fmt: skip
     except BadHandle as bad:
         raise Refused(
@@ -158,7 +158,7 @@ def _judged(decoded: Decoded, kind: ServerRequest) -> tuple[Redaction, ...]:
     return verdict.redactions
 
 
-def _about(subject: Subject) -> Json:
+def about(subject: Subject) -> Json:
     """Return what a state is good for: the method, what it names, and the very same arguments."""
     arguments = subject.arguments
     digest = ""

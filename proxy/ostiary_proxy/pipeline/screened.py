@@ -14,6 +14,7 @@ from ostiary.policy.redact import redact_answer, redact_arguments
 from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Message, Object, Response
 from ostiary_proxy.mcp.methods import LISTEN
+from ostiary_proxy.pipeline.connecting import resumed
 from ostiary_proxy.pipeline.consented import Consented
 from ostiary_proxy.pipeline.cursors import take_cursor
 from ostiary_proxy.pipeline.judge import refusal_of
@@ -50,7 +51,8 @@ def screen(consented: Consented) -> Screened:
     if isinstance(message, Response):
         return _answered(consented, message)
     known = decoded.known
-    params = take_cursor(message.params, message.method, known.holder, known.routed.received.now)
+    params = resumed(decoded, message.params)
+    params = take_cursor(params, message.method, known.holder, known.routed.received.now)
     params, round_ = take_round(decoded, params, consented.permitted.verdict.redactions)
     params = _redacted(consented, params)
     params = _without_bad_trace(_listened(consented, params))

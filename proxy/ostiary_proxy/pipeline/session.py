@@ -10,7 +10,7 @@ from typing import Final
 
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.decode.json_text import write_json
-from ostiary.decode.strict_json import read_json
+from ostiary.decode.strict_json import Json, read_json
 from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.mcp.message import Id
@@ -29,13 +29,15 @@ ENDED: Final = "mcp-ended"
 PENDING: Final = "mcp-pending"
 _PURPOSE: Final = "mcp-session"
 _LONGEST: Final = 4096
+_VISITS: Final = "visits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """An open session: `upstream` is the upstream's id, if any; `key` names it in the Store.
 
-    `lists` are those of whose changes the client was told that it would hear.
+    `lists` are those of whose changes the client was told that it would hear; `visits` says whether
+    it shows people addresses to visit.
     """
 
     upstream: str | None
@@ -43,6 +45,7 @@ class Session:
     issued_at: float
     key: str
     lists: tuple[str, ...] = ()
+    visits: bool = False
 
 
 def seal_session(
@@ -54,9 +57,11 @@ def seal_session(
     now: float,
     entropy: Entropy,
     lists: tuple[str, ...] = (),
+    visits: bool = False,
 ) -> str:
     """Return the id for the client, visible ASCII (rule 31)."""
-    return give_handle(ring, grant, _PURPOSE, [upstream, version, *lists], now=now, entropy=entropy)
+    value: list[Json] = [upstream, version, *lists, *((_VISITS,) if visits else ())]
+    return give_handle(ring, grant, _PURPOSE, value, now=now, entropy=entropy)
 
 
 async def open_session(
@@ -74,13 +79,14 @@ async def open_session(
         raise Refused("UnknownSession", detail=str(bad)) from None
     if await store.get(ENDED, handle.key) is not None:
         raise Refused("UnknownSession", detail="the session was ended")
-    upstream, version, *lists = handle.value
+    upstream, version, *more = handle.value
     return Session(
         upstream=None if upstream is None else str(upstream),
         version=str(version),
         issued_at=handle.issued_at,
         key=handle.key,
-        lists=tuple(str(kind) for kind in lists),
+        lists=tuple(str(kind) for kind in more if kind != _VISITS),
+        visits=_VISITS in more,
     )
 
 
