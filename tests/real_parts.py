@@ -124,6 +124,19 @@ def everything_server(folder: Path, port: int) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def modern_everything_server(folder: Path, port: int) -> Iterator[str]:
+    """Run the everything-server as one that speaks 2026-07-28 alone; yields its MCP URL."""
+    source = SDK / "examples" / "servers" / "everything-server"
+    require(source.is_dir(), "the MCP SDK's everything-server")
+    command = [sys.executable, str(ROOT / "tests" / "parts" / "modern_everything.py"), str(port)]
+    env = {**os.environ, "PYTHONPATH": str(source)}
+    with running(command, log=folder / "modern-everything.log", env=env) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisPart:
     """A running redis-server."""
