@@ -21,11 +21,13 @@ from mcp_parts import (
     sse_answer,
 )
 from newer_parts import ModernServer, call, in_session, opening, told
+from ostiary_proxy.mcp.bridge.newer_table import TOLD, Way
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.answer import Answer
 
 TAG = "io.modelcontextprotocol/subscriptionId"
 UPDATED = "notifications/resources/updated"
+ABOUT_THE_STREAM = ("notifications/subscriptions/acknowledged", "notifications/cancelled")
 
 
 class Listened:
@@ -105,6 +107,43 @@ async def test_a_get_stream_hears_what_the_server_tells_a_listener() -> None:
         {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
     ]
     assert await heard(stream) == told("notifications/tools/list_changed")
+
+
+ON_A_CALL: Mapping[str, Mapping[str, Any]] = {
+    "notifications/progress": {"progressToken": "t", "progress": 1},
+    "notifications/message": {"level": "info", "data": "x"},
+}
+ON_A_STREAM = ("tools/list_changed", "prompts/list_changed", "resources/list_changed")
+
+
+def test_every_notification_of_the_server_is_told_in_one_of_these_tests() -> None:
+    told_here = {*ON_A_CALL, *(f"notifications/{name}" for name in ON_A_STREAM), UPDATED}
+    gone = {name for name, way in TOLD.items() if way is not Way.FORWARDED}
+
+    assert told_here == TOLD.keys() - gone
+    assert gone == {*ABOUT_THE_STREAM, "notifications/tasks"}
+
+
+@pytest.mark.parametrize("method", ON_A_CALL)
+async def test_what_is_told_during_a_call_passes_on_its_stream(method: str) -> None:
+    message = told(method, **ON_A_CALL[method])
+    done = result({"resultType": "complete", "content": []})
+    said = sse_answer(message, *(told(name, requestId=1) for name in ABOUT_THE_STREAM), done)
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+
+    seen = events(await drained(await call(w, session)))
+
+    assert seen == [message, result({"content": []})]
+
+
+@pytest.mark.parametrize("name", ON_A_STREAM)
+async def test_each_changed_list_is_told_on_the_get_stream(name: str) -> None:
+    _, _, server, stream = await listening()
+
+    server.tell("notifications/tasks", taskId="t")
+    server.tell(f"notifications/{name}")
+
+    assert await heard(stream) == told(f"notifications/{name}")
 
 
 async def test_subscriptions_made_before_and_during_a_get_stream_are_listened_for() -> None:

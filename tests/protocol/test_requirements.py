@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from ostiary_proxy.refused import CODES
-from protocol import requirements, requirements_oauth, requirements_older
+from protocol import (
+    requirements,
+    requirements_newer,
+    requirements_oauth,
+    requirements_older,
+)
 
 TESTS = Path(__file__).parent.parent
-HELD = {**requirements.HELD, **requirements_oauth.HELD, **requirements_older.HELD}
+HELD = {
+    **requirements.HELD,
+    **requirements_newer.HELD,
+    **requirements_oauth.HELD,
+    **requirements_older.HELD,
+}
 GAPS = {**requirements.GAPS, **requirements_oauth.GAPS}
 NUMBERS = [*(str(number) for number in range(1, 151)), *(f"P{n}" for n in range(1, 26))]
 

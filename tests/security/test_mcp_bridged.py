@@ -232,3 +232,21 @@ async def test_more_questions_than_a_client_can_be_asked_are_refused() -> None:
     (last,) = events(await drained(await call(w, session)))
 
     assert last["error"]["code"] == -31012
+
+
+async def test_a_person_is_asked_in_a_bounded_number_of_calls_at_once() -> None:
+    server = sampling()
+    w, session = await opening(server, ALLOW_ALL, ALLOW_SERVER, capabilities={"sampling": {}})
+    _, bobs = await opening(server, before=w, capabilities={"sampling": {}}, token="bob")
+
+    async def first_of(used: str, number: int, token: str = "alice") -> Any:
+        answer = await call(w, used, request_id=number, token=token)
+        assert not isinstance(answer.body, bytes)
+        return events(await anext(answer.body.__aiter__()))[0]
+
+    asked = [await first_of(session, number) for number in range(33)]
+    others = await first_of(bobs, 0, "bob")
+
+    assert [message.get("method") for message in asked] == ["sampling/createMessage"] * 32 + [None]
+    assert asked[-1]["error"]["code"] == -31006
+    assert others["method"] == "sampling/createMessage"

@@ -122,26 +122,32 @@ class Call:
 
     async def _asking(self, wanted: Wanted, turn: int) -> AsyncIterator[Event]:
         """Iterate over the server's requests to the client, and make the call again."""
-        prefix = f"{self._calling.said.known.routed.received.id}.{turn}"
+        known = self._calling.said.known
+        prefix = f"{known.routed.received.id}.{turn}"
         questions = asking(wanted.entries, self._calling.bridged.declared, prefix=prefix)
-        for question in questions:
-            yield _event(question.request.whole)
-        tasks = [asyncio.create_task(self._answer(question)) for question in questions]
-        waiting = set(tasks)
+        tasks: list[asyncio.Task[Json]] = []
         try:
-            while waiting:
-                done, waiting = await unless(
-                    self._cancelled,
-                    asyncio.wait(waiting, timeout=_COMMENT, return_when=asyncio.FIRST_EXCEPTION),
-                )
-                for task in done:
-                    task.result()
-                if waiting:
-                    yield Event(comments=("waiting for the client",))
+            with self._calling.live.underway.asking(known.presented.grant.person):
+                for question in questions:
+                    yield _event(question.request.whole)
+                    tasks.append(asyncio.create_task(self._answer(question)))
+                async for sign in self._waiting(tasks):
+                    yield sign
         finally:
             for task in tasks:
                 task.cancel()
         await self._again(prefix, questions, [task.result() for task in tasks], wanted.state)
+
+    async def _waiting(self, tasks: Sequence["asyncio.Task[Json]"]) -> AsyncIterator[Event]:
+        """Wait for all of `tasks`, or the first that fails, with signs of life meanwhile."""
+        left = set(tasks)
+        while left:
+            first = asyncio.wait(left, timeout=_COMMENT, return_when=asyncio.FIRST_EXCEPTION)
+            done, left = await unless(self._cancelled, first)
+            for task in done:
+                task.result()
+            if left:
+                yield Event(comments=("waiting for the client",))
 
     async def _answer(self, question: Asking) -> Json:
         """Return the client's answer once it was posted, to whatever replica."""

@@ -5,13 +5,16 @@ cancellation: such a call runs to its end, as one of a legacy server may.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.bridge.kept import Kept, look_up
 from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
 __all__ = ["Underway"]
@@ -20,6 +23,8 @@ _FRESH: Final = 5.0
 """Seconds that a log level set on another replica may need to be obeyed on this one."""
 _MOST: Final = 10_000
 """Sessions of which something is remembered; the oldest are looked up again."""
+_MOST_ASKING: Final = 32
+"""Calls of one person that wait for an answer: each looks for it several times a second."""
 
 
 class Underway:
@@ -28,6 +33,7 @@ class Underway:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._calls: dict[str, dict[Id, asyncio.Event]] = {}
+        self._asking: Counter[tuple[str, str]] = Counter()
         self._streams: dict[str, set[asyncio.Event]] = {}
         self._remembered: dict[str, tuple[Kept, float]] = {}
 
@@ -55,6 +61,23 @@ class Underway:
             call.set()
         self.wake(session)
         self._remembered.pop(session.key, None)
+
+    @contextmanager
+    def asking(self, person: Person) -> Iterator[None]:
+        """Count a call during which `person` is asked; raises Refused where there are too many."""
+        key = (person.issuer, person.subject)
+        if self._asking[key] >= _MOST_ASKING:
+            raise Refused(
+                "RateLimited",
+                message=f"{_MOST_ASKING} calls wait for your answers; answer or cancel some",
+            )
+        self._asking[key] += 1
+        try:
+            yield
+        finally:
+            self._asking[key] -= 1
+            if not self._asking[key]:
+                del self._asking[key]
 
     # -- streams ------------------------------------------------------------------------------
 
