@@ -64,7 +64,8 @@ def _info(said: Json) -> Object | None:
     name, version = said.get("name"), said.get("version")
     if not isinstance(name, str) or not isinstance(version, str):
         return None
-    return {"name": _short(name), "version": _short(version)}
+    short = _short(name)
+    return {"name": short, "version": _short(version)} if short else None
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from ostiary_proxy.mcp.bridge.to_legacy import LEVELS
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
@@ -16,9 +17,6 @@ from ostiary_proxy.pipeline.session import Session
 
 __all__ = ["answer_here"]
 
-_LEVELS: Final = (
-    "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
-)  # fmt: skip
 _MOST_URIS: Final = 256
 _LONGEST_URI: Final = 2048
 _UNKNOWN: Final = -32601
@@ -47,8 +45,8 @@ async def _set_level(live: Live, session: Session, bridged: Bridged, asked: Requ
     level = asked.params.get("level")
     if not bridged.logs:
         return _UNKNOWN, "this server does not send log messages"
-    if not isinstance(level, str) or level not in _LEVELS:
-        return _INVALID, f"params.level must be one of {', '.join(_LEVELS)}"
+    if not isinstance(level, str) or level not in LEVELS:
+        return _INVALID, f"params.level must be one of {', '.join(LEVELS)}"
     await _keep(live, session, lambda now: replace(now, level=level))
     return None
 
