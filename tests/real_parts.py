@@ -137,6 +137,17 @@ def modern_everything_server(folder: Path, port: int) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def strict_server(folder: Path, port: int) -> Iterator[str]:
+    """Run a server on the TypeScript SDK v2 that refuses the legacy era; yields its MCP URL."""
+    require((NODE / ".installed").exists(), "the TypeScript SDK")
+    command = [str(BIN / "node"), str(ROOT / "tests" / "parts" / "strict_server.mjs"), str(port)]
+    with running(command, log=folder / "strict-server.log", cwd=NODE) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisPart:
     """A running redis-server."""

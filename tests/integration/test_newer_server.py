@@ -1,12 +1,18 @@
 """Real legacy clients before a real server that speaks 2026-07-28 alone, policy judged."""
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx2
 import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult, EmptyResult, SubscribeRequest, SubscribeRequestParams
 
 from gateway_parts import Gateway, dev, three_files
 from real_parts import (
@@ -17,6 +23,7 @@ from real_parts import (
     free_port,
     modern_everything_server,
     require,
+    strict_server,
 )
 
 PARTS = Path(__file__).parents[1] / "parts"
@@ -93,3 +100,43 @@ def test_the_official_suite_of_a_legacy_revision_loses_no_check_through_the_brid
     )
 
     assert (counts.passed, counts.lost) == (checks, ())
+
+
+async def test_a_subscribed_resource_and_a_changed_list_of_a_typescript_server_are_told(
+    tmp_path: Path,
+) -> None:
+    with (
+        strict_server(tmp_path, free_port()) as upstream,
+        dev(tmp_path, three_files(upstream, RULES)) as running,
+    ):
+        headers = {"Authorization": f"Bearer {running.log_in()}"}
+        told: asyncio.Queue[str] = asyncio.Queue()
+
+        async def hear(message: object) -> None:
+            told.put_nowait(type(message).__name__)
+
+        async def elicit(context: object, params: object) -> ElicitResult:
+            return ElicitResult(action="accept", content={"name": "Ada"})
+
+        async with (
+            asyncio.timeout(60),
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            streamable_http_client(running.url(), http_client=http) as (reading, writing),
+            ClientSession(
+                reading, writing, elicitation_callback=elicit, message_handler=hear
+            ) as session,
+        ):
+            await session.initialize()
+            await session.send_request(
+                SubscribeRequest(params=SubscribeRequestParams(uri="note://today")), EmptyResult
+            )
+            seen = {"ResourceUpdatedNotification", "ToolListChangedNotification"}
+            while seen:  # the GET stream may not be open yet
+                called = await session.call_tool("rename", {})
+                await session.call_tool("add", {})
+                with contextlib.suppress(TimeoutError):
+                    seen.discard(await asyncio.wait_for(told.get(), 1))
+            read = await session.read_resource("note://today")
+
+        assert [content.model_dump()["text"] for content in called.content] == ["it is Ada's"]
+        assert [content.model_dump()["text"] for content in read.contents] == ["Ada"]

@@ -25,7 +25,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
+    max_leaves=4,
 )
 OBJECT = st.dictionaries(TEXT, JSON, max_size=4)
 METHOD = st.sampled_from([name for name, way in REQUESTS.items() if way is Way.FORWARDED])
