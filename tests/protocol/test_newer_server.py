@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from joined_parts import Server, joined
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -21,6 +22,7 @@ from mcp_parts import (
     initialize,
     initialized,
     json_answer,
+    request,
     result,
     sent_header,
     sse_answer,
@@ -174,6 +176,35 @@ async def test_a_server_that_became_a_legacy_one_is_found_out() -> None:
 
     assert (gone.status, again.status) == (404, 200)
     assert body(again) == initialized()
+
+
+async def test_a_page_in_between_that_refuses_a_call_ends_no_session() -> None:
+    page = ScriptedExchange(400, {"content-type": "text/html"}, [b"<html>no"])
+    w, session = await opening(ModernServer({"tools/call": lambda _: page}))
+
+    refused = await call(w, session)
+    later = await w.legacy(session, "ping")
+
+    assert (refused.status, body(refused)["error"]["code"]) == (400, -31014)
+    assert (later.status, w.live.spoken.only(URL)) == (200, Era.MODERN)
+
+
+@pytest.mark.parametrize("upstream", ["up-1", None])
+async def test_a_server_that_gave_up_the_legacy_era_has_forgotten_its_sessions(
+    upstream: str | None,
+) -> None:
+    given = json_answer(initialized())
+    given.headers = {**given.headers, **({"mcp-session-id": upstream} if upstream else {})}
+    w = world(lambda _: given)
+    session = header(await w.send(initialize()), "mcp-session-id")
+    server = ModernServer({"tools/call": lambda _: DONE})
+    w.upstream.script = server
+
+    gone = await call(w, session)
+    _, again = await opening(server, before=w)
+
+    assert gone.status == 404
+    assert body(await call(w, again)) == result({"content": []})
 
 
 async def test_a_server_that_speaks_both_is_spoken_to_in_the_clients_own_era() -> None:
@@ -685,3 +716,43 @@ def second_replica(w: World) -> World:
     )
     object.__setattr__(other.live, "mailbox", box)
     return other
+
+
+# -- beside other servers ----------------------------------------------------------------------
+
+
+async def test_a_server_of_2026_stands_beside_a_legacy_one_behind_one_url() -> None:
+    asks = wanting(entry_of(*ASKED["form"][:2]))
+    listed = {"resultType": "complete", "tools": [{"name": "new", "inputSchema": {}}]}
+    asks.replies["tools/list"] = lambda _: listed
+    old = Server(session="up-1", tools__list={"tools": [{"name": "old", "inputSchema": {}}]})
+    w = joined({"modern": asks, "legacy": old}, ALLOW_ALL, ALLOW_SERVER)
+    w, session = await opening(asks, before=w, capabilities=ABLE)
+
+    tools = body(await w.legacy(session, "tools/list"))["result"]["tools"]
+    called = await w.legacy(session, "tools/call", {"name": "modern_new", "arguments": {}})
+    asked, ended = await asked_and_answered(w, session, called, {"result": {"action": "accept"}})
+
+    assert sorted(tool["name"] for tool in tools) == ["legacy_old", "modern_new"]
+    assert asked["params"] == ASKED["form"][2]
+    assert ended["result"]["structuredContent"] == {"given": {"q": {"action": "accept"}}}
+
+
+async def test_a_batch_of_2025_03_26_is_bridged_message_by_message() -> None:
+    server = ModernServer({"tools/call": lambda _: DONE})
+    w, session = await opening(server, version="2025-03-26")
+    batch = [
+        request("tools/call", {"name": "a"}, request_id=1),
+        told("notifications/initialized"),
+        request("ping", request_id=2),
+        request("tools/call", {"name": "b"}, request_id=3),
+    ]
+
+    answer = await w.send(batch, headers=in_session(session))
+
+    assert body(answer) == [
+        result({"content": []}, request_id=1),
+        result({}, request_id=2),
+        result({"content": []}, request_id=3),
+    ]
+    assert [sent["params"]["name"] for sent in server.sent[1:]] == ["a", "b"]

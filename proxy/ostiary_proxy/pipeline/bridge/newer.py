@@ -21,7 +21,7 @@ from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_answers import answer_here
 from ostiary_proxy.pipeline.bridge.newer_call import ANSWER_TIME, Call, Calling
 from ostiary_proxy.pipeline.bridge.newer_listening import listen
-from ostiary_proxy.pipeline.bridge.newer_opening import open_session, url_of
+from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session, url_of
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
 from ostiary_proxy.pipeline.bridge.speaking import is_stream, message_in, unless
 from ostiary_proxy.pipeline.forward import read_body
@@ -35,6 +35,8 @@ __all__ = ["say_newer"]
 _JSON: Final = {"content-type": "application/json"}
 _MAX_BODY: Final = 16 * 1024 * 1024
 _OTHER_ERA: Final = -32022
+_FORGOTTEN: Final = Whole(404, {}, b"")
+"""As a server answers that forgot the session: clients initialize again."""
 
 
 async def say_newer(said: Said) -> Exchange:
@@ -47,7 +49,7 @@ async def say_newer(said: Said) -> Exchange:
         return await open_session(said, message)
     bridged, session = bridged_in(said.session), said.session
     if bridged is None or session is None:
-        return await say_natively(said)
+        return await _natively(said)
     if message is None:
         return await _bare(said, session, bridged)
     if isinstance(message, Response):
@@ -58,6 +60,20 @@ async def say_newer(said: Said) -> Exchange:
         return await _forward(said, session, bridged, message)
     live = said.known.routed.received.live
     return Whole(200, _JSON, await answer_here(live, session, bridged, message))
+
+
+async def _natively(said: Said) -> Exchange:
+    """Say it in a session of the server's own; one that gave up its era has forgotten it."""
+    exchange = await say_natively(said)
+    if exchange.status != 400 or not isinstance(said.message, Request):
+        return exchange
+    body = await read_body(exchange, _MAX_BODY)
+    answer = message_in(body)
+    if not isinstance(answer, Response) or not _refuses_version(answer):
+        return Whole(exchange.status, exchange.headers, body)
+    if said.session is None or said.session.upstream is None:
+        raise Refused("UnknownSession", detail="the server gave up the legacy era")
+    return _FORGOTTEN
 
 
 async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
@@ -117,14 +133,13 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
     body = await read_body(exchange, _MAX_BODY)
     message = message_in(body)
     own = message if isinstance(message, Response) and _answers(message, calling) else None
-    if _is_other_era(exchange.status, own):
+    if await _gave_up(calling, exchange.status, own):
         calling.live.spoken.forget(url_of(calling.said))
-        return Whole(404, {}, b"")  # as a server that forgot the session: initialize again
+        return _FORGOTTEN
     if own is None:
         return Whole(exchange.status, exchange.headers, body)
-    method = calling.said.method
     try:
-        wanted = wanted_in(own, retried=method is not None and method.retried)
+        wanted = wanted_in(own, retried=calling.may_ask)
     except BadResult as bad:
         raise Refused("UpstreamInvalid", detail=str(bad)) from None
     if wanted is not None:
@@ -137,8 +152,14 @@ def _answers(message: Response, calling: Calling) -> bool:
     return message.id == calling.request.id
 
 
-def _is_other_era(status: int, answer: Response | None) -> bool:
-    """Say whether the server shows that it does not speak 2026-07-28, or no more."""
-    if answer is None:
-        return status in (400, 404, 405)
+async def _gave_up(calling: Calling, status: int, answer: Response | None) -> bool:
+    """Say whether the server does not speak 2026-07-28 any more."""
+    if answer is not None:
+        return _refuses_version(answer)
+    if status not in (400, 404, 405):
+        return False
+    return await discover(calling.said, calling.bridged.declared) is None
+
+
+def _refuses_version(answer: Response) -> bool:
     return answer.error is not None and answer.error.get("code") == _OTHER_ERA

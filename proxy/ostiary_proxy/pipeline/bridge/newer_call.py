@@ -52,6 +52,11 @@ class Calling:
         return self.said.known.routed.received.live
 
     @property
+    def may_ask(self) -> bool:
+        """Say whether the server may ask for input in its answer (rule 45)."""
+        return self.said.method is not None and self.said.method.retried
+
+    @property
     def client_id(self) -> Id:
         """Return the id under which the client waits."""
         assert isinstance(self.said.message, Request)  # nothing else calls
@@ -110,8 +115,7 @@ class Call:
             event = replace(event, id=None, retry=None)  # nothing of 2026 can be resumed
             message = message_in(event)
             if isinstance(message, Response) and message.id == calling.request.id:
-                method = calling.said.method
-                self._wanted = wanted_in(message, retried=method is not None and method.retried)
+                self._wanted = wanted_in(message, retried=calling.may_ask)
                 if self._wanted is not None:
                     return
                 yield _event(answered(calling.request, message, calling.client_id))

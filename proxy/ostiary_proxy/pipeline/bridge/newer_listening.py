@@ -105,30 +105,25 @@ class _Listening:
         reading = asyncio.ensure_future(anext(events, None))
         try:
             while True:
-                if await self._is_stale(reading, woken):
+                await _until(reading, woken)
+                if reading.done():
+                    event = reading.result()
+                    if event is None or _ends(event):
+                        return
+                    yield _passed(event)
+                    reading = asyncio.ensure_future(anext(events, None))
+                if await self._is_stale(woken):
                     return
-                if not reading.done():
-                    continue
-                event = reading.result()
-                if event is None or self._ends(event):
-                    return
-                yield _passed(event)
-                reading = asyncio.ensure_future(anext(events, None))
         finally:
             reading.cancel()
 
-    async def _is_stale(
-        self, reading: "asyncio.Future[Event | None]", woken: asyncio.Event
-    ) -> bool:
-        """Wait for the next event or a change; say whether this stream is not the right one."""
-        tick = asyncio.get_running_loop().time
-        looking = asyncio.ensure_future(woken.wait())
-        await asyncio.wait((reading, looking), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
-        looking.cancel()
-        if not woken.is_set() and tick() < self._due:
+    async def _is_stale(self, woken: asyncio.Event) -> bool:
+        """Say whether another stream is wanted; look where woken, and now and then."""
+        now = asyncio.get_running_loop().time()
+        if not woken.is_set() and now < self._due:
             return False
         woken.clear()
-        self._due = tick() + _LOOK
+        self._due = now + _LOOK
         kept = await self._look()
         return kept.uris != self._uris or not self._is_mine(kept)
 
@@ -141,11 +136,19 @@ class _Listening:
         except StoreUnavailable as error:
             raise Refused("StoreUnavailable", detail=str(error)) from error
 
-    def _ends(self, event: Event) -> bool:
-        message = message_in(event)
-        return isinstance(message, Response) or (
-            isinstance(message, Notification) and message.method == "notifications/cancelled"
-        )
+
+async def _until(reading: "asyncio.Future[Event | None]", woken: asyncio.Event) -> None:
+    """Wait for the next event, a change, or the time to look for one."""
+    looking = asyncio.ensure_future(woken.wait())
+    await asyncio.wait((reading, looking), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+    looking.cancel()
+
+
+def _ends(event: Event) -> bool:
+    message = message_in(event)
+    return isinstance(message, Response) or (
+        isinstance(message, Notification) and message.method == "notifications/cancelled"
+    )
 
 
 def _passed(event: Event) -> bytes:

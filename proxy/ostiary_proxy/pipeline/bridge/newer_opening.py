@@ -19,7 +19,7 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
-__all__ = ["open_session", "url_of"]
+__all__ = ["discover", "open_session", "url_of"]
 
 _JSON: Final = "application/json"
 _MAX_BODY: Final = 16 * 1024 * 1024
@@ -34,7 +34,7 @@ async def open_session(said: Said, request: Request) -> Exchange:
     spoken, url = said.known.routed.received.live.spoken, url_of(said)
     declared = declared_in(request.params)
     if spoken.only(url) is Era.MODERN:
-        discovered = await _discover(said, declared)
+        discovered = await discover(said, declared)
         if discovered is not None:
             return _opened(said, request, declared, discovered)
         spoken.forget(url)
@@ -45,7 +45,7 @@ async def open_session(said: Said, request: Request) -> Exchange:
     answer = Whole(exchange.status, exchange.headers, body)
     if answer.status == 200 and not _is_error(body):
         return answer
-    discovered = await _discover(said, declared)
+    discovered = await discover(said, declared)
     if discovered is None:
         return answer
     spoken.showed(url, Era.MODERN)
@@ -81,7 +81,7 @@ def _is_error(body: bytes) -> bool:
     return isinstance(message, Response) and message.error is not None
 
 
-async def _discover(said: Said, declared: Declared) -> Object | None:
+async def discover(said: Said, declared: Declared) -> Object | None:
     """Return what the server says of itself in 2026-07-28, None where it doesn't speak that."""
     asked = said.known.routed.received.id
     request = standing_alone("server/discover", {}, declared, request_id=asked)
