@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from ostiary.config.document import Upstream
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.mirrored import encode_mirror
@@ -53,8 +52,7 @@ def _call(said: Said) -> UpstreamCall:
 
 def _outgoing(said: Said) -> Outgoing:
     """Return the request to the route's server, without its credential."""
-    upstream = said.known.routed.route.route.upstream
-    assert isinstance(upstream, Upstream)  # a route without upstream was refused in `know`
+    upstream = said.upstream
     return Outgoing(
         method=said.http_method,
         url=upstream.url,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ostiary.config.document import Upstream
 from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.message import Message
 from ostiary_proxy.mcp.methods import Method
@@ -40,3 +41,10 @@ class Said:
     last_event: str = ""
     timeout: float = TIMEOUT
     system: bool = False
+
+    @property
+    def upstream(self) -> Upstream:
+        """Return the server that is spoken to."""
+        upstream = self.known.routed.route.route.upstream
+        assert isinstance(upstream, Upstream)  # a route without one was refused in `know`
+        return upstream

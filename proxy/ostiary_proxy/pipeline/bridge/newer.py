@@ -21,7 +21,7 @@ from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_answers import answer_here
 from ostiary_proxy.pipeline.bridge.newer_call import ANSWER_TIME, Call, Calling
 from ostiary_proxy.pipeline.bridge.newer_listening import listen
-from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session, url_of
+from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
 from ostiary_proxy.pipeline.bridge.speaking import is_stream, message_in, unless
 from ostiary_proxy.pipeline.forward import read_body
@@ -134,7 +134,7 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
     message = message_in(body)
     own = message if isinstance(message, Response) and _answers(message, calling) else None
     if await _gave_up(calling, exchange.status, own):
-        calling.live.spoken.forget(url_of(calling.said))
+        calling.live.spoken.forget(calling.said.upstream.url)
         return _FORGOTTEN
     if own is None:
         return Whole(exchange.status, exchange.headers, body)

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from ostiary.config.document import Upstream
 from ostiary_proxy.mcp.bridge.declared import Declared, declared_in
 from ostiary_proxy.mcp.bridge.from_modern import initialized
 from ostiary_proxy.mcp.bridge.to_modern import standing_alone
@@ -19,7 +18,7 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
-__all__ = ["discover", "open_session", "url_of"]
+__all__ = ["discover", "open_session"]
 
 _JSON: Final = "application/json"
 _MAX_BODY: Final = 16 * 1024 * 1024
@@ -31,7 +30,7 @@ async def open_session(said: Said, request: Request) -> Exchange:
     A server of which nothing else is known is asked to initialize first. Where it refuses, it is
     asked what it speaks; neither question runs anything.
     """
-    spoken, url = said.known.routed.received.live.spoken, url_of(said)
+    spoken, url = said.known.routed.received.live.spoken, said.upstream.url
     declared = declared_in(request.params)
     if spoken.only(url) is Era.MODERN:
         discovered = await discover(said, declared)
@@ -50,13 +49,6 @@ async def open_session(said: Said, request: Request) -> Exchange:
         return answer
     spoken.showed(url, Era.MODERN)
     return _opened(said, request, declared, discovered)
-
-
-def url_of(said: Said) -> str:
-    """Return the address of the server that is spoken to."""
-    upstream = said.known.routed.route.route.upstream
-    assert isinstance(upstream, Upstream)  # a route without upstream was refused in `know`
-    return upstream.url
 
 
 async def _initialize(said: Said) -> Exchange:

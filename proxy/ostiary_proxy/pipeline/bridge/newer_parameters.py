@@ -17,7 +17,6 @@ from ostiary_proxy.mcp.parameters import legible, mirrored
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.newer_call import Calling
-from ostiary_proxy.pipeline.bridge.newer_opening import url_of
 from ostiary_proxy.pipeline.bridge.speaking import ask, message_in, say_modern
 from ostiary_proxy.pipeline.forward import read_body
 
@@ -55,7 +54,7 @@ def learn_from(calling: Calling, response: Response) -> None:
 
 def _learner(calling: Calling) -> str:
     """Return by what marks are kept: another server may have a tool of the same name."""
-    return f"{calling.said.known.presented.grant.gid} {url_of(calling.said)}"
+    return f"{calling.said.known.presented.grant.gid} {calling.said.upstream.url}"
 
 
 def _tool(calling: Calling) -> Subject:

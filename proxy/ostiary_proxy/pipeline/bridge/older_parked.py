@@ -22,7 +22,7 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
-from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell, url_of
+from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -102,7 +102,7 @@ async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
     """Give the server its answer, or ask the client once more where it brings none."""
     answers = request.params.get("inputResponses")
     answer = answers.get(_NAME) if isinstance(answers, dict) else None
-    if url_of(said) != parked.call.kept.url:
+    if said.upstream.url != parked.call.kept.url:
         await parked.end()
         raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
     if not isinstance(answer, dict):

@@ -19,7 +19,7 @@ from ostiary_proxy.pipeline.bridge.older_listen import listen
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
 from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, refusal_in
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
-from ostiary_proxy.pipeline.bridge.older_session import NotLegacy, session_for, url_of
+from ostiary_proxy.pipeline.bridge.older_session import NotLegacy, session_for
 from ostiary_proxy.pipeline.forward import media_type, read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
@@ -38,11 +38,11 @@ _JSON: Final = {"content-type": "application/json"}
 async def say_in_2026(said: Said) -> Exchange:
     """Return the exchange of a 2026-07-28 request; raises Refused as `say_natively` does."""
     spoken = said.known.routed.received.live.spoken
-    if spoken.only(url_of(said)) is Era.LEGACY:
+    if spoken.only(said.upstream.url) is Era.LEGACY:
         try:
             return await _bridged(said)
         except NotLegacy:  # it was replaced by one that does not
-            spoken.forget(url_of(said))
+            spoken.forget(said.upstream.url)
             return await say_natively(said)
     exchange = await say_natively(said)
     exchange, refused = await _judged(said, exchange)

@@ -9,7 +9,6 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from ostiary.config.document import Upstream
 from ostiary.decode.json_text import canonical_json, write_json
 from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.bridge.from_legacy import offered
@@ -32,7 +31,6 @@ if TYPE_CHECKING:  # it says things in the session
 
 __all__ = [
     "Kept", "NotLegacy", "bearer_of", "level", "remembered", "session_for", "tell", "today",
-    "url_of",
 ]  # fmt: skip
 
 _PATIENCE: Final = 5.0
@@ -94,20 +92,13 @@ class Kept:
     async def end(self) -> None:
         """Ask the server to end the session; whether it does is its own affair."""
         said = today(self.opener)
-        if self.session.upstream is None or url_of(said) != self.url:
+        if self.session.upstream is None or said.upstream.url != self.url:
             return
         try:
             exchange = await tell(said, self, None, http_method="DELETE", patience=_PATIENCE)
         except Refused:
             return
         await exchange.close()
-
-
-def url_of(said: Said) -> str:
-    """Return the URL of the server that `said` goes to."""
-    upstream = said.known.routed.route.route.upstream
-    assert isinstance(upstream, Upstream)  # a route without upstream was refused in `know`
-    return upstream.url
 
 
 def bearer_of(said: Said) -> Bearer:
@@ -174,7 +165,7 @@ def _key(said: Said, request: Request) -> str:
     grant = said.known.presented.grant
     person = grant.person
     whose = [person.issuer, person.subject, grant.client.id, grant.gid]
-    whither = [said.known.routed.route.route.server_key, url_of(said)]
+    whither = [said.known.routed.route.route.server_key, said.upstream.url]
     return hashlib.sha256(canonical_json([whose, whither, declared(request)])).hexdigest()
 
 
@@ -198,7 +189,7 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
         key=live.entropy(16).hex(),
     )
     kept = Kept(
-        key=key, url=url_of(said), session=session, initialized=found, opener=remembered(said)
+        key=key, url=said.upstream.url, session=session, initialized=found, opener=remembered(said)
     )
     live.spoken.showed(kept.url, Era.LEGACY)
     await (await tell(said, kept, INITIALIZED)).close()
