@@ -31,7 +31,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_discover_is_answered_from_what_the_server_said_to_initialize",
             "test_a_result_gets_what_2026_wants_in_it",
-            "test_a_result_in_events_is_retold_alike",
+            "test_an_answer_that_comes_at_once_in_events_has_the_status_that_it_should",
             "test_a_method_that_the_server_never_offered_is_404",
             "test_an_error_gets_a_code_that_2026_knows",
             "test_a_resource_that_is_not_there_looks_like_a_hidden_one",

@@ -220,12 +220,22 @@ async def test_a_result_gets_what_2026_wants_in_it(method):
     assert (answer.status, body(answer)) == (200, result({**found, **kept, **COMPLETE}))
 
 
-async def test_a_result_in_events_is_retold_alike():
-    w = older(LegacyServer({"tools/call": lambda _: [result(TEXT, request_id=1)]}))
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"result": TEXT}, 200),
+        ({"error": {"code": -32601, "message": "no"}}, 404),
+        ({"error": {"code": -32021, "message": "no"}}, 400),
+    ],
+)
+async def test_an_answer_that_comes_at_once_in_events_has_the_status_that_it_should(said, status):
+    message = {"jsonrpc": "2.0", "id": 1, **said}
+    w = older(LegacyServer({"tools/call": lambda _: [message]}))
 
     answer = await w.modern("tools/call", {"name": "a"})
 
-    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+    told = {"result": {**TEXT, **COMPLETE}} if "result" in said else said
+    assert (answer.status, body(answer)) == (status, {**message, **told})
 
 
 async def test_a_method_that_the_server_never_offered_is_404():

@@ -1,5 +1,6 @@
 """The messages in one answer of a legacy server, one after the other, in JSON or in events."""
 
+import asyncio
 from collections import deque
 from typing import Final
 
@@ -25,12 +26,23 @@ class Reading:
         self._splitter = Splitter()
         self._found: deque[Message] = deque()
         self._whole = False
+        self._ahead: asyncio.Task[Message | None] | None = None
+
+    async def first(self, seconds: float) -> Message | None:
+        """Return the next message, which `next` returns again; None where it is not there yet."""
+        self._ahead = asyncio.ensure_future(self._next())
+        done, _ = await asyncio.wait((self._ahead,), timeout=seconds)
+        return self._ahead.result() if done else None
 
     async def next(self) -> Message | None:
         """Return the next message, None at the end; raises OutboundFailed where none can be read.
 
         A wait that is cancelled loses what was being read.
         """
+        ahead, self._ahead = self._ahead, None
+        return await (ahead or self._next())
+
+    async def _next(self) -> Message | None:
         try:
             while not self._found:
                 if not await self._more():
@@ -48,6 +60,8 @@ class Reading:
 
     async def close(self) -> None:
         """End the exchange."""
+        if self._ahead is not None:
+            self._ahead.cancel()
         await self._exchange.close()
 
     async def _more(self) -> bool:

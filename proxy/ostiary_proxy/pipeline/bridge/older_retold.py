@@ -31,6 +31,8 @@ AGAIN: Final = "again"
 _JSON: Final = "application/json"
 _MAX_REFUSAL: Final = 64 * 1024
 _UNKNOWN: Final = -32601
+_STATUS: Final[Mapping[Json, int]] = {_UNKNOWN: 404, -32020: 400, -32021: 400, -32022: 400}
+"""Rules 20, 21 and 23."""
 
 Park = Callable[[Said, Call, Request], dict[str, Json]]
 """Lets a call wait for what its server asked; returns the result that asks the client."""
@@ -176,7 +178,7 @@ def message_of(said: Said, request: Request, call: Call, message: Response) -> d
 
 
 def _whole(message: Object) -> Whole:
-    """Return the exchange of one message, with the status that 2026-07-28 wants (rule 21)."""
+    """Return the exchange of one message, with the status that 2026-07-28 wants for it."""
     error = message.get("error")
-    unknown = isinstance(error, dict) and error.get("code") == _UNKNOWN
-    return Whole(404 if unknown else 200, {"content-type": _JSON}, write_json(message))
+    code = error.get("code") if isinstance(error, dict) else None
+    return Whole(_STATUS.get(code, 200), {"content-type": _JSON}, write_json(message))

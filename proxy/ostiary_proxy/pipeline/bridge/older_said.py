@@ -4,15 +4,16 @@ A server of which nothing is known is asked as it is. Only where it refuses as a
 so that nothing ran, and then opens a session for us, the request is said there.
 """
 
+import asyncio
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
 from ostiary_proxy.mcp.bridge.to_legacy import NEEDED
 from ostiary_proxy.mcp.errors import error_body, result_body
-from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
-from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import REFUSING, Call, begin
 from ostiary_proxy.pipeline.bridge.older_listen import listen
@@ -31,6 +32,8 @@ _REFUSALS: Final = frozenset((400, 404, 405, 406))
 _MODERN: Final = frozenset((-32020, -32021, -32022))
 _MAX_REFUSAL: Final = 64 * 1024
 _MAX_DISCOVERED: Final = 1024 * 1024
+_AT_ONCE: Final = 0.5
+"""Seconds that the head of an answer waits for the answer itself."""
 _DISCOVER: Final = "server/discover"
 _JSON: Final = {"content-type": "application/json"}
 
@@ -93,9 +96,20 @@ async def _bridged(said: Said) -> Exchange:
     begun = await begin(said, request)
     if not isinstance(begun, Call):
         return await retold_refusal(request, begun)
-    if begun.reading.streams:
+    if begun.reading.streams and not await _is_answered(said, begun):
         return retold(said, request, begun)
     return await retold_whole(said, request, begun)
+
+
+async def _is_answered(said: Said, call: Call) -> bool:
+    """Say whether the answer is here at once: only then can its status be the right one."""
+    try:
+        return isinstance(await call.reading.first(_AT_ONCE), Response)
+    except OutboundFailed:
+        return False
+    except asyncio.CancelledError:
+        said.known.routed.received.live.streams.adopt(call.cancel(said))
+        raise
 
 
 async def _initialized(said: Said, request: Request) -> Object:
