@@ -1,0 +1,220 @@
+"""Real MCP servers that speak legacy revisions only: the Python SDK before 2.0, TypeScript's."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway_parts import free_port
+from real_parts import BIN, NODE, SDK, _until_answers, require, running
+from setup_parts import peer
+
+__all__ = ["everything_in_typescript", "everything_older", "python_sdk_one"]
+
+_SERVER = '''
+import sys
+from functools import partial
+
+from mcp.server import NotificationOptions
+from mcp.server.fastmcp import Context, FastMCP
+from mcp.types import SamplingMessage, TextContent
+from pydantic import BaseModel
+
+server = FastMCP("one", port=int(sys.argv[1]), json_response=False)
+
+
+class Name(BaseModel):
+    name: str
+
+
+@server.tool()
+def echo(text: str) -> str:
+    return text
+
+
+@server.tool()
+async def greet(ctx: Context) -> str:
+    """Ask who is there, after some progress."""
+    await ctx.report_progress(1, 3, "asking")
+    found = await ctx.elicit("Who is there?", Name)
+    await ctx.report_progress(2, 3, "asked")
+    return f"{found.action}: {found.data.name}" if found.action == "accept" else found.action
+
+
+@server.tool()
+async def ponder(ctx: Context) -> str:
+    """Ask the client's model, then for its roots."""
+    await ctx.info("pondering")
+    await ctx.debug("in detail")
+    asked = [SamplingMessage(role="user", content=TextContent(type="text", text="Why?"))]
+    said = await ctx.session.create_message(
+        messages=asked, max_tokens=5, related_request_id=ctx.request_id
+    )
+    return said.content.text
+
+
+@server.tool()
+async def grow(ctx: Context) -> str:
+    """Have one more tool."""
+    server.add_tool(lambda: "new", name="grown")
+    await ctx.session.send_tool_list_changed()
+    return "grown"
+
+
+@server.resource("notes://today")
+def today() -> str:
+    return "a note"
+
+
+@server.prompt()
+def summary(topic: str) -> str:
+    return f"Summarise {topic}"
+
+
+low = server._mcp_server
+low.create_initialization_options = partial(
+    low.create_initialization_options, NotificationOptions(tools_changed=True)
+)
+server.run("streamable-http")
+'''
+
+_OLDER = """
+import sys
+
+import uvicorn
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.prompts.base import Prompt
+from mcp_everything_server.server import event_store, mcp
+from mcp.types import SamplingMessage, TextContent
+from pydantic import BaseModel
+
+
+class Name(BaseModel):
+    name: str
+
+
+class Color(BaseModel):
+    color: str
+
+
+class About(BaseModel):
+    context: str
+
+
+class Ok(BaseModel):
+    ok: bool
+
+
+async def confirmed(ctx: Context) -> str:
+    '''Ask to confirm.'''
+    found = await ctx.elicit("Please confirm", Ok)
+    return f"state-ok: {found.action}"
+
+
+async def named(ctx: Context) -> str:
+    '''Ask for a name.'''
+    found = await ctx.elicit("What is your name?", Name)
+    return f"Hello, {found.data.name}!"
+
+
+async def several(ctx: Context) -> str:
+    '''Ask twice.'''
+    name = await ctx.elicit("Step 1: What is your name?", Name)
+    color = await ctx.elicit("Step 2: What is your favorite color?", Color)
+    return f"{name.data.name} likes {color.data.color}."
+
+
+async def greeted(ctx: Context) -> str:
+    '''Ask the model.'''
+    asked = [SamplingMessage(role="user", content=TextContent(type="text", text="Say hello"))]
+    said = await ctx.session.create_message(
+        messages=asked, max_tokens=50, related_request_id=ctx.request_id
+    )
+    return said.content.text
+
+
+async def prompted(ctx: Context) -> str:
+    found = await ctx.elicit("What context should the prompt use?", About)
+    return f"Use the following context: {found.data.context}"
+
+
+# What asks by a result of 2026-07-28 there asks in the session here.
+ASKING = {
+    "elicitation": named,
+    "capabilities": greeted,
+    "request_state": confirmed,
+    "tampered_state": confirmed,
+    "multi_round": several,
+}
+for name, asks in ASKING.items():
+    mcp.remove_tool(f"test_input_required_result_{name}")
+    mcp.add_tool(asks, name=f"test_input_required_result_{name}")
+prompts = mcp._prompt_manager._prompts
+prompts["test_input_required_result_prompt"] = Prompt.from_function(
+    prompted, name="test_input_required_result_prompt", description="Ask."
+)
+app = mcp.streamable_http_app(event_store=event_store, retry_interval=100)
+
+
+async def older(scope, receive, send):
+    headers = dict(scope.get("headers", ()))
+    if headers.get(b"mcp-protocol-version") != b"2026-07-28":
+        await app(scope, receive, send)
+        return
+    head = [(b"content-type", b"application/json")]
+    body = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Missing session ID"}}'
+    await send({"type": "http.response.start", "status": 400, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+uvicorn.run(older, port=int(sys.argv[1]), log_level="warning")
+"""
+
+
+@contextmanager
+def python_sdk_one(folder: Path) -> Iterator[str]:
+    """Run a server on the Python SDK before 2.0; yields its URL."""
+    require(peer("mcp-1").exists(), "the Python SDK before 2.0")
+    script, port = folder / "sdk_one.py", free_port()
+    script.write_text(_SERVER)
+    with running(
+        [str(peer("mcp-1")), str(script), str(port)], log=folder / "sdk_one.log"
+    ) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
+
+
+@contextmanager
+def everything_in_typescript(folder: Path) -> Iterator[str]:
+    """Run the reference server in TypeScript; yields its URL."""
+    script = NODE / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+    require(script.exists(), "TypeScript's everything server")
+    port = free_port()
+    with running(
+        [str(BIN / "node"), str(script), "streamableHttp"],
+        log=folder / "everything-ts.log",
+        env={**os.environ, "PORT": str(port)},
+        cwd=NODE,
+    ) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
+
+
+@contextmanager
+def everything_older(folder: Path) -> Iterator[str]:
+    """Run the SDK's everything server as if it knew legacy revisions only; yields its URL."""
+    source = SDK / "examples" / "servers" / "everything-server"
+    require(source.is_dir(), "the MCP SDK's everything-server")
+    script, port = folder / "older.py", free_port()
+    script.write_text(_OLDER)
+    command, env = (
+        [sys.executable, str(script), str(port)],
+        {**os.environ, "PYTHONPATH": str(source)},
+    )
+    with running(command, log=folder / "older.log", env=env) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
