@@ -368,7 +368,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         spoken=Spoken(lambda: now[0]),
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
         underway=Underway(lambda: now[0]),
-        older=Older(streams),
+        older=Older(streams, "here"),
         kept=Kept(lambda: now[0]),
         clock=lambda: now[0],
         entropy=bytes_of,

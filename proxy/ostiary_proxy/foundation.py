@@ -50,7 +50,7 @@ class Foundation:
         self.rings = rings
         self.ending = ending
         self.streams = Streams()
-        self.older = Older(self.streams)
+        self.older = Older(self.streams, os.urandom(8).hex())
         self.upstreams = Upstreams()
         self.tally = Tally()
         self.tls = PublicTls(now) if settings.tls else None

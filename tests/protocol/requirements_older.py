@@ -67,6 +67,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_an_address_that_the_person_has_to_open_is_asked_for_and_the_call_made_anew",
             "test_a_state_is_good_for_its_person_and_its_call_only",
             "test_an_answer_is_given_once",
+            "test_an_answer_that_reaches_another_replica_finds_the_call_that_waits",
+            "test_an_answer_to_a_replica_that_is_gone_is_refused",
             "test_what_policy_forbids_the_server_to_ask_is_refused_and_its_call_cancelled",
         ),
     ),
@@ -75,6 +77,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_client_that_goes_away_cancels_the_call_at_the_server",
             "test_a_client_that_goes_away_before_the_answer_begins_cancels_it_too",
+            "test_a_client_that_goes_away_at_another_replica_cancels_the_call_too",
             "test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second",
             "test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only",
         ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,10 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.pipeline.bridge.older import Older
+from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.spoken import Spoken
+from ostiary_proxy.pipeline.streams import Streams
 
 META = {"io.modelcontextprotocol/serverInfo": INFO}
 COMPLETE = {"resultType": "complete", "_meta": META}
@@ -629,3 +634,61 @@ async def test_a_listener_is_told_only_of_what_it_may_read():
 
     asked = [s.message["params"]["uri"] for s in server.said if s.method == "resources/subscribe"]
     assert asked == ["file:///a"]
+
+
+def replica_of(w: Any, name: str) -> Any:
+    """Return another replica: it shares the store and keys, and the way to the server."""
+    streams = Streams()
+    mailbox = Mailbox(w.live.store, w.live.seal, clock=w.live.clock, entropy=w.live.entropy)
+    older = Older(streams, name)
+    spoken = Spoken(w.live.clock)
+    live = replace(w.live, streams=streams, mailbox=mailbox, older=older, spoken=spoken)
+    return replace(w, live=live)
+
+
+async def test_an_answer_that_reaches_another_replica_finds_the_call_that_waits():
+    questions = (asks("elicitation/create", ELICIT), asks("roots/list", {}, request_id=2))
+    here = older(eliciting(*questions))
+    there = replica_of(here, "there")
+
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    accepted = again(stated(first), {"action": "accept"})
+    (second,) = events(await drained(await there.modern("tools/call", accepted, meta=CAN_ALL)))
+    told_roots = again(stated(second), {"roots": []})
+    (last,) = events(await drained(await there.modern("tools/call", told_roots, meta=CAN_ALL)))
+
+    assert last == result({"content": [{"action": "accept"}, {"roots": []}], **COMPLETE})
+    assert len(here.live.older.parked) == 0
+
+
+async def test_a_client_that_goes_away_at_another_replica_cancels_the_call_too():
+    held = asyncio.get_running_loop().create_future()
+    server = LegacyServer(
+        {"tools/call": lambda _: [asks("roots/list", {})], "answered": lambda _: []}
+    )
+    here = older(server)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    here.upstream.exchanges[-1].parts.append(held)
+
+    answer = await there.modern("tools/call", again(stated(first), {"roots": []}), meta=CAN_ALL)
+    reading = asyncio.ensure_future(anext(aiter(answer.body)))
+    await asyncio.sleep(0)
+    reading.cancel()
+    await answer.body.abandon()
+
+    await ended(server)
+
+
+async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    here = older(eliciting(asks("roots/list", {})))
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    state = stated(first)
+    for parked in here.live.older.parked._things.values():
+        parked.waiting.cancel()
+
+    answer = await there.modern("tools/call", again(state, {"roots": []}), meta=CAN_ALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)

@@ -23,9 +23,10 @@ PATIENCE: Final = 600.0
 
 
 class Older:
-    """Bounded for each person and in all."""
+    """Bounded for each person and in all; `replica` tells this one from others."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, replica: str) -> None:
+        self.replica = replica
         self.sessions: Held[Kept] = Held(streams, seconds=_IDLE, each=16, most=4096)
         self.parked: Held[Parked] = Held(streams, seconds=PATIENCE, each=16, most=1024)
         self._streams = streams

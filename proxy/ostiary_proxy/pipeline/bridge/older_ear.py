@@ -41,8 +41,7 @@ class Ear:
         self._uris: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         if reading is not None:
-            live = said.known.routed.received.live
-            self._task = live.streams.adopt(self._hear(reading))
+            self._task = asyncio.ensure_future(self._hear(reading))
 
     def listen(self) -> Heard:
         """Return the queue of a new listener."""

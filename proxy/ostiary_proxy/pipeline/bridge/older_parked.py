@@ -5,7 +5,8 @@ again with the answers: on this replica the stream simply goes on; from another 
 by the mailbox, and what came of them goes back the same way.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ostiary.decode.json_text import write_json
@@ -15,14 +16,16 @@ from ostiary_proxy.mcp.bridge.from_legacy import asking
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of
 from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Object, Request
-from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bearer import rejudge
+from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_call import Call
+from ostiary_proxy.pipeline.bridge.older_elsewhere import attend, finish_for, hand_over
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
-from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell
+from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell, today
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -33,16 +36,24 @@ _NAME: Final = "question"
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Parked:
-    """A call that waits. `asked` is the server's request; `said` whose call it is."""
+    """A call that waits. `asked` is the server's request; `said` whose call it is.
+
+    `waiting` hears of answers that reach other replicas.
+    """
 
     key: str
     said: Said
     call: Call
     asked: Request
+    waiting: asyncio.Task[None] | None = None
 
     @property
     def person(self) -> Person:
         return self.said.known.presented.grant.person
+
+    @property
+    def gid(self) -> str:
+        return self.said.known.presented.grant.gid
 
     @property
     def busy(self) -> bool:
@@ -55,6 +66,8 @@ class Parked:
 
     async def end(self) -> None:
         """Cancel the call."""
+        if self.waiting is not None:
+            self.waiting.cancel()
         await self.call.cancel(self.said)
 
 
@@ -69,33 +82,51 @@ def _park(said: Said, call: Call, asked: Request) -> dict[str, Json]:
     Where policy forbids the question the way back refuses the result, and nobody would answer.
     """
     live = said.known.routed.received.live
-    parked = Parked(key=live.entropy(16).hex(), said=remembered(said), call=call, asked=asked)
+    key = f"{live.older.replica}.{live.entropy(16).hex()}"
+    parked = Parked(key=key, said=remembered(said), call=call, asked=asked)
     subject = server_request(MODERN, asked.method, asked.params)
     allowed = subject is not None and said.known.judge.verdict(subject, live.clock()).allowed
     if allowed and live.older.parked.room(parked.person):
-        live.older.parked.put(parked.key, parked)
+        live.older.parked.put(key, parked)
+        # Not a call that runs: the end of the process waits for none of these.
+        parked.waiting = asyncio.ensure_future(_attended(parked))
     else:
         live.streams.adopt(parked.end())
-    return asking(_NAME, asked.method, asked.params, parked.key)
+    return asking(_NAME, asked.method, asked.params, key)
+
+
+async def _attended(parked: Parked) -> None:
+    """Go on for the client of another replica that brings the answer there."""
+    live = parked.said.known.routed.received.live
+    request = await attend(live.mailbox, parked.key, parked.gid, PATIENCE)
+    if request is None or live.older.parked.take(parked.key) is not parked:
+        return
+    parked.waiting = None
+    method = client_requests(MODERN)[request.method]
+
+    async def going(request: Request) -> Exchange:
+        said = replace(today(parked.said), message=request, method=method)
+        return await _answered(said, request, parked)
+
+    await live.streams.adopt(finish_for(live.mailbox, parked.key, request, going))
 
 
 async def go_on(said: Said, request: Request, question: str) -> Exchange:
     """Return the exchange of a call made again with the answer to `question`; raises Refused."""
-    live = said.known.routed.received.live
-    parked = live.older.parked.get(question)
+    older = said.known.routed.received.live.older
+    if question.partition(".")[0] != older.replica:
+        return await hand_over(said, request, question)
+    parked = older.parked.get(question)
     # The state was sealed for this grant and call already; whose stream goes on is worth a second
     # look.
-    if parked is None or parked.said.known.presented.grant.gid != _gid(said):
+    if parked is None or parked.gid != said.known.presented.grant.gid:
         raise Refused(
-            "InvalidParams",
-            message="the server waits for this answer no more; make the call anew",
+            "InvalidParams", message="the server waits for this answer no more; make the call anew"
         )
-    live.older.parked.take(question)
+    older.parked.take(question)
+    if parked.waiting is not None:
+        parked.waiting.cancel()
     return await _answered(said, request, parked)
-
-
-def _gid(said: Said) -> str:
-    return said.known.presented.grant.gid
 
 
 async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
