@@ -29,7 +29,8 @@ from mcp_parts import (
     world,
 )
 from newer_parts import DISCOVERED, REFUSAL, ModernServer, call, in_session, opening, told
-from ostiary_proxy.mcp.bridge.newer_table import NOTIFICATIONS, REQUESTS, TOLD, WANTED, Way
+from ostiary_proxy.mcp.bridge.newer_table import NOTIFICATIONS, REQUESTS, TOLD, WANTED
+from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_notifications, client_requests
 from ostiary_proxy.pipeline.spoken import Era
 

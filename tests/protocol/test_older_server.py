@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.mcp import server_methods
+from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, REQUESTS, TOLD
+from ostiary_proxy.mcp.bridge.way import Way
+from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_requests
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
@@ -29,6 +34,29 @@ META = {"io.modelcontextprotocol/serverInfo": INFO}
 COMPLETE = {"resultType": "complete", "_meta": META}
 UNCACHED = {"ttlMs": 0, "cacheScope": "private"}
 TEXT = {"content": [{"type": "text", "text": "done"}]}
+
+
+def test_every_message_stands_in_the_table():
+    requests = client_requests(MODERN).keys()
+    asked = {one.name for one in server_methods.ASKED if set(one.served) & set(LEGACY)}
+    told_of = {one.name for one in server_methods.TOLD if set(one.served) & set(LEGACY)}
+
+    assert (requests - REQUESTS.keys(), asked - ASKED.keys()) == (set(), set())
+    assert told_of - TOLD.keys() == set()
+    forwarded = {name for name, way in REQUESTS.items() if way is Way.FORWARDED}
+    assert forwarded == NEEDED.keys() == {**CACHED, **PLAIN}.keys()
+
+
+def test_the_documented_table_is_the_one_in_the_code():
+    page = Path(__file__).parents[2] / "docs" / "concepts" / "eras.md"
+    text = page.read_text().split("## A client of 2026-07-28, a server of older revisions")[1]
+    rows = [line.split("|")[1:3] for line in text.splitlines() if "| `" in line]
+
+    said = [(name.strip(" `"), way.strip()) for name, way in rows]
+
+    assert said == [
+        (name, str(way)) for table in (REQUESTS, ASKED, TOLD) for name, way in table.items()
+    ]
 
 
 def older(server: LegacyServer, *rules: Any) -> Any:
@@ -692,3 +720,38 @@ async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
     answer = await there.modern("tools/call", again(state, {"roots": []}), meta=CAN_ALL)
 
     assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
+
+
+@pytest.mark.parametrize("method", [name for name, way in REQUESTS.items() if way is Way.REFUSED])
+async def test_a_request_that_is_not_bridged_is_404(method):
+    server = LegacyServer({})
+
+    answer = await older(server).modern(method, {"taskId": "t"})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (404, -32601)
+
+
+@pytest.mark.parametrize("method", [name for name, way in ASKED.items() if way is Way.REFUSED])
+async def test_a_question_that_is_not_bridged_is_refused_to_the_server(method):
+    server = LegacyServer(
+        {
+            "tools/call": lambda _: [asks(method, {"taskId": "t"})],
+            "answered": lambda said: [result(TEXT, request_id=said[0]["id"])],
+        }
+    )
+
+    answer = await older(server).modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+    assert server.answered["s-1"]["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("method", [name for name, way in TOLD.items() if way is Way.DROPPED])
+async def test_a_notification_that_2026_does_not_know_is_dropped(method):
+    params = {"requestId": 1, "elicitationId": "e", "taskId": "t"}
+    said = [told(method, **params), result(TEXT, request_id=1)]
+    w = older(LegacyServer({"tools/call": lambda _: said}))
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]

@@ -5,28 +5,11 @@ one.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
-__all__ = ["NOTIFICATIONS", "REQUESTS", "TOLD", "WANTED", "Way"]
+from ostiary_proxy.mcp.bridge.way import Way
 
-
-class Way(StrEnum):
-    """What the gateway does with a message."""
-
-    FORWARDED = "forwarded"
-    """As the same method, with what the other revision adds or lacks."""
-    TRANSLATED = "translated"
-    """As another message with the same sense."""
-    KEPT = "kept"
-    """Remembered for the session; later messages carry it."""
-    ANSWERED = "answered"
-    """By the gateway; the other side hears nothing."""
-    DROPPED = "dropped"
-    """Taken and not passed on: the other revision has nothing like it."""
-    REFUSED = "refused"
-    """With an error that says so."""
-
+__all__ = ["NOTIFICATIONS", "REQUESTS", "TOLD", "WANTED"]
 
 REQUESTS: Final[Mapping[str, Way]] = {
     "initialize": Way.TRANSLATED,

@@ -4,7 +4,6 @@ What a request says of its client there stood in `initialize` before; what it an
 was a message of its own.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from ostiary.decode.strict_json import Json
@@ -14,7 +13,7 @@ from ostiary_proxy.mcp.message import Id, Notification, Object, Request
 from ostiary_proxy.mcp.methods import LEGACY
 
 __all__ = [
-    "INITIALIZED", "LEVELS", "NEEDED", "answer_of", "called", "cancelled", "declared", "initialize",
+    "INITIALIZED", "LEVELS", "answer_of", "called", "cancelled", "declared", "initialize",
     "log_level", "noticed", "requested",
 ]  # fmt: skip
 
@@ -28,17 +27,6 @@ LEVELS: Final = (
     "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
 )  # fmt: skip
 """Levels of log messages, from the one that says most."""
-NEEDED: Final[Mapping[str, str]] = {
-    "tools/list": "tools",
-    "tools/call": "tools",
-    "prompts/list": "prompts",
-    "prompts/get": "prompts",
-    "resources/list": "resources",
-    "resources/templates/list": "resources",
-    "resources/read": "resources",
-    "completion/complete": "completions",
-}
-"""The capability that a server declares for a method; without it the method is not there."""
 
 
 def requested(method: str, params: Object, request_id: Id) -> Request:

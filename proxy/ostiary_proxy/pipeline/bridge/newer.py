@@ -10,8 +10,9 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.bridge.from_modern import answered, wanted_in
-from ostiary_proxy.mcp.bridge.newer_table import REQUESTS, Way
+from ostiary_proxy.mcp.bridge.newer_table import REQUESTS
 from ostiary_proxy.mcp.bridge.to_modern import standing_alone
+from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.message import Notification, Request, Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.outbound.exchange import Exchange

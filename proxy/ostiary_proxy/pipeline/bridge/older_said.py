@@ -8,7 +8,8 @@ import asyncio
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
-from ostiary_proxy.mcp.bridge.to_legacy import NEEDED
+from ostiary_proxy.mcp.bridge.older_table import NEEDED, REQUESTS
+from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
@@ -91,7 +92,8 @@ async def _bridged(said: Said) -> Exchange:
     initialized = await _initialized(said, request)
     if request.method == _DISCOVER:
         return Whole(200, _JSON, result_body(request.id, discovered(initialized)))
-    if NEEDED.get(request.method) not in offered(initialized):
+    forwarded = REQUESTS.get(request.method) is Way.FORWARDED
+    if not forwarded or NEEDED[request.method] not in offered(initialized):
         return Whole(404, _JSON, error_body(request.id, -32601, "Method not found"))
     begun = await begin(said, request)
     if not isinstance(begun, Call):
