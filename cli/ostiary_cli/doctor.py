@@ -79,20 +79,20 @@ async def examine(config: Config, credentials: Mapping[str, Secret]) -> AsyncIte
                 yield finding
         for finding in await examine_store(gateway, credentials, time.time):  # noqa: TID251 - likewise
             yield finding
-        for route in config.routes:
-            for finding in await _examine_route(route, credentials, http):
+        for server in (server for route in config.routes for server in route.servers):
+            for finding in await _examine_server(server, credentials, http):
                 yield finding
     finally:
         await transport.close()
 
 
-async def _examine_route(
+async def _examine_server(
     route: Route, credentials: Mapping[str, Secret], http: HttpClient
 ) -> list[Finding]:
     found = [await examine_upstream(route, http)]
     if isinstance(route.auth, OAuth2Auth):
         callback = f"{route.issuer}/account/callback"
         secret = credentials.get(route.auth.client_secret or "")
-        subject = f"route {route.key}"
+        subject = f"route {route.server_key}"
         found += await examine_account_provider(subject, route.auth, secret, callback, http)
     return found

@@ -21,8 +21,8 @@ _CLIENT: Final = {"name": "ostiary-doctor", "version": "1"}
 
 
 async def examine_upstream(route: Route, http: HttpClient) -> Finding:
-    """Return what there is to say about the server behind `route`."""
-    subject = f"route {route.key}"
+    """Return what there is to say about the one server behind `route`."""
+    subject = f"route {route.server_key}"
     if route.closed is not None:
         return bad(subject, f"closed: {route.closed.message}", "run `ostiary check`")
     if route.upstream is None:

@@ -253,10 +253,26 @@ class Route(Model):
         return self.key if self.server is None else f"{self.key}/{self.server}"
 
     @property
+    def upstream_scopes(self) -> tuple[str, ...] | None:
+        """Return what a consent to the person's accounts has to cover; None where there are none.
+
+        Of one of several servers each scope stands with the server and the issuer that it is for.
+        """
+        if self.backends is not None:
+            each = [scopes for one in self.servers if (scopes := one.upstream_scopes) is not None]
+            return tuple(scope for scopes in each for scope in scopes) if each else None
+        if not isinstance(self.auth, OAuth2Auth):
+            return None
+        if self.server is None:
+            return self.auth.scopes
+        account = f"{self.server} {self.auth.issuer}"
+        return (account, *(f"{account} {scope}" for scope in self.auth.scopes))
+
+    @property
     def servers(self) -> tuple["Route", ...]:
         """Return the route once for each server behind it, as if there were no other."""
         if self.backends is None:
-            return (self,) if self.upstream is not None else ()
+            return (self,)
         return tuple(
             self.model_copy(
                 update={

@@ -551,6 +551,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_the_lists_of_all_servers_are_one_list_in_their_order",
             "test_all_servers_are_asked_before_any_has_answered",
             "test_a_call_goes_to_its_server_alone_under_that_servers_own_name",
+            "test_a_call_needs_the_account_at_its_own_server_and_no_other",
             "test_a_name_without_its_server_looks_like_a_missing_one_and_goes_nowhere",
             "test_policy_sees_the_joined_names",
             "test_resources_links_and_templates_lead_back_to_their_server",

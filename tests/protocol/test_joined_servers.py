@@ -6,6 +6,7 @@ import json
 from joined_parts import Server, asked, joined, to
 from mcp_parts import (
     ALLOW_ALL,
+    Doors,
     body,
     drained,
     event,
@@ -83,6 +84,22 @@ async def test_a_call_goes_to_its_server_alone_under_that_servers_own_name():
     assert sent_header(w.upstream.sent[0], "mcp-name") == "read_it"
     assert w.log.records[0].facts["server"] == "web"
     assert w.log.records[0].facts["name"] == "web_read_it"
+
+
+async def test_a_call_needs_the_account_at_its_own_server_and_no_other():
+    class Watching(Doors):
+        async def connected(self, route, presented):
+            needed.append(route.server_key)
+            return ""
+
+    needed: list[str] = []
+    w = joined({"files": Server(tools__call={"content": []}), "web": Server()})
+    object.__setattr__(w.live, "credentials", Watching(w.doors.grants))
+
+    await w.modern("tools/call", {"name": "files_read"})
+    await w.modern("tools/list")
+
+    assert needed == ["team/files/files", "team/files"]
 
 
 async def test_a_name_without_its_server_looks_like_a_missing_one_and_goes_nowhere():

@@ -42,6 +42,7 @@ def _callbacks(serving: Serving) -> Iterator[str]:
     provider = serving.bundle.config.gateway.identity_provider
     if provider is not None and not provider.development:
         yield f"Register {serving.public_url}/login/callback at {provider.issuer}"
-    for route in _routes(serving):
-        if isinstance(route.auth, OAuth2Auth):
-            yield f"Register {route.issuer}/account/callback at {route.auth.issuer} ({route.key})"
+    for server in (server for route in _routes(serving) for server in route.servers):
+        if isinstance(server.auth, OAuth2Auth):
+            callback = f"{server.issuer}/account/callback"
+            yield f"Register {callback} at {server.auth.issuer} ({server.server_key})"

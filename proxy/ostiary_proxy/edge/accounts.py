@@ -75,8 +75,8 @@ async def _people(runtime: Runtime, asked: Mapping[str, str]) -> AsyncIterator[P
 
 def _routes(runtime: Runtime, asked: Mapping[str, str]) -> tuple[Route, ...]:
     wanted = asked.get("route")
-    routes = runtime.oauth.config.routes
-    return tuple(route for route in routes if not wanted or route.key == wanted)
+    servers = [server for route in runtime.oauth.config.routes for server in route.servers]
+    return tuple(one for one in servers if not wanted or wanted in {one.key, one.server_key})
 
 
 def _shown(person: Person, route: Route, account: Account) -> Json:
@@ -84,7 +84,7 @@ def _shown(person: Person, route: Route, account: Account) -> Json:
     return {
         "user": person.email or person.subject,
         "subject": person.subject,
-        "route": route.key,
+        "route": route.server_key,
         "service": route.auth.issuer,
         "scopes": list(account.granted),
         "connected": account.obtained,

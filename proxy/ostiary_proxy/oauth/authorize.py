@@ -254,7 +254,7 @@ class Authorizing:
             route=row.route,
             resource=row.resource,
             scopes=row.scopes,
-            upstream_scopes=consents.upstream_scopes(step.route),
+            upstream_scopes=step.route.upstream_scopes,
             person=KeptPerson.of(step.login.person),
             created=context.clock(),
         )
@@ -263,7 +263,7 @@ class Authorizing:
         return see_other(with_query(row.redirect_uri, answer))
 
     async def _note(self, step: _Step, event: str, request: Incoming) -> None:
-        scopes = consents.upstream_scopes(step.route)
+        scopes = step.route.upstream_scopes
         facts: dict[str, Json] = {
             "issuer": step.row.issuer,
             "route": step.row.route,

@@ -14,7 +14,7 @@ from ostiary_proxy.oauth.person import person_key, person_keys
 from ostiary_proxy.oauth.redirects import Kind, kind_of, portless
 from ostiary_proxy.store.walk import walk
 
-__all__ = ["Subject", "forget", "remember", "remembered", "upstream_scopes"]
+__all__ = ["Subject", "forget", "remember", "remembered"]
 
 TABLE: Final = "consent"
 _LIFE: Final = 90 * 86400.0
@@ -40,8 +40,8 @@ class Subject:
     @property
     def digest(self) -> str:
         """Return the digest of what is approved."""
-        auth = self.route.auth
-        upstream = [auth.issuer, sorted(auth.scopes)] if isinstance(auth, OAuth2Auth) else None
+        auth, scopes = self.route.auth, sorted(self.route.upstream_scopes or ())
+        upstream = [auth.issuer, scopes] if isinstance(auth, OAuth2Auth) else scopes or None
         parts = [
             self.client.issuer,
             self.client.client_id,
@@ -53,11 +53,6 @@ class Subject:
             upstream,
         ]
         return hashlib.sha256(canonical_json(parts)).hexdigest()
-
-
-def upstream_scopes(route: Route) -> tuple[str, ...] | None:
-    """Return what is consented for the upstream account, None where the route needs none."""
-    return route.auth.scopes if isinstance(route.auth, OAuth2Auth) else None
 
 
 async def remembered(context: Context, person: Person, subject: Subject) -> bool:

@@ -79,9 +79,8 @@ async def _comes(decoded: Decoded) -> bool:
     while tick() < until:
         await asyncio.sleep(_LOOK)
         try:
-            await known.routed.received.live.credentials.connected(
-                known.routed.route.route, known.presented
-            )
+            route = known.routed.route.toward(decoded.subject)
+            await known.routed.received.live.credentials.connected(route, known.presented)
         except Refused as refused:
             if refused.code != "AccountNotConnected":
                 raise

@@ -23,9 +23,9 @@ class Consented:
 async def consent(permitted: Permitted) -> Consented:
     """Return the message; raises Refused, in a way that leads to an account that is missing."""
     known = permitted.decoded.known
-    live = known.routed.received.live
+    live, route = known.routed.received.live, known.routed.route.toward(permitted.decoded.subject)
     try:
-        account = await live.credentials.connected(known.routed.route.route, known.presented)
+        account = await live.credentials.connected(route, known.presented)
     except Refused as refused:
         raise await lead(permitted.decoded, refused) from None
     return Consented(permitted=permitted, account=account)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from ostiary.config.document import Gateway, Route
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.policy.compiled import PolicySet
-from ostiary.policy.facts import RouteFacts
+from ostiary.policy.facts import RouteFacts, Subject
 from ostiary_proxy.audit.record import AuditLog
+from ostiary_proxy.mcp.joined.names import server_of
 from ostiary_proxy.outbound.exchange import Transport
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
@@ -46,6 +47,10 @@ class LiveRoute:
             if one.server is not None
         }
         return cls(route=route, policies=policies, facts=facts, servers=alone)
+
+    def toward(self, subject: Subject) -> Route:
+        """Return the route with that server alone which `subject` is for, if it is for one."""
+        return self.servers.get(server_of(subject), self).route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ _TABLE: Final = "account"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose account it is, and at what.
+    """Whose account it is, and at what; each of several servers behind a route has its own.
 
     Everything that is sealed with a row but version and key.
     """
@@ -45,7 +45,7 @@ class Place:
             identity_issuer=person.issuer,
             subject=person.subject,
             public_url=gateway.public_url,
-            route=route.key,
+            route=route.server_key,
             upstream_origin=origin(route.upstream.url) if route.upstream else "",
             upstream_issuer=auth.issuer,
             client_id=auth.client_id,

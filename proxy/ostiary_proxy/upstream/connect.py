@@ -64,16 +64,25 @@ class Connector:
 
     async def needed(self, route: Route, person: Person) -> bool:
         """Say whether `route` needs an account of `person` that is missing, dead or too narrow."""
-        if not isinstance(route.auth, OAuth2Auth):
-            return False
+        return await self._lacking(route, person) is not None
+
+    async def _lacking(self, route: Route, person: Person) -> Route | None:
+        """Return the first of the route's servers whose account is not as it is needed."""
+        for server in route.servers:
+            if isinstance(server.auth, OAuth2Auth) and await self._lacks(server, person):
+                return server
+        return None
+
+    async def _lacks(self, server: Route, person: Person) -> bool:
         try:
-            account = await self.account(route, person)
+            account = await self.account(server, person)
         except StoreUnavailable:
             raise Refused("StoreUnavailable") from None
-        return account is None or account.dead or not set(route.auth.scopes) <= set(account.asked)
+        assert isinstance(server.auth, OAuth2Auth)  # others need none
+        return account is None or account.dead or not set(server.auth.scopes) <= set(account.asked)
 
     async def account(self, route: Route, person: Person) -> Account | None:
-        """Return the account of `person` behind `route`; raises StoreUnavailable."""
+        """Return the account of `person` at the one server of `route`; raises StoreUnavailable."""
         if not isinstance(route.auth, OAuth2Auth):
             return None
         return (await self._accounts.read(self._place(route, route.auth, person))).account
@@ -85,9 +94,11 @@ class Connector:
     async def start(self, route: Route, person: Person, *, browser: str, back: str) -> str:
         """Remember the flight and return the service's authorization URL for the browser.
 
-        `browser` is the keyed hash of the login cookie, `back` a path on the route's issuer.
-        Raises Refused.
+        `browser` is the keyed hash of the login cookie, `back` a path on the route's issuer. Of
+        several servers the first comes that lacks its account. Raises Refused.
         """
+        if route.backends is not None:
+            route = await self._lacking(route, person) or route
         if not isinstance(route.auth, OAuth2Auth) or not _PATH.fullmatch(back):
             raise Refused("FlowEnded", detail="nothing to connect, or nowhere to go back to")
         try:
@@ -101,7 +112,7 @@ class Connector:
             raise Refused("RouteClosed", detail=str(failed)) from failed
         stored = _Stored(
             flight=flight.to_json(),
-            route=route.key,
+            route=route.server_key,
             issuer=person.issuer,
             subject=person.subject,
             browser=browser,
@@ -189,7 +200,8 @@ class Connector:
             raise Refused("OtherPerson", detail="another person than left came back")
         if not hmac.compare_digest(stored.browser.encode(), browser.encode()):
             raise Refused("FlowEnded", detail="another browser than left came back")
-        route = next((r for r in self._context.config.routes if r.key == stored.route), None)
+        servers = [server for r in self._context.config.routes for server in r.servers]
+        route = next((server for server in servers if server.server_key == stored.route), None)
         if route is None or route.issuer != issuer or not isinstance(route.auth, OAuth2Auth):
             raise Refused("FlowEnded", detail="the route is not what it was")
         place = self._place(route, route.auth, person)

@@ -70,7 +70,7 @@ class Context:
                 id=self.new_id(),
                 kind=Kind.ACCOUNT,
                 at=self.clock(),
-                facts={"event": event, "route": route.key, **facts},
+                facts={"event": event, "route": route.server_key, **facts},
                 personal={"identity_issuer": person.issuer, "subject": person.subject},
             )
         )

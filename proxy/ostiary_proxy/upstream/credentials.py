@@ -28,11 +28,26 @@ class UpstreamCredentials:
     async def connected(self, route: Route, presented: Presented) -> str:
         """Return a name of the account where it is there and `presented` covers it; else refuse.
 
-        Another account, or the same one connected again or refreshed, has another name.
+        Another account, or the same one connected again or refreshed, has another name. What is
+        said to several servers needs no account: those that lack theirs are left out.
         """
+        if route.backends is None:
+            return await self._in_use(route, presented)
+        names = [await self._if_in_use(server, presented) for server in route.servers]
+        return " ".join(names)
+
+    async def _if_in_use(self, server: Route, presented: Presented) -> str:
+        try:
+            return await self._in_use(server, presented)
+        except Refused as refused:
+            if refused.code != "AccountNotConnected":
+                raise
+            return ""
+
+    async def _in_use(self, route: Route, presented: Presented) -> str:
         if not isinstance(route.auth, OAuth2Auth):
             return ""
-        _consented(route.auth, presented)
+        _consented(route, presented)
         place = self._place(route, route.auth, presented.grant.person)
         try:
             account = (await self._accounts.read(place)).account
@@ -51,7 +66,7 @@ class UpstreamCredentials:
             value = self._context.credential(auth.value).reveal()
             return ((auth.name.lower(), auth.prefix + value),)
         if isinstance(auth, OAuth2Auth):
-            _consented(auth, call.presented)
+            _consented(call.route, call.presented)
             account = await self._account(call, auth, after=None)
             return (("authorization", f"Bearer {account.access.reveal()}"),)
         return ()
@@ -111,10 +126,10 @@ class UpstreamCredentials:
         )
 
 
-def _consented(auth: OAuth2Auth, presented: Presented) -> None:
+def _consented(route: Route, presented: Presented) -> None:
     """Refuse a client whose consent does not cover the account, though another's may (rule 130)."""
     consented = presented.grant.upstream_scopes
-    if consented is None or not set(auth.scopes) <= set(consented):
+    if consented is None or not set(route.upstream_scopes or ()) <= set(consented):
         raise Refused(
             "AccountNotConnected",
             message="log in again: using your account at this route needs your consent",

@@ -21,7 +21,7 @@ PATH: Final = "/account/connect"
 
 def link(seal: SealRing, route: Route, person: Person) -> str:
     """Return the address of the page at which `person` connects the account behind `route`."""
-    query = urlencode({"route": route.key, "for": _hashes(seal, route, person)[0]})
+    query = urlencode({"route": route.server_key, "for": _hashes(seal, route, person)[0]})
     return f"{route.issuer}{PATH}?{query}"
 
 
@@ -43,10 +43,13 @@ def opened(context: Context, issuer: str, query: list[tuple[str, str]], *, perso
 
 def _connectable(context: Context, issuer: str, key: str) -> Route:
     for route in context.config.routes:
-        if route.key == key and route.issuer == issuer and isinstance(route.auth, OAuth2Auth):
-            return route
+        for server in route.servers if route.issuer == issuer else ():
+            if server.server_key == key and isinstance(server.auth, OAuth2Auth):
+                return server
     raise Refused("FlowEnded", detail="no route with an account of that name")
 
 
 def _hashes(seal: SealRing, route: Route, person: Person) -> tuple[str, ...]:
-    return seal.keyed_hashes("connect link", f"{person.issuer}\0{person.subject}\0{route.key}")
+    return seal.keyed_hashes(
+        "connect link", f"{person.issuer}\0{person.subject}\0{route.server_key}"
+    )

@@ -101,8 +101,11 @@ class Question:
 
 def consent(question: Question, allowed: Iterable[str]) -> Reply:
     """Ask whether a client may act for a person on a route (rules 104, 107, 131)."""
-    auth = question.route.auth
-    upstream = auth if isinstance(auth, OAuth2Auth) else None
+    accounts = [
+        (_host(server.auth.issuer), server.auth.scopes)
+        for server in question.route.servers
+        if isinstance(server.auth, OAuth2Auth)
+    ]
     return _page(
         "consent.html.j2",
         question=question,
@@ -111,8 +114,7 @@ def consent(question: Question, allowed: Iterable[str]) -> Reply:
         kind=kind_of(question.redirect_uri, allowed),
         patterns=question.patterns[:_PATTERNS],
         more=max(0, len(question.patterns) - _PATTERNS),
-        upstream_host=None if upstream is None else _host(upstream.issuer),
-        upstream_scopes=() if upstream is None else upstream.scopes,
+        accounts=accounts,
     )
 
 
