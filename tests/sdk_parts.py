@@ -53,9 +53,11 @@ server.run("streamable-http", port=int(sys.argv[1]), json_response=sys.argv[2] =
 
 
 @contextmanager
-def files_server(folder: Path, *, json_answers: bool = False) -> Iterator[str]:
+def files_server(
+    folder: Path, *, json_answers: bool = False, port: int | None = None
+) -> Iterator[str]:
     """Run a server with tools, a resource and a prompt; yields its URL. Answers SSE by default."""
-    script, port = folder / "files_server.py", free_port()
+    script, port = folder / "files_server.py", port or free_port()
     script.write_text(_FILES)
     command = [sys.executable, str(script), str(port), "json" if json_answers else "sse"]
     with running(command, log=folder / "files_server.log") as process:

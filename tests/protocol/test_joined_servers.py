@@ -297,12 +297,12 @@ async def test_discovery_unites_what_the_servers_can_do():
         "resources": {"subscribe": True, "listChanged": True},
     }
     assert found["supportedVersions"] == ["2026-07-28"]
-    assert found["serverInfo"]["name"] == "The desk"
+    assert found["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "The desk"
     assert found["instructions"].startswith(
         "# files (its tools begin with files_)\n\nRead first.\n\n"
         "# web\n\nNot there at present: web: "
     )
-    assert found["_meta"] == {"ostiary.dev/partial": ["web"]}
+    assert found["_meta"]["ostiary.dev/partial"] == ["web"]
 
 
 async def test_listening_joins_what_each_server_was_asked_for():

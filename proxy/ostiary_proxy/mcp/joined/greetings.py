@@ -5,6 +5,7 @@ from typing import Final
 
 from ostiary import __version__
 from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.eras import META_SERVER_INFO
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 
@@ -22,16 +23,18 @@ def oldest(versions: Iterable[str]) -> str:
 def greeting(results: Mapping[str, Object], missing: Mapping[str, str], name: str) -> Object:
     """Return the result of initialize; `missing` says of servers why they are not there."""
     versions = [str(result["protocolVersion"]) for result in results.values()]
-    return {"protocolVersion": oldest(versions), **_said(results, missing, name)}
+    said, info = _said(results, missing), _info(name)
+    return {"protocolVersion": oldest(versions), **said, "serverInfo": info}
 
 
 def discovery(results: Mapping[str, Object], missing: Mapping[str, str], name: str) -> Object:
     """Return the result of server/discover; every server has at least this revision."""
     return {
         "supportedVersions": [MODERN],
-        **_said(results, missing, name),
+        **_said(results, missing),
         "resultType": "complete",
         **freshness(results.values()),
+        "_meta": {META_SERVER_INFO: _info(name)},
     }
 
 
@@ -44,17 +47,20 @@ def freshness(results: Iterable[Object]) -> Object:
 def marked(result: Object, missing: Iterable[str]) -> Object:
     """Return the result with the servers whose part is missing in its `_meta`."""
     names: list[Json] = [*missing]
-    return {**result, "_meta": {PARTIAL: names}} if names else result
+    meta = result.get("_meta")
+    known = meta if isinstance(meta, dict) else {}
+    return {**result, "_meta": {**known, PARTIAL: names}} if names else result
 
 
-def _said(results: Mapping[str, Object], missing: Mapping[str, str], name: str) -> Object:
+def _info(name: str) -> dict[str, Json]:
+    return {"name": name, "version": __version__}
+
+
+def _said(results: Mapping[str, Object], missing: Mapping[str, str]) -> Object:
     capabilities: Json = {}
     for result in results.values():
         capabilities = _united(capabilities, result.get("capabilities"))
-    said: dict[str, Json] = {
-        "capabilities": capabilities,
-        "serverInfo": {"name": name, "version": __version__},
-    }
+    said: dict[str, Json] = {"capabilities": capabilities}
     instructions = "\n\n".join(_chapters(results, missing))
     return {**said, "instructions": instructions} if instructions else said
 

@@ -1,0 +1,206 @@
+"""X12 through the real proxy: three servers that we did not write behind one URL, both eras."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult, ToolListChangedNotification
+
+from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, until
+from real_parts import BIN, NODE, _until_answers, everything_server, free_port, require, running
+from sdk_parts import files_server
+
+RULES = """
+    - {name: all, effect: Allow, who: {everyone: true}}
+    - {name: asking, effect: Allow, who: {everyone: true}, match: {server: [elicitation/form]}}
+    - {name: no-deleting, effect: Deny, match: {tools: ["files_delete_*"]}}
+"""
+ASKING = {"legacy": "all_test_elicitation", "auto": "all_test_input_required_result_elicitation"}
+"""Tools that ask a person, each in the way of its era."""
+ERAS = pytest.mark.parametrize("mode", ["legacy", "auto"])
+
+
+@contextmanager
+def typescript_server(folder: Path) -> Iterator[str]:
+    """Run the TypeScript everything-server, which speaks older revisions only."""
+    package = NODE / "node_modules" / "@modelcontextprotocol" / "server-everything"
+    require(package.is_dir(), "the TypeScript everything-server")
+    port = free_port()
+    command = [str(BIN / "node"), str(package / "dist" / "index.js"), "streamableHttp"]
+    env = {**os.environ, "PORT": str(port)}
+    with running(command, log=folder / "typescript.log", env=env, cwd=NODE) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """A gateway with one route to three servers, and where the one that may be stopped is."""
+
+    gateway: Gateway
+    folder: Path
+    port: int
+
+    @contextmanager
+    def files(self) -> Iterator[None]:
+        """Run the files server while the context lasts."""
+        with files_server(self.folder, port=self.port):
+            yield
+
+    @asynccontextmanager
+    async def client(
+        self, mode: str, told: asyncio.Queue[Any] | None = None
+    ) -> AsyncIterator[Client]:
+        """Yield an SDK client of alice's that fills in forms; what it is told goes to `told`."""
+
+        async def hear(message: Any) -> None:
+            if told is not None:
+                told.put_nowait(message)
+
+        async def answer(context: Any, params: Any) -> ElicitResult:
+            fields = params.requested_schema["properties"]
+            return ElicitResult(action="accept", content=dict.fromkeys(fields, "alice"))
+
+        issued = await asyncio.to_thread(self.gateway.log_in, "desk")
+        headers = {"Authorization": f"Bearer {issued}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            Client(
+                streamable_http_client(self.gateway.url("desk"), http_client=http),
+                mode=mode,
+                elicitation_callback=answer,
+                message_handler=hear,
+                cache=None,
+            ) as client,
+        ):
+            yield client
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder, port = tmp_path_factory.mktemp("several"), free_port()
+    with everything_server(folder, free_port()) as all_, typescript_server(folder) as old:
+        backends = {"files": f"http://127.0.0.1:{port}/mcp", "all": all_, "old": old}
+        listed = "".join(f"    - {{name: {name}, to: {url}}}\n" for name, url in backends.items())
+        route = f"""apiVersion: ostiary.dev/v1alpha1
+kind: MCPRoute
+metadata: {{name: desk, namespace: default}}
+spec:
+  name: The desk
+  backends:
+{listed}"""
+        files = {
+            "gateway.yaml": gateway_yaml(),
+            "route.yaml": route,
+            "policy.yaml": policy_yaml(RULES, route="desk"),
+        }
+        with dev(folder, files) as gateway:
+            yield Desk(gateway=gateway, folder=folder, port=port)
+
+
+def text_of(result: Any) -> str:
+    return str(result.content[0].text)
+
+
+@ERAS
+async def test_three_servers_are_one(desk: Desk, mode: str) -> None:
+    with desk.files():
+        async with desk.client(mode) as client:
+            listed = await client.list_tools()
+            said = [
+                text_of(await client.call_tool("files_read_file", {"path": "a.txt"})),
+                text_of(await client.call_tool("all_test_simple_text", {})),
+                text_of(await client.call_tool("old_echo", {"message": "hi"})),
+                text_of(await client.call_tool(ASKING[mode], {"message": "who?"})),
+            ]
+            prompt = await client.get_prompt("files_summary", {"topic": "tea"})
+            note = await client.read_resource("files+notes://today")
+            with pytest.raises(MCPError, match="not found or not permitted"):
+                await client.call_tool("files_delete_file", {"path": "a.txt"})
+            assert client.server_info is not None
+            name = client.server_info.name
+
+    names = {tool.name for tool in listed.tools}
+    assert {"files_read_file", "all_test_simple_text", "old_echo"} <= names
+    assert "files_delete_file" not in names
+    assert said[0] == "contents of a.txt"
+    assert said[2] == "Echo: hi"
+    assert "alice" in said[3]
+    assert prompt.messages[0].content.text == "Summarise tea"  # type: ignore[union-attr]
+    assert str(note.contents[0].uri) == "files+notes://today"
+    assert name == "The desk"
+
+
+@ERAS
+async def test_one_server_may_go_and_come_back(desk: Desk, mode: str) -> None:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(desk.files())
+        async with desk.client(mode) as client:
+            before = await client.list_tools()
+            stack.close()
+            without = await client.list_tools()
+            with pytest.raises(MCPError, match="files: "):
+                await client.call_tool("files_read_file", {"path": "a"})
+            still = text_of(await client.call_tool("old_echo", {"message": "hi"}))
+            reported = desk.gateway.admin("/revision").json()
+            stack.enter_context(desk.files())
+            after = await client.list_tools()
+            again = text_of(await client.call_tool("files_read_file", {"path": "b"}))
+
+    assert (before.meta or {}).get("ostiary.dev/partial") is None
+    assert (without.meta or {})["ostiary.dev/partial"] == ["files"]
+    assert not any(tool.name.startswith("files_") for tool in without.tools)
+    assert still == "Echo: hi"
+    assert reported["upstreams"]["default/desk/files"] == "nothing takes connections there"
+    assert reported["upstreams"]["default/desk/old"] == ""
+    assert [tool.name for tool in after.tools] == [tool.name for tool in before.tools]
+    assert again == "contents of b"
+
+
+@ERAS
+async def test_a_client_that_comes_while_a_server_is_away_finds_it_later(
+    desk: Desk, mode: str
+) -> None:
+    async with desk.client(mode) as client:
+        partial = await client.list_tools()
+        with desk.files():
+            whole = await client.list_tools()
+            said = text_of(await client.call_tool("files_read_file", {"path": "c"}))
+
+    assert (partial.meta or {})["ostiary.dev/partial"] == ["files"]
+    assert "files_read_file" in {tool.name for tool in whole.tools}
+    assert said == "contents of c"
+
+
+async def test_a_client_with_an_open_stream_is_told_once_a_server_is_back(desk: Desk) -> None:
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    async with desk.client("legacy", told) as client:
+        await client.list_tools()
+        with desk.files():
+            async with asyncio.timeout(30):
+                while not isinstance(await told.get(), ToolListChangedNotification):
+                    pass
+            tools = (await client.list_tools()).tools
+
+    assert "files_read_file" in {tool.name for tool in tools}
+
+
+async def test_each_call_is_recorded_with_the_server_that_it_went_to(desk: Desk) -> None:
+    async with desk.client("auto") as client:
+        await client.call_tool("old_echo", {"message": "for the record"})
+
+    def recorded() -> bool:
+        facts = [record["facts"] for record in desk.gateway.records()]
+        return any(fact.get("name") == "old_echo" and fact.get("server") == "old" for fact in facts)
+
+    until(recorded)
