@@ -129,8 +129,11 @@ def serving(
 def _leading_to(upstream: str, item: Any, oauth: Mapping[str, str] | None) -> Any:
     """Return an object of a sample; if it is a route, with another server behind it."""
     if item["kind"] == "MCPRoute":
-        item["spec"]["to"] = upstream
-        if (account := item["spec"]["mcp"].get("upstreamOAuth2")) is not None:
+        servers = item["spec"].get("backends", [item["spec"]])
+        for server in servers:
+            server.pop("backendRef", None)
+            server["to"] = upstream
+        if (account := item["spec"].get("mcp", {}).get("upstreamOAuth2")) is not None:
             del account["provider"]
             account["endpoint"] = oauth
     return item

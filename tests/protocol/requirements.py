@@ -575,6 +575,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_eight_servers_fit_into_one_session_id",
             "test_servers_ask_under_ids_that_never_meet_and_each_gets_its_own_answer",
             "test_a_server_can_not_ask_under_anothers_id",
+            "test_a_server_can_not_complete_the_visit_that_another_asked_for",
             "test_a_refused_request_of_a_server_is_answered_under_its_own_id",
             "test_notifications_go_to_whom_they_concern",
             "test_a_ping_is_answered_here",

@@ -17,15 +17,18 @@ __all__ = ["renamed", "renamed_items"]
 def renamed(message: Message, server: str) -> Object:
     """Return the whole message for clients, the very same object where nothing is named in it."""
     if isinstance(message, Response):
-        return _changed(message.whole, "result", lambda result: _result(result, server))
+        whole = _changed(message.whole, "result", lambda result: _result(result, server))
+        return _changed(whole, "error", lambda error: _error(error, server))
     if isinstance(message, Request):
         whole = _changed(message.whole, "params", lambda params: _asking(params, server))
         return {**whole, "id": joined_id(server, message.id)}
-    if message.method not in _TOLD:
+    field, turn = _TOLD.get(message.method, ("", _id))
+    if field not in message.params:
         return message.whole
-    field, turn = _TOLD[message.method]
-    told = {**message.params, field: turn(server, message.params.get(field))}
-    return {**message.whole, "params": told}
+    return {
+        **message.whole,
+        "params": {**message.params, field: turn(server, message.params[field])},
+    }
 
 
 def renamed_items(result: dict[str, Json], server: str) -> dict[str, Json]:
@@ -68,8 +71,19 @@ def _block(block: Json, server: str) -> Json:
     return block
 
 
+def _error(error: dict[str, Json], server: str) -> dict[str, Json]:
+    """Return an error whose links (-32042) the server may tell to be complete by their ids."""
+    data = error.get("data")
+    links = data.get("elicitations") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(links, list):
+        return error
+    named = [_named(link, "elicitationId", joined_id, server) for link in links]
+    return {**error, "data": {**data, "elicitations": named}}
+
+
 def _asking(params: dict[str, Json], server: str) -> dict[str, Json]:
-    """Return a server's request whose progress the client may tell: tokens are the server's own."""
+    """Return a server's request; progress and completion are told by ids of the server's own."""
+    params = _under(params, "elicitationId", joined_id, server)
     meta = params.get("_meta")
     if not isinstance(meta, dict) or "progressToken" not in meta:
         return params
@@ -78,9 +92,14 @@ def _asking(params: dict[str, Json], server: str) -> dict[str, Json]:
 
 def _named(item: Json, field: str, turn: Callable[[str, str], str], server: str) -> Json:
     """Return an item under its name for clients; one that has none is left to the judge."""
-    if not isinstance(item, dict) or not isinstance(own := item.get(field), str) or not own:
-        return item
-    return {**item, field: turn(server, own)}
+    return _under(item, field, turn, server) if isinstance(item, dict) else item
+
+
+def _under(
+    item: dict[str, Json], field: str, turn: Callable[[str, str], str], server: str
+) -> dict[str, Json]:
+    own = item.get(field)
+    return {**item, field: turn(server, own)} if isinstance(own, str) and own else item
 
 
 def _changed(
@@ -110,4 +129,5 @@ _ITEMS: Final = {
 _TOLD: Final[dict[str, tuple[str, Callable[[str, Json], Json]]]] = {
     "notifications/resources/updated": ("uri", _uri),
     "notifications/cancelled": ("requestId", _id),
+    "notifications/elicitation/complete": ("elicitationId", _id),
 }

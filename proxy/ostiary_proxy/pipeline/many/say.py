@@ -49,7 +49,9 @@ async def _request(said: Said, request: Request, say: Say) -> Exchange:
     assert said.method is not None  # requests have one
     if (to := addressed(said.method, request.params)) is not None:
         return await _one(said, request, to, say)
-    joined = lists if request.method in LISTS else _JOINED[request.method]
+    joined = lists if request.method in LISTS else _JOINED.get(request.method)
+    if joined is None:
+        raise Refused("MethodNotFound", detail="not joined")
     return await joined(said, say)
 
 
