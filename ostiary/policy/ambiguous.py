@@ -19,10 +19,11 @@ _URI: Final = re.compile(
 """Dot segments, backslashes, spaces and control characters (some parsers drop tabs), encoded
 separators, and what is encoded without need, which parsers may decode (RFC 3986, 6.2.2.2)."""
 _CASE: Final = re.compile(
-    r"[a-z0-9+.-]*[A-Z][A-Za-z0-9+.-]*:|(?:https?|wss?|ftp):(?!//[^/?#@A-Z]+(?:[/?#]|$))"
+    r"[a-z0-9+.-]*[A-Z][A-Za-z0-9+.-]*:"
+    r"|(?:[a-z0-9.-]+\+)?(?:https?|wss?|ftp):(?!//[^/?#@A-Z]+(?:[/?#]|$))"
 )
 """Parsers lower the scheme. Of web addresses they lower the host too, drop the user's name, and
-mend slashes."""
+mend slashes. Of several servers behind one URL the one that is named stands before the scheme."""
 _PATH: Final = re.compile(
     _DOTS + r"|[\\\x00-\x1f\x7f]|%[0-9a-f]{2}|(?<!:)//|(?:^|/)\s|\s(?:/|$)", re.IGNORECASE
 )

@@ -186,13 +186,14 @@ async def test_a_completion_is_asked_of_the_server_of_its_reference():
 async def test_a_server_that_is_away_is_named_in_the_others_list_and_in_its_own_calls():
     web = Server(tools__list=tools("read"))
     web.away = True
-    w = joined({"files": Server(tools__list=tools("read")), "web": web})
+    w = joined({"files": Server(tools__list={**tools("read"), "ttlMs": 9_000}), "web": web})
 
     listed = await w.modern("tools/list")
     called = await w.modern("tools/call", {"name": "web_read"})
 
     assert names(listed) == ["files_read"]
     assert body(listed)["result"]["_meta"] == {"ostiary.dev/partial": ["web"]}
+    assert body(listed)["result"]["ttlMs"] == 0
     assert called.status == 502
     assert "web: " in body(called)["error"]["message"]
     assert w.live.upstreams.last == {

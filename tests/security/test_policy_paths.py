@@ -2,6 +2,7 @@
 
 import pytest
 
+from joined_parts import Server, joined
 from mcp_parts import ALLOW_ALL, body, world
 from ostiary.decode.fault import Faulty
 from ostiary.policy.check import check
@@ -116,6 +117,16 @@ async def test_no_spelling_of_a_web_address_walks_around_a_deny(uri: str) -> Non
     w = world(None, ALLOW_ALL, deny)
 
     answer = await w.modern("resources/read", {"uri": uri})
+
+    assert ("error" in body(answer), w.upstream.sent) == (True, [])
+
+
+@pytest.mark.parametrize("uri", [*WEB.values()])
+async def test_nor_of_one_behind_the_name_of_its_server(uri: str) -> None:
+    deny = {"name": "no", "effect": "Deny", "match": {"resources": ["web+https://intranet/*"]}}
+    w = joined({"web": Server(resources__read={"contents": []})}, ALLOW_ALL, deny)
+
+    answer = await w.modern("resources/read", {"uri": f"web+{uri}"})
 
     assert ("error" in body(answer), w.upstream.sent) == (True, [])
 

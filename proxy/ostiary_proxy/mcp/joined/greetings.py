@@ -1,6 +1,6 @@
 """What several servers say of themselves, as one server would say it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from ostiary import __version__
@@ -33,15 +33,18 @@ def discovery(results: Mapping[str, Object], missing: Mapping[str, str], name: s
         "supportedVersions": [MODERN],
         **_said(results, missing),
         "resultType": "complete",
-        **freshness(results.values()),
+        **freshness(results.values(), missing),
         "_meta": {META_SERVER_INFO: _info(name)},
     }
 
 
-def freshness(results: Iterable[Object]) -> Object:
-    """Return how long a joined 2026-07-28 result may be kept: as long as its shortest part."""
+def freshness(results: Iterable[Object], missing: Collection[str]) -> Object:
+    """Return how long a joined 2026-07-28 result may be kept.
+
+    That is as long as its shortest part, and not at all where a part is missing.
+    """
     lives = [life if isinstance(life := one.get("ttlMs"), int) else 0 for one in results]
-    return {"ttlMs": min(lives, default=0), "cacheScope": "private"}
+    return {"ttlMs": 0 if missing else min(lives, default=0), "cacheScope": "private"}
 
 
 def marked(result: Object, missing: Iterable[str]) -> Object:

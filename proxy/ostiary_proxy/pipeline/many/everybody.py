@@ -81,7 +81,8 @@ async def lists(said: Said, say: Say) -> Exchange:
     if pages.cursor is not None:
         result["nextCursor"] = pages.cursor
     if said.version == MODERN:
-        result |= {"resultType": "complete", **freshness(answers.results.values())}
+        fresh = freshness(answers.results.values(), answers.missing)
+        result |= {"resultType": "complete", **fresh}
     return _result(request, marked(result, answers.missing))
 
 
