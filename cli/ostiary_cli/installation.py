@@ -16,6 +16,7 @@ from ostiary_cli.permissions import CLUSTER_ONLY, OWN_NAMESPACE, USERS, WORKING,
 __all__ = ["Installation"]
 
 _NAME: Final = "ostiary-operator"
+_PROXY: Final = "ostiary-proxy"
 _RBAC: Final = "rbac.authorization.k8s.io"
 _PORT: Final = 8082
 _WEBHOOK_PORT: Final = 8443
@@ -49,6 +50,7 @@ class Installation:
         if not self.confined:
             yield _webhook_configuration()
         yield self._service()
+        yield self._proxy_template()
         yield self._deployment()
         yield self._disruption()
 
@@ -86,6 +88,14 @@ class Installation:
         yield {"name": "http", "containerPort": _PORT}
         if not self.confined:
             yield {"name": "webhook", "containerPort": _WEBHOOK_PORT}
+
+    def _proxy_template(self) -> dict[str, Any]:
+        """Return the object that says which image proxies are of.
+
+        Tools that replace images (kustomize, Flux, Argo CD) look for containers, not for flags.
+        """
+        containers = [{"name": "proxy", "image": self.proxy_image}]
+        return self._own("v1", "PodTemplate", _PROXY, template={"spec": {"containers": containers}})
 
     def _disruption(self) -> dict[str, Any]:
         spec = {"maxUnavailable": 1, "selector": {"matchLabels": _selector()}}
@@ -165,7 +175,7 @@ class Installation:
         }
 
     def _arguments(self) -> Iterable[str]:
-        yield f"--proxy-image={self.proxy_image}"
+        yield f"--proxy-template={_PROXY}"
         yield f"--operator-url=http://{_NAME}.{self.namespace}.svc:{_PORT}"
         yield f"--default-gateway={_DEFAULT_GATEWAY}/gateway.yaml"
         if self.confined:

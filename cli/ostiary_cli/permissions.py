@@ -102,6 +102,13 @@ OWN_NAMESPACE: Final = (
         ("get", "create", "update"),
         "one replica leads, and remembers there that it made the default gateway",
     ),
+    Permission(
+        "",
+        ("podtemplates",),
+        ("get",),
+        "one says which image proxies are of",
+        names=("ostiary-proxy",),
+    ),
 )
 """In the namespace that it runs in."""
 

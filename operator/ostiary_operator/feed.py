@@ -68,6 +68,11 @@ class Feed:
             DEPLOYMENTS: self._rollouts,
         }
 
+    def stand_on(self, platform: Platform) -> None:
+        """Take other facts of where Ostiary runs."""
+        self._platform = platform
+        self._changed()
+
     def put(self, source: Source, body: Mapping[str, Any]) -> None:
         """Take what an object is now."""
         if self._shelves[source].put(body):

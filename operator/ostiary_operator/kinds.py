@@ -39,6 +39,7 @@ _ALL: Final = (
     ("v1", "Namespace", "namespaces"),
     ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     ("v1", "Pod", "pods"),
+    ("v1", "PodTemplate", "podtemplates"),
     ("v1", "Secret", "secrets"),
     ("v1", "Service", "services"),
     (

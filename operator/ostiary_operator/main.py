@@ -39,8 +39,11 @@ Examples:
     epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="ostiary-operator")
+@click.option("--proxy-image", help="Image of the proxy, unless a gateway names one.")
 @click.option(
-    "--proxy-image", required=True, help="Image of the proxy, unless a gateway names one."
+    "--proxy-template",
+    help="PodTemplate in the operator's own namespace that says it instead: the image of its first"
+    " container. A change is taken within ten seconds.",
 )
 @click.option(
     "--image-pull-policy",
@@ -87,7 +90,8 @@ Examples:
 )
 def main(
     *,
-    proxy_image: str,
+    proxy_image: str | None,
+    proxy_template: str | None,
     image_pull_policy: str,
     image_pull_secret: tuple[str, ...],
     namespace: tuple[str, ...],
@@ -103,6 +107,8 @@ def main(
     if namespace and webhook_port is not None:
         said = "--webhook-port is for the whole cluster; leave it out beside --namespace"
         raise click.UsageError(said)
+    if (proxy_image is None) == (proxy_template is None):
+        raise click.UsageError("give one of --proxy-image and --proxy-template")
     kubeconfig = os.environ.get("KUBECONFIG")
     settings = Settings(
         scope=tuple(sorted(set(namespace))) or ("",),
@@ -110,11 +116,12 @@ def main(
         identity=identity,
         port=port,
         cluster=Cluster(
-            image=proxy_image,
+            image=proxy_image or "",
             operator_url=operator_url or f"http://ostiary-operator.{own_namespace}.svc:{port}",
             pull_policy=image_pull_policy,
             pull_secrets=image_pull_secret,
         ),
+        proxy_template=proxy_template,
         kubeconfig=Path(kubeconfig) if kubeconfig else None,
         default_gateway=_gateway(default_gateway),
         webhook_port=webhook_port,

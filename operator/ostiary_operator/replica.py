@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -23,6 +24,7 @@ from ostiary_operator.loop import Clocks, Loop
 from ostiary_operator.masked import masked
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.pace import Pace
+from ostiary_operator.proxy_image import ProxyImage
 from ostiary_operator.settings import Settings
 from ostiary_operator.watch import Watch
 from ostiary_operator.webhook import Webhook
@@ -71,6 +73,7 @@ class Replica:
         )
         self._loop = Loop(self._watch.seen, self._hands, self._pace, metrics, _CLOCKS)
         self._webhook = self._standing_webhook()
+        self._proxy_image = self._template()
         self._acting: tuple[asyncio.Task[None], ...] = ()
         metrics.watch(
             {
@@ -86,6 +89,9 @@ class Replica:
                 tasks.create_task(self._webhook.run())
             await self._election.win()
             self._metrics.leader.set(1)
+            if self._proxy_image is not None:
+                await self._proxy_image.look()
+                tasks.create_task(self._proxy_image.run())
             tasks.create_task(self._watch.run())
             self._acting = (
                 tasks.create_task(self._election.hold()),
@@ -135,6 +141,14 @@ class Replica:
             now=_CLOCKS.wall,
             count=lambda verdict: self._metrics.reviews.labels(verdict).inc(),
         )
+
+    def _template(self) -> ProxyImage | None:
+        name, namespace = self._settings.proxy_template, self._settings.namespace
+        return None if name is None else ProxyImage(self._api, namespace, name, self._roll_out)
+
+    def _roll_out(self, image: str) -> None:
+        """Have proxies be of this image from now on."""
+        self._watch.stand_on(Platform(cluster=replace(self._settings.cluster, image=image)))
 
     def _age(self) -> float:
         return self._pace.age

@@ -16,6 +16,7 @@ class Settings:
     """Where to act and as whom.
 
     `namespace` is the operator's own, where its Lease is; `identity` is its name in that Lease.
+    `proxy_template` is the PodTemplate that says the image of proxies; None: `cluster` does.
     `kubeconfig` is None inside a cluster. `default_gateway` is the MCPGateway to make once;
     without a `webhook_port` there is no webhook.
     """
@@ -25,6 +26,7 @@ class Settings:
     identity: str
     port: int
     cluster: Cluster
+    proxy_template: str | None = None
     kubeconfig: Path | None = None
     default_gateway: Mapping[str, Any] | None = None
     webhook_port: int | None = None

@@ -46,6 +46,10 @@ class Watch:
         """Return what could not be listed lately: what is known of it may be out of date."""
         return self._sweep.failures
 
+    def stand_on(self, platform: Platform) -> None:
+        """Take other facts of where Ostiary runs."""
+        self._feed.stand_on(platform)
+
     async def seen(self) -> Seen | None:
         """Return everything at this moment; None before each kind was listed."""
         if self.waiting:

@@ -38,6 +38,15 @@ def test_help_shows_examples() -> None:
     assert "OSTIARY_OPERATOR_PROXY_IMAGE" in said
 
 
+def test_one_place_says_the_image_of_proxies() -> None:
+    neither = CliRunner().invoke(main, ["--own-namespace", "ostiary-system"])
+    both = run("--proxy-template", "ostiary-proxy")
+
+    assert (neither.exit_code, both.exit_code) == (2, 2)
+    assert "give one of --proxy-image and --proxy-template" in neither.output
+    assert "give one of --proxy-image and --proxy-template" in both.output
+
+
 def test_the_default_gateway_is_read_whole(file: Path) -> None:
     found = read_gateway(file)
 
