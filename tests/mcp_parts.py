@@ -274,8 +274,8 @@ def result(value: Any, *, request_id: Any = 1) -> dict[str, Any]:
 
 def modern_headers(method: str, params: Mapping[str, Any]) -> Headers:
     headers: Headers = (("mcp-protocol-version", "2026-07-28"), ("mcp-method", method))
-    name = params.get("name", params.get("uri"))
-    named = method in ("tools/call", "prompts/get", "resources/read")
+    name = params.get("name", params.get("uri", params.get("taskId")))
+    named = method in ("tools/call", "prompts/get", "resources/read") or method.startswith("tasks/")
     return (*headers, ("mcp-name", str(name))) if named and name is not None else headers
 
 

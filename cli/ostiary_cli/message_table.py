@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ostiary.policy.facts import Kind
-from ostiary_proxy.mcp.methods import LISTEN, NOTIFICATIONS, REQUESTS, REVISIONS, Method
+from ostiary_proxy.mcp.methods import (
+    LISTEN,
+    NOTIFICATIONS,
+    REQUESTS,
+    REVISIONS,
+    TASK_ID,
+    Method,
+)
 from ostiary_proxy.mcp.results import LISTS
 from ostiary_proxy.mcp.server_methods import ASKED, TOLD, Asking, Told
 
@@ -15,7 +22,9 @@ _SUBJECTS: Final = {
     "name": "the {kind} in `params.name`",
     "uri": "the {kind} in `params.uri`",
     "": "none: housekeeping",
+    TASK_ID: "what created the task in `params.taskId`",
 }
+_LISTS: Final = frozenset((*LISTS, LISTEN, "tasks/list"))
 _EACH: Final = "none: housekeeping; each item is judged"
 
 
@@ -32,20 +41,18 @@ def _row(cells: Sequence[str]) -> str:
 
 def _client() -> Iterator[Sequence[str]]:
     for method in (*REQUESTS, *NOTIFICATIONS):
-        each = method.name in LISTS or method.name == LISTEN
-        subject = _EACH if each else _SUBJECTS[method.field].format(kind=method.kind)
-        yield f"`{method.name}`", *_served(method), subject
+        subject = _SUBJECTS[method.field].format(kind=method.kind)
+        yield _cells(method, subject)
 
 
 def _server() -> Iterator[Sequence[str]]:
     for asking in ASKED:
-        mode = f", mode `{asking.mode}`" if asking.mode is not None else ""
-        subject = f"`match.server`: `{asking.subject}`" if asking.subject else _SUBJECTS[""]
-        yield f"`{asking.name}`{mode}", *_served(asking), subject
+        named = f"`match.server`: `{asking.subject}`" if asking.subject else _SUBJECTS[asking.field]
+        yield _cells(asking, named, more=f", mode `{asking.mode}`" if asking.mode else "")
     for told in TOLD:
-        subject = f"the {Kind.RESOURCE} in `params.{told.field}`" if told.field else _SUBJECTS[""]
-        yield f"`{told.name}`", *_served(told), subject
+        yield _cells(told, _SUBJECTS[told.field].format(kind=Kind.RESOURCE))
 
 
-def _served(row: Method | Asking | Told) -> Iterator[str]:
-    return ("yes" if version in row.served else "" for version in REVISIONS)
+def _cells(row: Method | Asking | Told, subject: str, *, more: str = "") -> Sequence[str]:
+    served = ("yes" if version in row.served else "" for version in REVISIONS)
+    return f"`{row.name}`{more}", *served, _EACH if row.name in _LISTS else subject

@@ -35,6 +35,7 @@ _WORDS: Final = {
     ),
     "role": frozenset({"user", "assistant"}),
     "resultType": frozenset({"complete", "input_required", "task"}),
+    "status": frozenset({"working", "input_required", "completed", "failed", "cancelled"}),
 }  # fmt: skip
 """Members whose fixed words belong to the protocol: a pattern that finds them must not break it."""
 _OPAQUE: Final = frozenset(
@@ -44,6 +45,9 @@ _OPAQUE: Final = frozenset(
     }
 )  # fmt: skip
 """Members that peers hand back as they are; `uri` is not among them: it may carry a secret."""
+_MOMENTS: Final = frozenset({"createdAt", "lastModified", "lastUpdatedAt"})
+_MOMENT: Final = re2.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]{5,18}(Z|[+-]\d\d:\d\d)?)?")
+"""Members that hold a time, and how one is written: digits, but nobody's."""
 _FREE: Final = frozenset({"structuredContent", "_meta", "data", "input", "arguments"})
 """Members of any shape: their numbers and member names are data, not protocol."""
 
@@ -184,7 +188,8 @@ class _Screen:
                 return self.free(item, self.paths if key == "structuredContent" else ())
             return self.protocol(item)
         binary = key == "blob" or (key == "data" and holder.get("type") in ("image", "audio"))
-        if binary or key in _OPAQUE or item in _WORDS.get(key, ()):
+        moment = key in _MOMENTS and _MOMENT.fullmatch(item) is not None
+        if binary or moment or key in _OPAQUE or item in _WORDS.get(key, ()):
             return item
         return self.text(self._json_text(item) if key == "text" and self.paths else item)
 

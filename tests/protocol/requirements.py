@@ -346,6 +346,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_an_answer_of_a_wrong_type_is_an_upstream_error",
             "test_discover_names_only_what_is_served",
+            "test_a_task_that_nobody_declared_or_that_is_no_answer_is_an_upstream_error",
         ),
     ),
     "53": (
@@ -518,6 +519,28 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_initialize_opens_a_session_under_an_id_of_ours",
             "test_discover_names_only_what_is_served",
+        ),
+    ),
+    "tasks": (
+        "Tasks belong to their creators, in both directions; each form where its revision has it.",
+        (
+            "test_a_call_as_a_task_is_polled_read_and_cancelled_under_the_servers_own_id",
+            "test_a_poll_is_judged_like_its_call_and_spends_no_limit",
+            "test_what_a_task_brings_is_redacted_like_the_answer_that_it_stands_for",
+            "test_a_finished_task_of_2026_is_redacted_result_and_error_alike",
+            "test_a_list_of_tasks_shows_the_callers_own_in_order_and_its_cursor_is_sealed",
+            "test_a_list_of_tasks_is_filtered_json_and_stream_alike",
+            "test_news_of_a_task_reach_its_owner_alone",
+            "test_what_a_server_asks_for_a_task_comes_on_the_stream_of_its_result",
+            "test_a_server_polls_the_task_that_a_client_made_of_its_question",
+            "test_a_server_sees_those_tasks_of_a_client_that_it_asked_for_in_the_session",
+            "test_a_server_of_2026_may_make_a_task_of_a_call_if_the_client_declared_that",
+            "test_a_task_that_nobody_declared_or_that_is_no_answer_is_an_upstream_error",
+            "test_without_the_extension_nobody_asks_about_tasks",
+            "test_a_listener_hears_of_its_own_tasks_with_all_that_they_bring",
+            "test_task_ids_that_cannot_be_read_are_invalid",
+            "test_a_session_is_offered_tasks_in_the_form_of_its_revision",
+            "test_a_client_of_2026_is_offered_the_extension",
         ),
     ),
     "table": (

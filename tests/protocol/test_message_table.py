@@ -24,6 +24,7 @@ from mcp_parts import (
 )
 from ostiary_proxy.mcp.methods import NOTIFICATIONS, REQUESTS
 from ostiary_proxy.mcp.server_methods import ASKED, TOLD
+from task_parts import EXTENDED, know_task
 
 A, B, C, D = REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 LEGACY = (A, B, C)
@@ -46,6 +47,11 @@ FROM_CLIENT: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         REVISIONS, {"ref": {"type": "ref/prompt", "name": "a"}, "argument": {}},
     ),
     "logging/setLevel": (LEGACY, {"level": "info"}),
+    "tasks/get": ((C, D), {"taskId": "t"}),
+    "tasks/result": ((C,), {"taskId": "t"}),
+    "tasks/update": ((D,), {"taskId": "t", "inputResponses": {}}),
+    "tasks/cancel": ((C, D), {"taskId": "t"}),
+    "tasks/list": ((C,), {}),
     "made/up": ((), {}),
     "sampling/createMessage": ((), {}),
 }  # fmt: skip
@@ -54,6 +60,7 @@ TOLD_BY_CLIENT = {
     "notifications/cancelled": LEGACY,
     "notifications/progress": LEGACY,
     "notifications/roots/list_changed": LEGACY,
+    "notifications/tasks/status": (C,),
     "notifications/message": (),
     "notifications/made_up": (),
 }
@@ -66,6 +73,10 @@ FROM_SERVER: dict[tuple[str, str | None], tuple[tuple[str, ...], dict[str, Any]]
     ),
     ("elicitation/create", "made-up"): ((), {"mode": "made-up"}),
     ("roots/list", None): (REVISIONS, {}),
+    ("tasks/get", None): ((C,), {"taskId": "c"}),
+    ("tasks/result", None): ((C,), {"taskId": "c"}),
+    ("tasks/cancel", None): ((C,), {"taskId": "c"}),
+    ("tasks/list", None): ((C,), {}),
     ("tools/call", None): ((), {"name": "a"}),
 }  # fmt: skip
 WANTED = {
@@ -73,6 +84,7 @@ WANTED = {
     "promptsListChanged": True,
     "resourcesListChanged": True,
     "resourceSubscriptions": ["file:///a"],
+    "taskIds": ["t"],
 }
 TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "notifications/cancelled": (REVISIONS, {"requestId": 1}),
@@ -83,6 +95,8 @@ TOLD_BY_SERVER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "notifications/resources/list_changed": (REVISIONS, {}),
     "notifications/resources/updated": (REVISIONS, {"uri": "file:///a"}),
     "notifications/elicitation/complete": ((C,), {"elicitationId": "e"}),
+    "notifications/tasks/status": ((C,), {"taskId": "t", "status": "working"}),
+    "notifications/tasks": ((D,), {"taskId": "t", "status": "working"}),
     "notifications/subscriptions/acknowledged": ((D,), {"notifications": WANTED}),
     "notifications/roots/list_changed": ((), {}),
     "notifications/made_up": ((), {}),
@@ -120,9 +134,10 @@ async def test_a_request_of_a_client_is_forwarded_where_its_revision_knows_it(
 ) -> None:
     served, params = FROM_CLIENT[method]
     w = world(lambda _: json_answer(answer_to(method, version)))
+    await know_task(w, "t")
 
     if version == D:
-        answer = await w.modern(method, params)
+        answer = await w.modern(method, params, meta=EXTENDED)
     elif method == "initialize":
         answer = await w.send(initialize(version))
     else:
@@ -143,7 +158,7 @@ def answer_to(method: str, version: str) -> Any:
     if method == "initialize":
         return initialized(version)
     lists: dict[str, Any] = {
-        name: [] for name in ("tools", "resources", "resourceTemplates", "prompts")
+        name: [] for name in ("tools", "resources", "resourceTemplates", "prompts", "tasks")
     }
     return result({**lists, "supportedVersions": [version], "content": []})
 
@@ -152,11 +167,14 @@ def answer_to(method: str, version: str) -> Any:
 async def test_a_notification_of_a_client_is_forwarded_where_its_revision_knows_it(
     method: str, version: str
 ) -> None:
-    w = world(lambda _: ScriptedExchange(202, {}, []))
-    told = {"jsonrpc": "2.0", "method": method, "params": {"requestId": 1, "progressToken": 1}}
+    w = world(lambda _: ScriptedExchange(202, {}, []), ALLOW_ALL, ALLOW_SERVER)
+    params = {"requestId": 1, "progressToken": 1, "taskId": "c"}
+    told = {"jsonrpc": "2.0", "method": method, "params": params}
     headers = modern_headers(method, {})
     if version != D:
-        headers = (("mcp-session-id", await w.session(version=version)),)
+        session = await w.session(version=version)
+        await know_task(w, "c", session=session)
+        headers = (("mcp-session-id", session),)
         w.upstream.sent.clear()
 
     answer = await w.send(told, headers=headers)
@@ -192,6 +210,7 @@ async def on_a_stream(version: str, asking: dict[str, Any]) -> tuple[bool, list[
         ALLOW_SERVER,
     )
     session = await w.session(version=version)
+    await know_task(w, "c", session=session)
     w.upstream.sent.clear()
     said = events(await drained(await w.legacy(session, "tools/call", {"name": "a"})))
     return any(one.get("id") == "s1" for one in said), told_upstream(w)
@@ -234,6 +253,7 @@ async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_
     if listened and method != ACKNOWLEDGED["method"]:
         before = [ACKNOWLEDGED]
     w = world(lambda _: sse_answer(*before, told, result({"content": []})), ALLOW_ALL, VISITS)
+    await know_task(w, "t")
 
     if version != D:
         session = await w.session(version=version)
@@ -242,6 +262,7 @@ async def test_a_notification_of_a_server_reaches_the_client_where_its_revision_
         meta = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
         answer = await w.modern("tools/call", {"name": "a"}, meta=meta)
     else:
-        answer = await w.modern("subscriptions/listen", {"notifications": WANTED})
+        params = {"notifications": WANTED}
+        answer = await w.modern("subscriptions/listen", params, meta=EXTENDED)
 
     assert (told in events(await drained(answer))) == (version in served)

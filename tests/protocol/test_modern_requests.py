@@ -136,7 +136,7 @@ async def test_an_unsupported_version_is_told_what_is_served():
 
 @pytest.mark.parametrize(
     "method",
-    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/get", "evil/method"],
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/list", "evil/method"],
 )
 async def test_a_method_outside_the_table_is_404_whatever_the_globs_say(method):
     w = world(None, {**ALLOW_ALL, "match": {"methods": ["*"]}}, {**ALLOW_ALL, "name": "b"})
@@ -192,8 +192,7 @@ async def test_a_list_in_an_event_stream_is_filtered_alike():
 async def test_discover_names_only_what_is_served():
     found = {
         "supportedVersions": ["2026-07-28", "2030-01-01"], "cacheScope": "public", "ttlMs": 1,
-        "capabilities": {"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {},
-        "x/y": {}}},
+        "capabilities": {"tools": {}, "tasks": {}, "extensions": {"x/y": {}}},
     }  # fmt: skip
     w = world(lambda _: json_answer(result(found)))
 
@@ -303,7 +302,7 @@ async def test_listen_hears_only_of_resources_that_may_be_read():
         told("notifications/message", level="info", data="x", _meta=tag),
     ]
     w = world(lambda _: sse_answer(*said, result({"resultType": "complete"})), ALLOW_ALL, denied)
-    wanted = {"resourceSubscriptions": ["file:///a", "file:///b"], "taskIds": ["t"]}
+    wanted = {"resourceSubscriptions": ["file:///a", "file:///b"]}
 
     answer = await w.modern("subscriptions/listen", {"notifications": wanted})
 

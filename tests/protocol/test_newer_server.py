@@ -371,7 +371,7 @@ async def test_a_notification_is_taken_and_none_reaches_the_server(method: str) 
     w, session = await opening(ModernServer())
     before = len(w.upstream.sent)
 
-    answer = await w.send(told(method, requestId=9), headers=in_session(session))
+    answer = await w.send(told(method, requestId=9, taskId="t"), headers=in_session(session))
 
     assert answer.status in (202, 403)  # 403 where the client's revision does not know it
     assert len(w.upstream.sent) == before

@@ -11,7 +11,7 @@ from typing import Final
 from ostiary.decode.strict_json import Json
 
 __all__ = [
-    "ENVELOPE", "ERROR", "INPUT", "ITEM", "META", "PARAMS", "REF", "RESULT", "Keys",
+    "ENVELOPE", "ERROR", "INPUT", "ITEM", "META", "PARAMS", "REF", "RESULT", "TASK", "Keys",
 ]  # fmt: skip
 
 
@@ -49,6 +49,7 @@ META: Final = Keys(
         "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities",
         "io.modelcontextprotocol/clientInfo", "io.modelcontextprotocol/logLevel",
         "io.modelcontextprotocol/subscriptionId", "io.modelcontextprotocol/serverInfo",
+        "io.modelcontextprotocol/related-task",
     )
 )  # fmt: skip
 REF: Final = Keys(("type", "name", "uri"))
@@ -63,7 +64,13 @@ RESULT: Final = Keys(
         "_meta", "cacheScope", "capabilities", "completion", "content", "contents", "inputRequests",
         "instructions", "isError", "messages", "nextCursor", "prompts", "protocolVersion",
         "requestState", "resourceTemplates", "resources", "resultType", "serverInfo",
-        "structuredContent", "supportedVersions", "task", "tools", "ttlMs",
+        "structuredContent", "supportedVersions", "task", "taskId", "tasks", "tools", "ttlMs",
     )
 )  # fmt: skip
 ITEM: Final = Keys(("name", "uri", "uriTemplate", "type", "text", "resource", "blob"))
+TASK: Final = Keys(
+    (
+        "createdAt", "error", "inputRequests", "lastUpdatedAt", "pollInterval", "pollIntervalMs",
+        "result", "status", "statusMessage", "taskId", "ttl", "ttlMs",
+    )
+)  # fmt: skip

@@ -1,7 +1,7 @@
 """Which messages a client may send in each revision, and their subjects (table c).
 
 A message that is not in the table is not served: it is never forwarded, whatever a policy's globs
-say (policy.md 11). Tasks are not served yet.
+say (policy.md 11).
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,9 @@ from ostiary.policy.facts import UNKNOWN, Deferred, Kind, Subject, Unknown
 from ostiary_proxy.mcp.message import Object
 
 __all__ = [
-    "BATCHED", "LEGACY", "LISTEN", "MODERN", "NOTIFICATIONS", "REQUESTS", "REVISIONS", "BadParams",
-    "Method", "client_notifications", "client_requests", "listen_uris", "subject_of",
+    "BATCHED", "LEGACY", "LISTEN", "MODERN", "NOTIFICATIONS", "REQUESTS", "REVISIONS", "TASKS",
+    "TASK_ID", "BadParams", "Method", "client_notifications", "client_requests", "listen_uris",
+    "subject_of",
 ]  # fmt: skip
 
 BATCHED: Final = "2025-03-26"
@@ -24,6 +25,10 @@ LEGACY: Final = (BATCHED, "2025-06-18", "2025-11-25")
 MODERN: Final = "2026-07-28"
 REVISIONS: Final = (*LEGACY, MODERN)
 LISTEN: Final = "subscriptions/listen"
+TASKS: Final = "2025-11-25"
+"""The revision that has tasks in both directions; MODERN has an extension for them."""
+TASK_ID: Final = "taskId"
+"""The member of params that names a task: policy decides on what the task was created by."""
 
 
 class BadParams(ValueError):  # noqa: N818 - a statement
@@ -68,6 +73,11 @@ REQUESTS: Final = (
     ),
     Method(name="completion/complete", kind=Kind.PROMPT, field="ref"),
     Method(name="logging/setLevel", served=LEGACY),
+    Method(name="tasks/get", served=(TASKS, MODERN), field=TASK_ID, named=True),
+    Method(name="tasks/result", served=(TASKS,), field=TASK_ID),
+    Method(name="tasks/update", served=(MODERN,), field=TASK_ID, named=True),
+    Method(name="tasks/cancel", served=(TASKS, MODERN), field=TASK_ID, named=True),
+    Method(name="tasks/list", served=(TASKS,)),
 )
 NOTIFICATIONS: Final = (
     # None over HTTP in 2026-07-28: closing the answer is the cancellation there (rule 28).
@@ -75,6 +85,7 @@ NOTIFICATIONS: Final = (
     Method(name="notifications/cancelled", served=LEGACY),
     Method(name="notifications/progress", served=LEGACY),
     Method(name="notifications/roots/list_changed", served=LEGACY),
+    Method(name="notifications/tasks/status", served=(TASKS,), field=TASK_ID),
 )
 
 
@@ -101,6 +112,8 @@ def client_notifications(version: str) -> Mapping[str, Method]:
 
 def subject_of(method: Method, params: Object) -> Subject:
     """Return what policy decides a request or notification on; raises BadParams."""
+    if method.field == TASK_ID:
+        _text(params, TASK_ID)
     if method.kind is Kind.HOUSEKEEPING:
         return Subject(kind=Kind.HOUSEKEEPING, method=method.name)
     if method.field == "ref":

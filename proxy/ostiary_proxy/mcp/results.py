@@ -8,11 +8,10 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import DEFERRED, Kind, Subject
 from ostiary_proxy.mcp.keys import ITEM
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.methods import REVISIONS
 
 __all__ = [
-    "CACHEABLE", "CHANGING", "LISTS", "BadResult", "ListShape", "announcing", "discovered",
-    "filtered", "input_requests", "is_unknown_item", "kept_private", "lists_of", "narrowed",
+    "CACHEABLE", "CHANGING", "LISTS", "BadResult", "ListShape", "announcing", "entries_of",
+    "filtered", "input_requests", "is_unknown_item", "kept_private", "lists_of",
 ]  # fmt: skip
 
 
@@ -44,7 +43,6 @@ CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
 """Methods whose results say how long they may be kept, and for whom (rule 38)."""
 CHANGING: Final = ("tools", "prompts", "resources")
 """Capabilities whose lists may change, and of which clients are told so."""
-_TASKS: Final = "io.modelcontextprotocol/tasks"
 
 
 def filtered(
@@ -80,18 +78,6 @@ def kept_private(result: Object, method: str) -> Object:
     return {**result, "cacheScope": "private"}
 
 
-def narrowed(result: Object) -> Object:
-    """Return an initialize or discover result without the capabilities that are not served here."""
-    capabilities = result.get("capabilities")
-    if not isinstance(capabilities, dict):
-        return result
-    served = {name: value for name, value in capabilities.items() if name != "tasks"}
-    extensions = served.get("extensions")
-    if isinstance(extensions, dict) and _TASKS in extensions:
-        served["extensions"] = {name: value for name, value in extensions.items() if name != _TASKS}
-    return result if served == capabilities else {**result, "capabilities": served}
-
-
 def announcing(result: Object) -> Object:
     """Return an initialize or discover result that announces our own notices of changed lists."""
     capabilities = result.get("capabilities")
@@ -112,17 +98,6 @@ def lists_of(result: Object) -> tuple[str, ...]:
     return tuple(kind for kind in CHANGING if kind in there)
 
 
-def discovered(result: Object) -> Object:
-    """Return a discover result that names only versions served here (rule 35); raises BadResult."""
-    versions = result.get("supportedVersions")
-    if not isinstance(versions, list):
-        raise BadResult("the result has no list 'supportedVersions'")
-    kept: list[Json] = [version for version in versions if version in REVISIONS]
-    return announcing(
-        narrowed(result if kept == versions else {**result, "supportedVersions": kept})
-    )
-
-
 def input_requests(result: Object, *, retried: bool) -> Mapping[str, Object]:
     """Return the server's requests inside a 2026-07-28 result, by the server's names for them.
 
@@ -134,7 +109,12 @@ def input_requests(result: Object, *, retried: bool) -> Mapping[str, Object]:
         return {}
     if kind != "input_required" or not retried:
         raise BadResult("the result is of a type that is not served for this method")
-    asked = result.get("inputRequests", {})
+    return entries_of(result)
+
+
+def entries_of(holder: Object) -> Mapping[str, Object]:
+    """Return the server's requests in `holder`, by the server's names; raises BadResult."""
+    asked = holder.get("inputRequests", {})
     if not isinstance(asked, dict):
         raise BadResult("inputRequests must be an object")
     return {name: _entry(entry) for name, entry in asked.items()}

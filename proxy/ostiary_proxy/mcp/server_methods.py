@@ -11,23 +11,26 @@ from typing import Final
 from ostiary.policy.facts import Kind, Subject
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.methods import LEGACY, MODERN, REVISIONS
+from ostiary_proxy.mcp.methods import LEGACY, MODERN, REVISIONS, TASK_ID, TASKS
 
-__all__ = ["ASKED", "TOLD", "Asking", "Told", "server_notification", "server_request"]
+__all__ = [
+    "ASKED", "TOLD", "Asking", "Told", "asks_of_task", "server_notification", "server_request",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """A request of a server: the revisions that know it, by the subject that policy decides on.
 
-    Where that depends on `params.mode`, each mode has an entry of its own. No subject: it tells
-    and takes nothing, and needs no rule.
+    Where that depends on `params.mode`, each mode has an entry of its own. No subject: it needs no
+    rule, or, with a `field` that names a task, the rule of what created that.
     """
 
     name: str
     subject: ServerRequest | None = None
     mode: str | None = None
     served: tuple[str, ...] = REVISIONS
+    field: str = ""
 
 
 ASKED: Final = (
@@ -46,12 +49,19 @@ ASKED: Final = (
         subject=ServerRequest.ELICITATION_URL,
         served=REVISIONS[2:],
     ),
+    Asking(name="tasks/get", served=(TASKS,), field=TASK_ID),
+    Asking(name="tasks/result", served=(TASKS,), field=TASK_ID),
+    Asking(name="tasks/cancel", served=(TASKS,), field=TASK_ID),
+    Asking(name="tasks/list", served=(TASKS,)),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A notification of a server; `field` names the URI that the client must be let read."""
+    """A notification of a server.
+
+    `field` names the URI that the client must be let read, or the task that must be its own.
+    """
 
     name: str
     served: tuple[str, ...] = REVISIONS
@@ -67,8 +77,15 @@ TOLD: Final = (
     Told(name="notifications/resources/list_changed"),
     Told(name="notifications/resources/updated", field="uri"),
     Told(name="notifications/elicitation/complete", served=("2025-11-25",)),
+    Told(name="notifications/tasks/status", served=(TASKS,), field=TASK_ID),
+    Told(name="notifications/tasks", served=(MODERN,), field=TASK_ID),
     Told(name="notifications/subscriptions/acknowledged", served=(MODERN,)),
 )
+
+
+def asks_of_task(method: str) -> bool:
+    """Say whether a server's request is about a task of the client's, whose subject it has."""
+    return method in _OF_TASKS
 
 
 def server_request(version: str, method: str, params: Object) -> Subject | None:
@@ -97,6 +114,7 @@ def server_notification(version: str, method: str) -> Told | None:
 _ASKED: Final[Mapping[tuple[str, str, str | None], Asking]] = {
     (version, asking.name, asking.mode): asking for asking in ASKED for version in asking.served
 }
+_OF_TASKS: Final = frozenset(asking.name for asking in ASKED if asking.field == TASK_ID)
 _TOLD: Final[Mapping[tuple[str, str], Told]] = {
     (version, told.name): told for told in TOLD for version in told.served
 }

@@ -8,7 +8,9 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.verdict import Charge
 from ostiary_proxy.audit.record import Record
 from ostiary_proxy.mcp.message import Message, Response
+from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.parameters import PREFIX, mirrored
+from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.kept import Keeping
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.rounds import MAX_AGE, Round
@@ -57,7 +59,7 @@ async def clear(screened: Screened) -> Cleared:
         body=screened.body,
         message=screened.message,
         method=decoded.method,
-        name=decoded.subject.name,
+        name=_name(decoded),
         modern=decoded.modern,
         session=decoded.session,
         parameters=_parameters(screened),
@@ -74,6 +76,14 @@ def _keeping(screened: Screened) -> Keeping:
         known.routed.received.live.kept, known.routed.route.route, screened.message,
         decoded.version, whom=(known.presented.grant.gid, consented.account),
     )  # fmt: skip
+
+
+def _name(decoded: Decoded) -> str:
+    """Return what the message names: the subject, or the task in whose place that stands."""
+    message = decoded.message
+    if decoded.method is None or decoded.method.field != TASK_ID or isinstance(message, Response):
+        return decoded.subject.name
+    return str(message.params[TASK_ID])
 
 
 def _parameters(screened: Screened) -> Headers:

@@ -17,6 +17,7 @@ _PURPOSE: Final = "mcp-cursor"
 _MAX_AGE: Final = 3600.0
 _LONGEST: Final = 32 * 1024
 """Characters of a sealed cursor."""
+_PAGED: Final = frozenset((*LISTS, "tasks/list"))
 
 
 def give_cursor(result: Object, method: str, holder: Holder, now: float) -> Object:
@@ -38,7 +39,7 @@ def give_cursor(result: Object, method: str, holder: Holder, now: float) -> Obje
 def take_cursor(params: Object, method: str, holder: Holder, now: float) -> Object:
     """Return the params of a request with the server's own cursor; raises Refused."""
     cursor = params.get("cursor")
-    if method not in LISTS or cursor is None or cursor == "":
+    if method not in _PAGED or cursor is None or cursor == "":
         return params
     try:
         handle = holder.open(

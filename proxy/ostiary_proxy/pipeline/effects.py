@@ -1,7 +1,7 @@
 """What has to happen before a piece of an answer may be written, as values; the driver does it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostiary_proxy.audit.record import Record
 
@@ -65,3 +65,10 @@ class Out:
     before: tuple[Effect, ...] = ()
     last: bool = False
     lookup: Lookup | None = None
+
+    def then(self, change: Callable[["Out"], "Out"]) -> "Out":
+        """Return what `change` makes of it once it is known."""
+        lookup = self.lookup
+        if lookup is None:
+            return change(self)
+        return Out(lookup=replace(lookup, then=lambda rows: lookup.then(rows).then(change)))

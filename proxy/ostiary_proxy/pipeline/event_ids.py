@@ -11,12 +11,13 @@ from typing import Final
 from ostiary.crypto.seal import SealBroken
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
-from ostiary.policy.facts import UNKNOWN, Kind, Subject
+from ostiary.policy.facts import Subject
 from ostiary_proxy.mcp.message import Id, Request
 from ostiary_proxy.pipeline.effects import PutRow
 from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.session import MAX_AGE, Session
+from ostiary_proxy.pipeline.subjects import read_subject, written_subject
 from ostiary_proxy.refused import Refused
 
 __all__ = ["LARGEST", "RESUMABLE", "EventIds", "Resumed", "resume"]
@@ -57,8 +58,7 @@ class EventIds:
     def row(self, request: Request, subject: Subject, now: float) -> PutRow:
         """Return the row that says what the stream answers; it holds arguments, so it is sealed."""
         live = self.known.routed.received.live
-        known = None if subject.arguments is UNKNOWN else subject.arguments
-        plain = write_json([request.id, subject.kind, subject.method, subject.name, known])
+        plain = write_json([request.id, *written_subject(subject)])
         value = live.seal.seal(plain, aad=_kept(self.session, self.stream), entropy=live.entropy)
         return PutRow(table=RESUMABLE, key=self.stream, value=value, expires=now + _KEPT)
 
@@ -104,13 +104,8 @@ def _kept(session: Session, stream: str) -> bytes:
 def _asked(plain: bytes) -> tuple[Request, Subject]:
     parts = read_json(plain)
     assert isinstance(parts, list)  # sealed by us, and so are its members
-    request_id, kind, method, name, arguments = parts
-    subject = Subject(
-        kind=Kind(str(kind)),
-        method=str(method),
-        name=str(name),
-        arguments=arguments if isinstance(arguments, dict) else UNKNOWN,
-    )
+    request_id, *written = parts
+    subject = read_subject(written)
     return Request(id=_id(request_id), method=subject.method), subject
 
 

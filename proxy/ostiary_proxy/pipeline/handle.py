@@ -10,26 +10,26 @@ import structlog
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.mcp.envelope import is_array
 from ostiary_proxy.mcp.message import Response
-from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.methods import MODERN, TASK_ID
 from ostiary_proxy.oauth.pages import PAGE_HEADERS, connect_page
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.answered import answer_of, session_id
 from ostiary_proxy.pipeline.ask import ask
+from ostiary_proxy.pipeline.awaited import await_answer
 from ostiary_proxy.pipeline.batch import answer_batch, passes_of
 from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
 from ostiary_proxy.pipeline.decoded import Decoded, body_of, decode
-from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.known import Known, know
 from ostiary_proxy.pipeline.let_go import let_go
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.origin import check_origin, cors, preflight
 from ostiary_proxy.pipeline.permitted import Permitted, permit
+from ostiary_proxy.pipeline.permitted_tasks import check_related, permit_task, with_tasks
 from ostiary_proxy.pipeline.received import ONCE, Received, check_headers
 from ostiary_proxy.pipeline.refusal import answer_to
 from ostiary_proxy.pipeline.routed import find_route
 from ostiary_proxy.pipeline.screened import screen
-from ostiary_proxy.pipeline.session import PENDING, pending_key, waiting_subject
 from ostiary_proxy.pipeline.short_ways import leave, listen, not_allowed
 from ostiary_proxy.pipeline.trail import outcome, refusal
 from ostiary_proxy.refused import Refused
@@ -117,14 +117,20 @@ async def _post(known: Known) -> Answer:
         passes = await passes_of(known, body)
         return await _lasting(known.routed.received, answer_batch(passes, _element))
     decoded = await decode(known, body)
-    if isinstance(decoded.message, Response):
-        permitted = await _awaited(decoded, decoded.message)
-    else:
-        permitted = permit(decoded)
-    cleared = await clear(screen(await consent(permitted)))
+    cleared = await clear(screen(await consent(await _permitted(decoded))))
     if decoded.version == MODERN:
         return await _modern(cleared)
     return await _lasting(known.routed.received, _forward(cleared))
+
+
+async def _permitted(decoded: Decoded) -> Permitted:
+    """Return the message with the verdict on its subject, wherever that is written."""
+    await check_related(decoded)
+    if isinstance(decoded.message, Response):
+        return await await_answer(decoded, decoded.message)
+    if decoded.method is not None and decoded.method.field == TASK_ID:
+        return await permit_task(decoded)
+    return await with_tasks(permit(decoded))
 
 
 async def _element(received: Received) -> Answer:
@@ -175,23 +181,3 @@ async def _unseen(received: Received, task: "asyncio.Task[Answer]") -> None:
     answer = await _or_refused(received, task)
     if not isinstance(answer.body, bytes):
         await answer.body.abandon()
-
-
-async def _awaited(decoded: Decoded, response: Response) -> Permitted:
-    """Return the client's response as permitted: one request of the server waits for it.
-
-    Policy is asked again: what the server may not ask any more gets no answer.
-    """
-    known = decoded.known
-    received = known.routed.received
-    if decoded.session is None or response.id is None:
-        raise Refused("InvalidRequest", message="the response answers nothing")
-    row = await received.live.store.take(PENDING, pending_key(decoded.session, response.id))
-    if row is None:
-        raise Refused("InvalidRequest", message="no request of the server waits for this response")
-    subject = waiting_subject(row.value)
-    verdict = known.judge.verdict(subject, received.now)
-    received.seen.subject, received.seen.verdict = subject, verdict
-    if not verdict.allowed:
-        raise refusal_of(known.judge, subject, verdict, received.now)
-    return Permitted(decoded=replace(decoded, subject=subject), verdict=verdict)

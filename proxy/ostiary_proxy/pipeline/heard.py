@@ -21,6 +21,7 @@ _WANTED: Final[Mapping[str, str]] = {
     "notifications/prompts/list_changed": "promptsListChanged",
     "notifications/resources/list_changed": "resourcesListChanged",
     "notifications/resources/updated": "resourceSubscriptions",
+    "notifications/tasks": "taskIds",
 }
 """What a listen stream may tell, and the member of its filter that asks for it."""
 _FIELD: Final = {kind: f"{kind}ListChanged" for kind in CHANGING}
@@ -55,7 +56,10 @@ class Heard:
         if method == _ACKNOWLEDGED:
             first, self._acknowledged = not self._acknowledged, True
             return first
-        return self._acknowledged and bool(self._wanted.get(_WANTED.get(method, "")))
+        wanted = self._wanted.get(_WANTED.get(method, ""))
+        if method == "notifications/tasks":
+            wanted = isinstance(wanted, list) and params.get("taskId") in wanted
+        return self._acknowledged and bool(wanted)
 
     def _belongs_to_call(self, method: str, params: Object) -> bool:
         if method == "notifications/progress":

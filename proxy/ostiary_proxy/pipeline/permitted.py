@@ -14,11 +14,15 @@ __all__ = ["Permitted", "permit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permitted:
-    """A message that policy allows. `uris` are the resources that a listen request may hear of."""
+    """A message that policy allows.
+
+    `uris` are the resources, `tasks` the tasks that a listen request may hear of.
+    """
 
     decoded: Decoded
     verdict: Verdict
     uris: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 def permit(decoded: Decoded) -> Permitted:

@@ -32,6 +32,7 @@ class Seen:
     notification: bool = False
     modern: bool = False
     method: str | None = None
+    task: str | None = None
     subject: Subject | None = None
     verdict: Verdict | None = None
     route: str | None = None

@@ -5,7 +5,7 @@ from typing import Final
 from ostiary.policy.redact import Redaction, redact_result
 from ostiary_proxy.mcp.message import Object
 
-__all__ = ["redacted", "redacted_error"]
+__all__ = ["redacted", "redacted_error", "redacted_task"]
 
 _SAID: Final = {"message": "text", "data": "structuredContent"}
 _OPAQUE: Final = frozenset(("_meta", "nextCursor", "requestState", "resultType"))
@@ -20,6 +20,15 @@ def redacted(result: Object, redactions: tuple[Redaction, ...]) -> Object:
     if changed is kept or not isinstance(changed, dict):
         return result
     return {name: changed.get(name, value) for name, value in result.items()}
+
+
+def redacted_task(task: Object, redactions: tuple[Redaction, ...]) -> Object:
+    """Return a task with what it brought, an error like one that had been the answer."""
+    changed, error = redacted(task, redactions), task.get("error")
+    if not isinstance(error, dict):
+        return changed
+    clean = redacted_error(error, redactions)
+    return changed if clean is error and changed is task else {**changed, "error": {**clean}}
 
 
 def redacted_error(error: Object, redactions: tuple[Redaction, ...]) -> Object:

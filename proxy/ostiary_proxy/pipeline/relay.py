@@ -4,13 +4,14 @@ Bytes in, `Out`s out; each carries what must have happened before its data may b
 newest judge decides.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.message import Id, Message, Object, Request, Response
+from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.results import is_unknown_item
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
@@ -18,10 +19,11 @@ from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.effects import Effect, Out
 from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
 from ostiary_proxy.pipeline.notices import may_differ, voice_of
-from ostiary_proxy.pipeline.redacted import redacted, redacted_error
+from ostiary_proxy.pipeline.redacted import redacted, redacted_error, redacted_task
 from ostiary_proxy.pipeline.refusal import rpc_error
 from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.server_says import By, ServerSays
+from ostiary_proxy.pipeline.task_list import own_tasks
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Relay"]
@@ -72,8 +74,7 @@ class Relay:
             return self._fail(Refused("UpstreamInvalid", detail=str(misread)))
         if not isinstance(message, Response) or not self._is_asked(message.id):
             return self._fail(Refused("UpstreamInvalid", detail="not the answer to what was asked"))
-        data, before = self._response(message, body, now)
-        return Out(data=data, before=before, last=True)
+        return self._response(message, body, now).then(lambda out: replace(out, last=True))
 
     @property
     def voice(self) -> str:
@@ -184,9 +185,12 @@ class Relay:
         if self.answered or not self._is_asked(message.id):
             return (self._server.drop(event, "an answer to nothing that was asked here", {}, now),)
         raw = (event.data or "").encode()
-        data, before = self._response(message, raw, now)
-        sent = event if data is raw else replace(event, data=data.decode())
-        return (Out(data=write_event(sent), before=before),)
+
+        def sent(out: Out) -> Out:
+            shown = event if out.data is raw else replace(event, data=out.data.decode())
+            return replace(out, data=write_event(shown))
+
+        return (self._response(message, raw, now).then(sent),)
 
     def _is_asked(self, response_id: Id | None) -> bool:
         """Compare strictly: 1 and "1" are two ids."""
@@ -199,9 +203,7 @@ class Relay:
 
     # -- the answer ---------------------------------------------------------------------------
 
-    def _response(
-        self, message: Response, raw: bytes, now: float
-    ) -> tuple[bytes, tuple[Effect, ...]]:
+    def _response(self, message: Response, raw: bytes, now: float) -> Out:
         """Return the answer's bytes, the very same where nothing had to change."""
         self.answered = True
         asked = self._asked
@@ -210,27 +212,22 @@ class Relay:
                 raise Refused("Hidden", detail="upstream: unknown", data=about(asked.subject))
             if message.error is not None:
                 return self._error_answer(message, message.error, raw, now)
-            changed, before = self._read_result(message.result or {}, now)
+            out = self._read_result(message, raw, now)
         except Refused as refused:
             self._error = refused.how.rpc
             self._end("refused", over=False)
-            return rpc_error(refused, asked.decision, message.id), ()
+            return Out(data=rpc_error(refused, asked.decision, message.id))
         self._end("ok", over=False)
-        if changed is message.result:
-            return raw, before
-        return write_json({**message.whole, "result": changed}), before
+        return out
 
-    def _error_answer(
-        self, message: Response, error: Object, raw: bytes, now: float
-    ) -> tuple[bytes, tuple[Effect, ...]]:
+    def _error_answer(self, message: Response, error: Object, raw: bytes, now: float) -> Out:
         """Return upstream's error; what is redacted in results is redacted in errors too."""
         before = self._server.links(error, self._by(now))
         self._error = _code(error)
         self._end("error", over=False)
         changed = redacted_error(error, self._redactions)
-        if changed is error:
-            return raw, before
-        return write_json({**message.whole, "error": changed}), before
+        data = raw if changed is error else write_json({**message.whole, "error": changed})
+        return Out(data=data, before=before)
 
     def _is_unknown(self, message: Response) -> bool:
         subject = self._asked.subject
@@ -238,15 +235,28 @@ class Relay:
             message.error, message.result, subject.name
         )
 
-    def _read_result(self, result: Object, now: float) -> tuple[Object, tuple[Effect, ...]]:
+    def _read_result(self, message: Response, raw: bytes, now: float) -> Out:
+        result, method = message.result or {}, self._asked.method
+        if method is not None and method.name == "tasks/list":
+            return own_tasks(message, self._asked, self._judge, now)
         reader = Reader(asked=self._asked, judge=self._judge, now=now)
         read = reader.read(result)
         self.negotiated, self.lists = reader.negotiated, reader.lists
-        before = tuple(
-            self._server.record(passed=True, why="input request", subject=facts, now=now)
-            for facts in reader.asked_for
+        of_task = method is not None and method.field == TASK_ID
+        changed = (redacted_task if of_task else redacted)(read, self._redactions)
+        data = raw if changed is result else write_json({**message.whole, "result": changed})
+        return Out(
+            data=data,
+            before=(
+                *self._asked_for(reader, now),
+                *(() if reader.task is None else (reader.task,)),
+            ),
         )
-        return redacted(read, self._redactions), before
+
+    def _asked_for(self, reader: Reader, now: float) -> Iterator[Effect]:
+        """Yield the records of what the server asks for inside the result."""
+        for facts in reader.asked_for:
+            yield self._server.record(passed=True, why="input request", subject=facts, now=now)
 
     def _fail(self, refused: Refused, *, word: str = "error") -> Out:
         self._error = refused.how.rpc

@@ -1,29 +1,33 @@
 """Reading one result: versions, lists, and the server's requests inside it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ostiary.decode.strict_json import Json
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.methods import LEGACY, MODERN
+from ostiary_proxy.mcp.methods import LEGACY, MODERN, TASK_ID
+from ostiary_proxy.mcp.offers import discovered, narrowed
 from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import (
     LISTS,
     BadResult,
     announcing,
-    discovered,
+    entries_of,
     filtered,
     input_requests,
     kept_private,
     lists_of,
-    narrowed,
 )
 from ostiary_proxy.mcp.server_methods import server_request
+from ostiary_proxy.mcp.tasks import created, declares, hold_to, is_plain, named
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.cursors import give_cursor
+from ostiary_proxy.pipeline.effects import PutRow
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.rounds import give_state
+from ostiary_proxy.pipeline.tasks import Owner
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Reader"]
@@ -33,7 +37,8 @@ __all__ = ["Reader"]
 class Reader:
     """Reads the result of what was asked.
 
-    `negotiated`, `lists` and `asked_for` are found on the way.
+    Found on the way: the version that was `negotiated`, the `lists` that are there, what the server
+    has `asked_for`, and the row of a `task` that was created in place of an answer.
     """
 
     asked: Asked
@@ -42,6 +47,7 @@ class Reader:
     negotiated: str | None = None
     lists: tuple[str, ...] = ()
     asked_for: list[dict[str, Json]] = field(default_factory=list)
+    task: PutRow | None = None
 
     def read(self, result: Object) -> Object:
         """Return the result for the client, the same object if unchanged; raises Refused."""
@@ -63,11 +69,31 @@ class Reader:
             return discovered(result)
         shape = LISTS.get(method)
         if shape is None:
+            self._keep_task(result, method)
             return result
         shown = filtered(result, shape, lambda item: self.judge.visible(item, self.now))[0]
         if method == "tools/list" and self.asked.version == MODERN:
             shown = self._legible(shown)
         return give_cursor(shown, method, self.asked.holder, self.now)
+
+    def _keep_task(self, result: Object, method: str) -> None:
+        """Keep whose a new task is; hold what is said of a task to the one that was asked for."""
+        asked = self.asked
+        if asked.method is not None and asked.method.field == TASK_ID:
+            hold_to(result, asked.request)
+        task = created(result, asked.version) if method == "tools/call" else None
+        if task is None:
+            return
+        if asked.modern is not None and not declares(asked.modern.capabilities):
+            raise BadResult("the result is a task, which the client did not declare")
+        self.task = Owner(holder=asked.holder).row(task, asked.subject, self.now)
+
+    def read_task(self, task: Object) -> None:
+        """Judge what the server asks inside a task of 2026-07-28; raises Refused, BadResult."""
+        brought = named(task).get("result")
+        if isinstance(brought, dict) and not is_plain(brought):
+            raise BadResult("what a task brings asks for more")
+        self._judge_all(entries_of(task))
 
     def _legible(self, result: Object) -> Object:
         """Learn what callers repeat in headers; leave out what clients must drop (rule 42)."""
@@ -88,22 +114,29 @@ class Reader:
             )
         self.negotiated = str(version)
         self.lists = lists_of(result)
-        return announcing(narrowed(result))
+        return announcing(narrowed(result, self.negotiated))
 
     def _inputs(self, result: Object) -> Object:
         """Judge each request inside a result like one of its own (policy.md 13)."""
         asked = self.asked
+        if self.task is not None:
+            return result
+        if asked.method is not None and asked.method.name == "tasks/get":
+            self.read_task(result)
+            return result
         retried = asked.method is not None and asked.method.retried
-        entries = input_requests(result, retried=retried)
-        kinds = {
-            name: self._input(str(entry["method"]), entry.get("params", {}))
-            for name, entry in entries.items()
-        }
+        kinds = self._judge_all(input_requests(result, retried=retried))
         if result.get("resultType") != "input_required":
             return result
         return give_state(
             result, kinds, asked.subject, number=asked.round, holder=asked.holder, now=self.now
         )
+
+    def _judge_all(self, entries: Mapping[str, Object]) -> dict[str, ServerRequest]:
+        return {
+            name: self._input(str(entry["method"]), entry.get("params", {}))
+            for name, entry in entries.items()
+        }
 
     def _input(self, name: str, params: Json) -> ServerRequest:
         subject = server_request(MODERN, name, params if isinstance(params, dict) else {})

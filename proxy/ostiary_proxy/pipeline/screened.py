@@ -95,11 +95,13 @@ def _redacted(consented: Consented, params: Object) -> Object:
 
 
 def _listened(consented: Consented, params: Object) -> Object:
-    """Leave out of a listen request what may not be read, and tasks, which are not served."""
+    """Leave out of a listen request what may not be read."""
     wanted = params.get("notifications")
     if consented.permitted.decoded.subject.method != LISTEN or not isinstance(wanted, dict):
         return params
-    kept: dict[str, Json] = {name: value for name, value in wanted.items() if name != "taskIds"}
+    kept: dict[str, Json] = {**wanted}
+    if "taskIds" in kept:
+        kept["taskIds"] = list(consented.permitted.tasks)
     if "resourceSubscriptions" in kept:
         kept["resourceSubscriptions"] = list(consented.permitted.uris)
     return params if kept == wanted else {**params, "notifications": kept}

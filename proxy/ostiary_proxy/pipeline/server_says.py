@@ -12,8 +12,9 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.inputs import subject_of_input
 from ostiary_proxy.mcp.message import Notification, Object, Request
-from ostiary_proxy.mcp.methods import MODERN
-from ostiary_proxy.mcp.server_methods import server_notification, server_request
+from ostiary_proxy.mcp.methods import MODERN, TASK_ID
+from ostiary_proxy.mcp.results import BadResult
+from ostiary_proxy.mcp.server_methods import asks_of_task, server_notification, server_request
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.effects import (
@@ -29,8 +30,10 @@ from ostiary_proxy.pipeline.effects import (
 from ostiary_proxy.pipeline.heard import Heard
 from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.notices import WHY, notices_of
-from ostiary_proxy.pipeline.redacted import redacted
+from ostiary_proxy.pipeline.redacted import redacted, redacted_task
+from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.session import MAX_AGE, PENDING, Session, pending_key, waiting_row
+from ostiary_proxy.pipeline.tasks import TASKS, Owner
 from ostiary_proxy.pipeline.trail import server_message
 from ostiary_proxy.refused import Refused
 
@@ -83,7 +86,25 @@ class ServerSays:
         if subject is None:
             answer = error_body(message.id, -32601, "Method not found")
             return self.drop(event, "unknown request", facts, by.now, answer)
-        facts["name"] = subject.name
+        if not asks_of_task(message.method):
+            return self._asked_of(event, message, subject, by)
+        owner = Owner(holder=asked.holder, session=asked.session)
+
+        def then(found: Subject | None) -> Out:
+            if found is None:
+                answer = error_body(message.id, -32602, "no such task")
+                return self.drop(event, "not a task of this session", facts, by.now, answer)
+            return self._asked_of(event, message, found, by)
+
+        return _of_task(message, owner, by.now, then)
+
+    def _asked_of(self, event: Event, message: Request, subject: Subject, by: By) -> Out:
+        """Return a request that waits for its answer, where policy lets the server ask."""
+        session = self._asked.session
+        assert session is not None  # without one there are no requests
+        facts: dict[str, Json] = {
+            "method": message.method, "rpc_id": message.id, "name": subject.name,
+        }  # fmt: skip
         verdict = by.judge.verdict(subject, by.now)
         if not verdict.allowed:
             refused = Refused("Denied")
@@ -91,12 +112,12 @@ class ServerSays:
             return self.drop(event, f"policy: {verdict.reason}", facts, by.now, answer)
         waiting = PutRow(
             table=PENDING,
-            key=pending_key(asked.session, message.id),
+            key=pending_key(session, message.id),
             value=waiting_row(subject),
             expires=by.now + _PATIENCE,
         )
         record = self.record(passed=True, why="policy", subject=facts, now=by.now)
-        shown = _visits(asked.session, [message.params], by.now)
+        shown = _visits(session, [message.params], by.now)
         params = redacted(message.params, (*by.redactions, *verdict.redactions))
         return Out(data=_with_params(event, message, params), before=(record, waiting, *shown))
 
@@ -128,10 +149,16 @@ class ServerSays:
         told = server_notification(self._asked.version, message.method)
         if told is None:
             return self.drop(event, "unknown notification", facts, by.now)
-        if told.field and not self._readable(message.params.get(told.field), by):
+        of_task = told.field == TASK_ID
+        if told.field and not of_task and not self._readable(message.params.get(told.field), by):
             return self.drop(event, "not readable", facts, by.now)
         if self._asked.version == MODERN and not self.heard.admits(message):
             return self.drop(event, "not asked for on this stream", facts, by.now)
+        if of_task:
+            return _of_task(
+                message, Owner(holder=self._asked.holder), by.now,
+                lambda subject: self._told_of_task(event, message, subject, by),
+            )  # fmt: skip
         kept = _KEPT.get(message.method) if self._asked.version != MODERN else None
         if kept is None:
             return self._told(event, message, by)
@@ -152,6 +179,27 @@ class ServerSays:
             return replace(self._told(event, message, by), before=(over,))
 
         return Out(lookup=Lookup(table=kept.table, keys=(key,), then=then))
+
+    def _told_of_task(
+        self, event: Event, message: Notification, subject: Subject | None, by: By
+    ) -> Out:
+        """Tell of a task like the call that created it would be answered now."""
+        facts: dict[str, Json] = {"method": message.method}
+        verdict = by.judge.verdict(subject, by.now) if subject is not None else None
+        if verdict is None or not verdict.allowed:
+            return self.drop(event, "not a task of this grant", facts, by.now)
+        reader = Reader(asked=self._asked, judge=by.judge, now=by.now)
+        try:
+            reader.read_task(message.params)
+        except (Refused, BadResult) as error:
+            return self.drop(event, str(error), facts, by.now)
+        self.passed[message.method] = self.passed.get(message.method, 0) + 1
+        before = [
+            self.record(passed=True, why="input request", subject=asked, now=by.now)
+            for asked in reader.asked_for
+        ]
+        params = redacted_task(message.params, verdict.redactions)
+        return Out(data=_with_params(event, message, params), before=tuple(before))
 
     def _told(self, event: Event, message: Notification, by: By) -> Out:
         self.passed[message.method] = self.passed.get(message.method, 0) + 1
@@ -203,6 +251,22 @@ class ServerSays:
             subject=subject,
         )
         return WriteRecord(record=record)
+
+
+def _of_task(
+    message: Request | Notification, owner: Owner, now: float, then: Callable[[Subject | None], Out]
+) -> Out:
+    """Return what `then` makes of what created the task that a message names."""
+    task_id = message.params.get(TASK_ID)
+    if not isinstance(task_id, str):
+        return then(None)
+    return Out(
+        lookup=Lookup(
+            table=TASKS,
+            keys=(owner.key(task_id),),
+            then=lambda rows: then(owner.subject(task_id, rows[0], now)),
+        )
+    )
 
 
 def _visits(session: Session, links: Sequence[Json | Object], now: float) -> Iterator[PutRow]:

@@ -11,10 +11,11 @@ from typing import Final
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
-from ostiary.policy.facts import Kind, Subject
+from ostiary.policy.facts import Subject
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
+from ostiary_proxy.pipeline.subjects import read_subject, written_subject
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
@@ -107,12 +108,11 @@ def pending_key(session: Session, request_id: Id) -> str:
 
 def waiting_row(subject: Subject) -> bytes:
     """Return the Store value of a server's request that waits for its answer."""
-    return write_json([subject.kind.value, subject.method, subject.name])
+    return write_json(written_subject(subject))
 
 
 def waiting_subject(row: bytes) -> Subject:
     """Return the subject in a value of `waiting_row`."""
     plain = read_json(row)
     assert isinstance(plain, list)  # written by `waiting_row`
-    kind, method, name = (str(part) for part in plain)
-    return Subject(kind=Kind(kind), method=method, name=name)
+    return read_subject(plain)

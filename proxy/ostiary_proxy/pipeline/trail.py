@@ -27,9 +27,9 @@ def decision(
     received = known.routed.received
     facts: dict[str, Json] = {
         "decision": "allow",
+        **_subject(subject),
         **_asked(received),
         **_who(known.presented),
-        **_subject(subject),
         **_verdict(verdict),
         "version": version,
         **_server(known, subject),
@@ -44,14 +44,13 @@ def refusal(received: Received, refused: Refused) -> Record:
     seen = received.seen
     facts: dict[str, Json] = {
         "decision": "deny",
+        **(_subject(seen.subject) if seen.subject is not None else {}),
         **_asked(received),
         "code": refused.code,
         "detail": cut(refused.detail),
     }
     if seen.presented is not None:
         facts.update(_who(seen.presented))
-    if seen.subject is not None:
-        facts.update(_subject(seen.subject))
     if seen.verdict is not None:
         facts.update(_verdict(seen.verdict))
     kind = Kind.DECISION if seen.verdict is not None else Kind.REFUSAL
@@ -88,6 +87,8 @@ def _asked(received: Received) -> dict[str, Json]:
         facts["method"] = cut(seen.method)
     if seen.request_id is not None:
         facts["rpc_id"] = _id(seen.request_id)
+    if seen.task is not None:
+        facts["task"] = cut(seen.task)
     if received.batch is not None:
         facts["batch"] = received.batch
     return facts

@@ -6,6 +6,7 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
+from ostiary.policy.facts import Kind
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.from_legacy import completed, failed, links, told
 from ostiary_proxy.mcp.bridge.to_legacy import declared, log_level
@@ -112,7 +113,9 @@ class Retold:
 
 def _may_be_asked(said: Said, request: Request, call: Call, asked: Request) -> bool:
     subject = server_request(call.kept.session.version, asked.method, asked.params)
-    if subject is None or said.method is None or not said.method.retried:
+    if subject is None or subject.kind is not Kind.SERVER:
+        return False
+    if said.method is None or not said.method.retried:
         return False
     return lacking(ServerRequest(subject.name), declared(request)) is None
 
