@@ -33,7 +33,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("revision", "checks"), [("2025-06-18", 56), ("2025-11-25", 84), ("2026-07-28", 152)]
+    ("revision", "checks"),
+    [("2025-03-26", 3), ("2025-06-18", 56), ("2025-11-25", 84), ("2026-07-28", 152)],
 )
 def test_the_official_suite_loses_no_check_through_the_gateway(
     gateway: Gateway, tmp_path: Path, revision: str, checks: int
@@ -45,6 +46,18 @@ def test_the_official_suite_loses_no_check_through_the_gateway(
     )
 
     assert (counts.passed, counts.lost) == (checks, ())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+def test_the_suites_own_requirements_are_met_through_the_gateway(
+    gateway: Gateway, tmp_path: Path, revision: str
+) -> None:
+    issued = gateway.log_in()
+
+    counts = conformance(gateway.url(), tmp_path, "--requirements", revision, issued=issued)
+
+    assert counts.exit_code == 0, counts.output
 
 
 @pytest.mark.timeout(300)
