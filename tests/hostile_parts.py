@@ -8,6 +8,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from select import select
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,8 @@ from urllib.parse import urlsplit
 from gateway_parts import Answer, Gateway, post, until
 
 __all__ = [
-    "RawServer", "answers", "begun", "call", "head", "lines_of", "modern", "proxy_pid",
+    "RawServer", "answers", "begun", "call", "head", "lines_of", "listening", "modern", "peak",
+    "proxy_pid",
     "raw_server", "refusal", "send", "typed",
 ]  # fmt: skip
 
@@ -149,6 +151,15 @@ def call(gateway: Gateway, issued: str, *, route: str = "files", **headers: str)
     return post(gateway.url(route), issued, modern(path="a.txt"), **{**mirrored, **headers})
 
 
+def listening(**wanted: Any) -> tuple[bytes, tuple[str, ...]]:
+    """Return a listen request of 2026-07-28, and the header lines that belong to it alone."""
+    params = {"notifications": wanted, "_meta": META}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": params}
+    body = json.dumps(message).encode()
+    mirrored = ("MCP-Protocol-Version: 2026-07-28", "Mcp-Method: subscriptions/listen")
+    return body, (*TYPED, *mirrored, f"Content-Length: {len(body)}")
+
+
 def lines_of(issued: str, *more: str) -> tuple[str, ...]:
     """Return the header lines of a good tool call without its length, and `more`."""
     mirrored = (f"{name}: {value}" for name, value in MIRRORED.items())
@@ -205,3 +216,11 @@ def refusal(gateway: Gateway, answer: Answer) -> Mapping[str, Any]:
 def proxy_pid(gateway: Gateway) -> int:
     """Return the process id of the proxy itself."""
     return int(json.loads((gateway.state / "proxy-ready.json").read_text())["pid"])
+
+
+def peak(pid: int, *, reset: bool = False) -> int:
+    """Return the most memory (kB) that a process held since the last reset."""
+    if reset:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

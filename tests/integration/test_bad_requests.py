@@ -6,13 +6,12 @@ Each is refused with its reason and a record; nothing reaches the MCP server, th
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_parts import Answer, Gateway, dev, three_files, until
-from hostile_parts import RawServer, call, lines_of, modern, raw_server, refusal, send
+from hostile_parts import RawServer, call, lines_of, modern, peak, raw_server, refusal, send
 
 GOOD = json.dumps(modern(path="a.txt"))
 HUGE = 100 * 1024 * 1024
@@ -181,11 +180,3 @@ def told(gateway: Gateway, answer: Answer, status: int, code: str, request_id: A
         "deny",
         code,
     )
-
-
-def peak(pid: int, *, reset: bool = False) -> int:
-    """Return the most memory (kB) that a process held since the last reset."""
-    if reset:
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

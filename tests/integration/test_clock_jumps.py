@@ -14,7 +14,17 @@ import pytest
 
 from clock_parts import WallClock
 from gateway_parts import Gateway, dev, three_files, until
-from hostile_parts import RawServer, answers, begun, call, head, lines_of, modern, raw_server
+from hostile_parts import (
+    RawServer,
+    answers,
+    begun,
+    call,
+    head,
+    lines_of,
+    listening,
+    modern,
+    raw_server,
+)
 from ostiary_cli.places import find_places
 from real_parts import running
 
@@ -120,6 +130,28 @@ def test_a_stream_whose_grant_ends_is_cut_whatever_the_clock_says(
         clock.jump(seconds)
         with no_grants(gateway):
             read_until(connection, b"-31002")
+
+
+def test_a_stream_that_listens_ends_with_its_token(
+    gateway: Gateway, clock: WallClock, upstream: RawServer, issued: str
+) -> None:
+    clock.jump(0)
+    first = {
+        "jsonrpc": "2.0",
+        "method": "notifications/subscriptions/acknowledged",
+        "params": {
+            "notifications": {},
+            "_meta": {"io.modelcontextprotocol/subscriptionId": 7},
+        },
+    }
+    said = f"data: {json.dumps(first)}\n\n".encode()
+    upstream.behave = upstream.hangs(head("content-type: text/event-stream") + said)
+    body, lines = listening()
+
+    with begun(gateway, (*lines, f"Authorization: Bearer {issued}"), body) as connection:
+        read_until(connection, b"acknowledged")
+        clock.jump(HOUR)
+        read_until(connection, b'"resultType"')
 
 
 def test_the_log_is_whole_after_all_of_that(gateway: Gateway) -> None:
