@@ -319,6 +319,7 @@ _CLIENT: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_modern_client_is_asked_to_show_the_link",
             "test_the_call_goes_through_once_the_account_is_there",
             "test_a_client_of_2025_11_25_gets_the_error_that_shows_the_link",
+            "test_a_session_that_listens_is_told_once_when_the_account_is_there",
         ),
     ),
     "128": (

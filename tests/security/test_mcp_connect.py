@@ -14,11 +14,14 @@ from mcp_parts import (
     MODERN_META,
     World,
     body,
+    drained,
+    events,
     json_answer,
     result,
+    sse_answer,
     world,
 )
-from ostiary_proxy.pipeline import connecting
+from ostiary_proxy.pipeline import connecting, visited
 from ostiary_proxy.pipeline.answer import Answer
 
 CALL: Mapping[str, Any] = {"name": "read", "arguments": {"path": "a"}}
@@ -208,9 +211,10 @@ async def test_a_client_of_2025_11_25_gets_the_error_that_shows_the_link():
     answer = await w.legacy(session, "tools/call", CALL)
 
     error = body(answer)["error"]
-    visit = {**VISIT, "elicitationId": error["data"]["decision"]}
+    visit = {**VISIT, "elicitationId": error["data"]["elicitations"][0]["elicitationId"]}
     assert (answer.status, error["code"]) == (200, -32042)
     assert error["data"]["elicitations"] == [visit]
+    assert session not in repr(visit)
     assert w.log.records[-1].facts["code"] == "UrlElicitationRequired"
 
 
@@ -233,3 +237,33 @@ async def test_an_older_client_that_knows_no_such_error_gets_the_link_in_ours(
     answer = await w.legacy(session, method, CALL if method == "tools/call" else {})
 
     assert (code(answer), body(answer)["error"]["data"]["url"]) == (ERROR, CONNECT)
+
+
+async def test_a_session_that_listens_is_told_once_when_the_account_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(visited, "_LOOK", 0.01)
+    w = world()
+    session, bobs = await w.session(capabilities=VISITS), await w.session(token="bob")
+    held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    calls, w.upstream.script = w.upstream.script, lambda _: sse_answer(held)
+    listening = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    other = await w.send(method="GET", headers=(("mcp-session-id", bobs),), token="bob")
+    w.upstream.script = calls
+    w.doors.lacking.add("alice")
+    errors = [body(await w.legacy(session, "tools/call", CALL))["error"] for _ in range(2)]
+    heard = asyncio.create_task(drained(listening))
+
+    w.doors.lacking.clear()
+    async with asyncio.timeout(5):
+        while w.log.records[-1].facts.get("detail") != "the account is connected":
+            await asyncio.sleep(0.01)
+    held.set_result(None)
+
+    visits = {error["data"]["elicitations"][0]["elicitationId"] for error in errors}
+    method = "notifications/elicitation/complete"
+    assert events(await heard) == [
+        {"jsonrpc": "2.0", "method": method, "params": {"elicitationId": visits.pop()}}
+    ]
+    assert visits == set()
+    assert events(await drained(other)) == []

@@ -16,6 +16,7 @@ from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.handles import BadHandle
 from ostiary_proxy.pipeline.rounds import FIELDS, LONGEST, MAX_AGE, about
+from ostiary_proxy.pipeline.visited import tell_when_there, visit_of
 from ostiary_proxy.refused import Refused
 
 __all__ = ["lead", "resumed"]
@@ -41,8 +42,8 @@ async def lead(decoded: Decoded, refused: Refused) -> Refused:
         return refused
     if decoded.subject.method != "tools/call":
         return refused
-    received = decoded.known.routed.received
-    visit["elicitationId"] = received.id
+    visit["elicitationId"] = visit_of(decoded.session)
+    tell_when_there(decoded.known, decoded.session)
     return Refused(
         "UrlElicitationRequired", message=refused.message, data={"elicitations": [visit]}
     )

@@ -110,6 +110,12 @@ class RelayStream:
         self._woken = True
         self._go_on()
 
+    def tell(self, out: Out) -> None:
+        """Say something of our own after what is there to be said."""
+        if not self._over:
+            self._outs.append(out)
+            self._go_on()
+
     def look(self) -> None:
         """Go on where a moment has come that the stream waits for."""
         if self._waiting is not None and self._due(self._tick(), self._live.clock()):

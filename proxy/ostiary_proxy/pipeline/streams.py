@@ -6,10 +6,11 @@ after all of them: no stream has a timer, and a grant is read once for all strea
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from ostiary_proxy.identity import Grant
+from ostiary_proxy.pipeline.effects import Out
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Heeding", "Judged", "Streams"]
@@ -44,6 +45,9 @@ class Judged(Heeding, Protocol):
     def voice(self) -> str:
         """Return the name that it shares with streams of which one tells; empty: with none."""
 
+    def tell(self, out: Out) -> None:
+        """Say something of our own after what is there to be said; never blocks."""
+
     def look(self) -> None:
         """Go on where a moment has come that the stream waits for; never blocks."""
 
@@ -57,7 +61,9 @@ class Streams:
     `leaving` says that the process ends: streams that would listen for ever end too.
     """
 
-    __slots__ = ("_calls", "_heeding", "_listeners", "_open", "_voices", "_watching", "leaving")
+    __slots__ = (
+        "_calls", "_heeding", "_listeners", "_named", "_open", "_voices", "_watching", "leaving",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.leaving = False
@@ -65,6 +71,7 @@ class Streams:
         self._heeding: list[Heeding] = []
         self._listeners: Counter[str] = Counter()
         self._voices: dict[str, dict[Judged, None]] = {}
+        self._named: set[str] = set()
         self._calls: set[asyncio.Task[Any]] = set()
         self._watching: asyncio.Task[None] | None = None
 
@@ -105,6 +112,16 @@ class Streams:
         """Say whether `stream` is the one of its name that tells: the oldest (rule 34)."""
         return next(iter(self._voices.get(stream.voice, ())), None) is stream
 
+    def hears(self, voice: str) -> bool:
+        """Say whether a stream of that name is open here."""
+        return voice in self._voices
+
+    def tell(self, voice: str, out: Out) -> None:
+        """Have the stream of that name that tells say something of our own, if one is open."""
+        stream = next(iter(self._voices.get(voice, ())), None)
+        if stream is not None:
+            stream.tell(out)
+
     def heed(self, other: Heeding) -> None:
         """Let `other`, which is no stream, judge itself again too, as long as the process lives."""
         self._heeding.append(other)
@@ -144,6 +161,13 @@ class Streams:
         self._calls.add(task)
         task.add_done_callback(self._done)
         return task
+
+    def adopt_once(self, name: str, call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Let `call` run like `adopt` does, unless one of that name still runs."""
+        if name in self._named:
+            return
+        self._named.add(name)
+        self.adopt(call()).add_done_callback(lambda _: self._named.discard(name))
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._calls.discard(task)
