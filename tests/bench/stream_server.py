@@ -1,7 +1,8 @@
 """An MCP server for the bench of streams: what it says is fixed, so that it costs next to nothing.
 
 `json` and `sse` answer a call of that tool with 10 kB at once, `two` with an event at once and the
-answer 20 ms later; GET holds a stream open. Arguments: the port.
+answer 20 ms later; GET holds a stream open. Arguments: the port, and the one era that it speaks,
+2025 or 2026, where it is not to speak both.
 """
 
 import asyncio
@@ -17,7 +18,20 @@ _OPENED = {
     "capabilities": {"tools": {}},
     "serverInfo": {"name": "bench", "version": "1"},
 }
+_DISCOVERED = {
+    "resultType": "complete",
+    "supportedVersions": ["2026-07-28"],
+    "capabilities": {"tools": {}},
+}
 _TEXT = "x" * 10_000
+_ERA = sys.argv[2] if len(sys.argv) > 2 else ""
+_REFUSED = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "error": {"code": -32022 if _ERA == "2026" else -32600, "message": "of the other era"},
+        "id": None,
+    }
+).encode()
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,6 +45,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 writer.write(_head(b"text/event-stream") + _chunk(b": open\n\n"))
                 await reader.read()
                 return
+            if _ERA not in ("", "2026" if b": 2026-07-28" in head else "2025"):
+                length = f"content-length: {len(_REFUSED)}\r\n\r\n".encode()
+                top = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+                writer.write(top + length + _REFUSED)
+                continue
             await _answer(writer, json.loads(body))
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
@@ -44,6 +63,9 @@ async def _answer(writer: asyncio.StreamWriter, message: dict) -> None:
         return
     if message["method"] == "initialize":
         writer.write(_json(message["id"], _OPENED, b"mcp-session-id: s\r\n"))
+        return
+    if message["method"] == "server/discover":
+        writer.write(_json(message["id"], _DISCOVERED))
         return
     tool = message["params"]["name"]
     result = {"resultType": "complete", "content": [{"type": "text", "text": _TEXT}]}

@@ -59,7 +59,7 @@ def measure(gateway: Gateway, upstream: str) -> None:
 
 def _idle(gateway: Gateway, issued: Sequence[str], proxy: int) -> None:
     """Open as many bare connections as streams, and then the streams, in the same process."""
-    sessions = [_session(gateway, one) for one in issued]
+    sessions = [session_of(gateway, one) for one in issued]
     at = urlsplit(gateway.url())
     top = f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\nAccept: text/event-stream\r\n"
     own = [
@@ -83,9 +83,9 @@ async def _hold(
         await reader.readuntil(until_said)
         writers.append(writer)
     held = _memory(proxy)
-    start, spent = time.perf_counter(), _cpu(proxy)
+    start, spent = time.perf_counter(), cpu(proxy)
     await asyncio.sleep(12)
-    share = (_cpu(proxy) - spent) / (time.perf_counter() - start)
+    share = (cpu(proxy) - spent) / (time.perf_counter() - start)
     print(f"{len(writers):,} {name}: {(held - before) * 1024 / len(writers):.1f} KiB each,"
           f" {share * 100:.1f} % of a core while idle")  # fmt: skip
     for writer in writers:
@@ -93,7 +93,7 @@ async def _hold(
     await asyncio.sleep(2)
 
 
-def _session(gateway: Gateway, issued: str) -> str:
+def session_of(gateway: Gateway, issued: str) -> str:
     params = {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
@@ -116,14 +116,14 @@ def _first_events(gateway: Gateway, upstream: str, issued: str) -> None:
 
 
 def _messages(gateway: Gateway, issued: str, proxy: int) -> None:
-    cpu: dict[str, list[float]] = {"json": [], "sse": []}
+    costs: dict[str, list[float]] = {"json": [], "sse": []}
     for round_ in range(ROUNDS):
-        for tool, spent in cpu.items():
-            before = _cpu(proxy)
+        for tool, spent in costs.items():
+            before = cpu(proxy)
             uvloop.run(_calls(gateway.url(), issued, tool, CALLS))
             if round_:  # the first warms up
-                spent.append((_cpu(proxy) - before) / CALLS * 1e6)
-    for tool, spent in cpu.items():
+                spent.append((cpu(proxy) - before) / CALLS * 1e6)
+    for tool, spent in costs.items():
         print(f"a call with 10 kB of result as {tool}: CPU {statistics.median(spent):.0f} µs")
 
 
@@ -165,7 +165,7 @@ def _memory(pid: int) -> float:
     return mebibytes(Path(f"/proc/{pid}/status").read_text())
 
 
-def _cpu(pid: int) -> float:
+def cpu(pid: int) -> float:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
