@@ -105,10 +105,12 @@ class Resource:
             MCP_Method="tools/call", MCP_Name=tool, Accept=BOTH, **headers,
         )  # fmt: skip
 
-    def session(self, door: Door, issued: str) -> dict[str, str]:
+    def session(
+        self, door: Door, issued: str, capabilities: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
         """Open a session and return the headers that its requests carry."""
         params = {
-            "protocolVersion": VERSION, "capabilities": {},
+            "protocolVersion": VERSION, "capabilities": dict(capabilities or {}),
             "clientInfo": {"name": "t", "version": "1"},
         }  # fmt: skip
         message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
@@ -124,11 +126,13 @@ class Resource:
         return known
 
     @contextmanager
-    def stream(self, door: Door, known: Mapping[str, str]) -> Iterator[Any]:
-        """Open the GET stream of a session at a door."""
+    def stream(self, door: Door, known: Mapping[str, str], body: object = None) -> Iterator[Any]:
+        """Open the GET stream of a session at a door, or the stream that answers `body`."""
         headers = {name.replace("_", "-"): value for name, value in known.items()}
-        headers |= {"Host": urlsplit(door.origin).netloc, "Accept": "text/event-stream"}
-        request = urllib.request.Request(f"http://{door.listen}{self.path}", headers=headers)
+        headers |= {"Host": urlsplit(door.origin).netloc, "Accept": BOTH}
+        headers |= {"Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{door.listen}{self.path}", data, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             yield answer
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,12 @@ class Fleet(Resource):
 
 
 @contextmanager
-def fleet(folder: Path, rules: str) -> Iterator[Fleet]:
-    """Run three replicas with `rules` while the context lasts."""
+def fleet(
+    folder: Path, rules: str, *, server: AbstractContextManager[str] | None = None
+) -> Iterator[Fleet]:
+    """Run three replicas with `rules` while the context lasts, before `server` if it is given."""
     with contextlib.ExitStack() as stack:
-        upstream = stack.enter_context(files_server(folder, json_answers=True))
+        upstream = stack.enter_context(server or files_server(folder, json_answers=True))
         redis = stack.enter_context(redis_server(folder, "--appendfsync", "always"))
         files = {
             "gateway.yaml": gateway_yaml(extra=STORAGE),
