@@ -18,7 +18,7 @@ from mcp_parts import (
 )
 from ostiary_proxy.outbound.exchange import Outgoing
 
-__all__ = ["CAN_ALL", "INFO", "LegacyServer", "Said", "asks"]
+__all__ = ["CAN_ALL", "INFO", "LegacyServer", "Said", "asks", "until"]
 
 INFO = {"name": "old", "version": "1.2"}
 CAN_ALL: dict[str, Any] = {
@@ -56,7 +56,7 @@ class LegacyServer:
     """Answers what is in no session of its own with `refusal`; else by method from `answers`.
 
     An answer is made from the message: one message is sent as JSON, a list of parts as events.
-    `own` makes the stream of a session's own.
+    `own` makes the stream of a session's own; who opens one stands in `gets`.
     """
 
     answers: Mapping[str, Callable[[Any], Any]]
@@ -69,6 +69,7 @@ class LegacyServer:
     own: Callable[[], ScriptedExchange] | None = None
     sessions: set[str] = field(default_factory=set)
     said: list[Said] = field(default_factory=list)
+    gets: list[Said] = field(default_factory=list)
     answered: dict[Any, Any] = field(default_factory=dict)
     waiting: dict[Any, tuple[ScriptedExchange, asyncio.Future[None], Any]] = field(
         default_factory=dict
@@ -78,7 +79,8 @@ class LegacyServer:
     def __call__(self, outgoing: Outgoing) -> ScriptedExchange:
         message = json.loads(outgoing.body) if outgoing.body else None
         session = sent_header(outgoing, "mcp-session-id")
-        self.said.append(Said(outgoing.method, session, message))
+        opens = outgoing.method == "GET"
+        (self.gets if opens else self.said).append(Said(outgoing.method, session, message))
         if message is not None and message.get("method") == "initialize":
             return self._initialize(message)
         if session not in self.sessions:
@@ -143,3 +145,10 @@ class LegacyServer:
 def asks(method: str, params: Any, *, request_id: Any = "s-1") -> dict[str, Any]:
     """Return a request of the server's."""
     return request(method, params, request_id=request_id)
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
+    """Wait until `holds`, at most `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.005)

@@ -55,6 +55,14 @@ async def ponder(ctx: Context) -> str:
 
 
 @server.tool()
+async def wonder(ctx: Context) -> str:
+    """Ask the client's model as most servers do: for no request in particular."""
+    asked = [SamplingMessage(role="user", content=TextContent(type="text", text="Why?"))]
+    said = await ctx.session.create_message(messages=asked, max_tokens=5)
+    return said.content.text
+
+
+@server.tool()
 async def grow(ctx: Context) -> str:
     """Have one more tool."""
     server.add_tool(lambda: "new", name="grown")

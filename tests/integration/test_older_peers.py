@@ -126,6 +126,14 @@ async def test_python_sampling_and_log_messages(python: Gateway) -> None:
     assert (said, heard.asked, heard.logs) == ("because", ["sampling"], ["pondering"])
 
 
+async def test_python_sampling_on_the_sessions_own_stream(python: Gateway) -> None:
+    heard = Heard()
+    async with connected(python, heard) as client:
+        said = text_of(await client.call_tool("wonder", {}))
+
+    assert (said, heard.asked) == ("because", ["sampling"])
+
+
 async def test_python_changes_of_tools_reach_who_listens(python: Gateway) -> None:
     async with connected(python, Heard()) as client, client.listen(tools_list_changed=True) as told:
         async with asyncio.timeout(20):
@@ -142,12 +150,14 @@ async def test_typescript_tools_and_what_they_ask(typescript: Gateway) -> None:
         said = text_of(await client.call_tool("echo", {"message": "hi"}))
         elicited = text_of(await client.call_tool("trigger-elicitation-request", {}))
         sampled = await client.call_tool("trigger-sampling-request", {"prompt": "why"})
+        roots = text_of(await client.call_tool("get-roots-list", {}))
 
     assert "get-sum" in tools
     assert said == "Echo: hi"
     assert elicited.startswith("✅")
     assert "because" in text_of(sampled)
-    assert heard.asked == ["elicitation", "sampling"]
+    assert "file:///home/ann" in roots
+    assert sorted(heard.asked) == ["elicitation", "roots", "sampling"]
 
 
 async def test_typescript_progress(typescript: Gateway) -> None:

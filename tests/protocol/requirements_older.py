@@ -62,8 +62,18 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_listen_hears_what_the_server_tells_the_session_and_was_asked_for",
             "test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_acknowledged",
             "test_a_resource_that_cannot_be_subscribed_to_is_missing_in_the_acknowledgement",
-            "test_listeners_share_one_stream_and_the_last_one_closes_it",
+            "test_listeners_share_one_stream_and_what_they_subscribe_to",
             "test_a_listener_is_told_only_of_what_it_may_read",
+        ),
+    ),
+    "older-own-stream": (
+        "What a server says on its session's own stream reaches the calls that it is for.",
+        (
+            "test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_that_runs",
+            "test_what_the_server_asks_while_nothing_runs_is_refused",
+            "test_log_messages_of_the_sessions_own_stream_reach_the_calls_that_asked",
+            "test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its_last_event",
+            "test_a_session_that_ends_closes_its_own_stream",
         ),
     ),
     "older-questions": (

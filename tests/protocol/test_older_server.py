@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from legacy_parts import CAN_ALL, INFO, LegacyServer, asks
+from legacy_parts import CAN_ALL, INFO, LegacyServer, asks, until
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -18,6 +18,7 @@ from mcp_parts import (
     json_answer,
     request,
     result,
+    sent_header,
     sse_answer,
     world,
 )
@@ -525,9 +526,7 @@ async def test_an_address_that_the_person_has_to_open_is_asked_for_and_the_call_
 
 async def ended(server: LegacyServer) -> None:
     """Wait until the server was told that a call is cancelled."""
-    async with asyncio.timeout(5):
-        while "notifications/cancelled" not in server.methods():
-            await asyncio.sleep(0.005)
+    await until(lambda: "notifications/cancelled" in server.methods())
 
 
 async def test_a_client_that_goes_away_cancels_the_call_at_the_server():
@@ -576,9 +575,15 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-def telling(*said: Any) -> Any:
-    """Return a session's own stream that says `said` and ends."""
-    return lambda: sse_answer(*said)
+class Telling:
+    """A session's own stream that says `said` and ends, once it may."""
+
+    def __init__(self, *said: Any) -> None:
+        self.may: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._said = said
+
+    def __call__(self) -> Any:
+        return sse_answer(self.may, *self._said)
 
 
 def tagged(message: dict[str, Any]) -> dict[str, Any]:
@@ -593,17 +598,19 @@ async def test_listen_hears_what_the_server_tells_the_session_and_was_asked_for(
         told("notifications/resources/updated", uri="file:///c"),
         told("notifications/message", level="info", data="x"),
     ]
-    server = LegacyServer({}, own=telling(*said))
+    own = Telling(*said)
+    server = LegacyServer({}, own=own)
     w = older(server)
 
     answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    own.may.set_result(None)
 
     first = told("notifications/subscriptions/acknowledged", notifications=EVERYTHING)
     assert events(await drained(answer)) == [
         tagged(first), tagged(said[0]), tagged(said[2]),
         result({"resultType": "complete", "_meta": {SUBSCRIPTION: 1}}),
     ]  # fmt: skip
-    assert server.methods()[3:6] == ["GET", "resources/subscribe", "resources/subscribe"]
+    assert server.methods()[3:5] == ["resources/subscribe", "resources/subscribe"]
 
 
 async def test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_acknowledged():
@@ -625,16 +632,17 @@ async def test_a_resource_that_cannot_be_subscribed_to_is_missing_in_the_acknowl
             return failing(-32002)(asked)
         return {}
 
-    server = LegacyServer({"resources/subscribe": refuses}, own=telling())
+    own = Telling()
+    server = LegacyServer({"resources/subscribe": refuses}, own=own)
     answer = await older(server).modern(LISTEN, {"notifications": EVERYTHING})
+    own.may.set_result(None)
 
     first = events(await drained(answer))[0]
     assert first["params"]["notifications"]["resourceSubscriptions"] == ["file:///a"]
 
 
-async def test_listeners_share_one_stream_and_the_last_one_closes_it():
-    held = asyncio.get_running_loop().create_future()
-    server = LegacyServer({}, own=lambda: sse_answer(held))
+async def test_listeners_share_one_stream_and_what_they_subscribe_to():
+    server = LegacyServer({}, own=Telling())
     w = older(server)
     both = [await w.modern(LISTEN, {"notifications": EVERYTHING}) for _ in range(2)]
 
@@ -643,22 +651,21 @@ async def test_listeners_share_one_stream_and_the_last_one_closes_it():
         await anext(stream)
     for answer in both:
         await answer.body.abandon()
-    async with asyncio.timeout(5):
-        while server.methods().count("resources/unsubscribe") < 2:
-            await asyncio.sleep(0.005)
+    await until(lambda: server.methods().count("resources/unsubscribe") == 2)
 
-    assert server.methods().count("GET") == 1
+    assert len(server.gets) == 1
     assert server.methods().count("resources/subscribe") == 2
-    opened = next(e for e in w.upstream.exchanges if held in e.parts)
-    assert opened.closed
 
 
 async def test_a_listener_is_told_only_of_what_it_may_read():
     denied = {"name": "no-b", "effect": "Deny", "match": {"resources": ["file:///b"]}}
-    server = LegacyServer({}, own=telling())
+    own = Telling()
+    server = LegacyServer({}, own=own)
     w = older(server, ALLOW_ALL, denied)
 
-    await drained(await w.modern(LISTEN, {"notifications": EVERYTHING}))
+    answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    own.may.set_result(None)
+    await drained(answer)
 
     asked = [s.message["params"]["uri"] for s in server.said if s.method == "resources/subscribe"]
     assert asked == ["file:///a"]
@@ -756,3 +763,92 @@ async def test_a_notification_that_2026_does_not_know_is_dropped(method):
     answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
 
     assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+
+
+async def test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_that_runs():
+    own = Telling(asks("elicitation/create", ELICIT))
+    done = asyncio.get_running_loop().create_future()
+
+    def answered(said):
+        done.set_result(None)
+        return []
+
+    server = LegacyServer(
+        {"tools/call": lambda _: [done, result(TEXT, request_id=1)], "answered": answered}, own=own
+    )
+    w = older(server)
+    server.waiting["up-1", "s-1"] = (sse_answer(), asyncio.get_running_loop().create_future(), None)
+
+    call = asyncio.ensure_future(w.modern("tools/call", CALL, meta=CAN_ALL))
+    async with asyncio.timeout(5):
+        await until(lambda: "tools/call" in server.methods()[1:])
+        own.may.set_result(None)
+        (asked,) = events(await drained(await call))
+    retried = again(stated(asked), {"action": "accept"})
+    answer = await w.modern("tools/call", retried, meta=CAN_ALL)
+
+    assert asked["result"]["inputRequests"]["question"]["params"] == ELICIT
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+
+
+async def test_what_the_server_asks_while_nothing_runs_is_refused():
+    own = Telling(asks("roots/list", {}))
+    server = LegacyServer({"answered": lambda _: []}, own=own)
+    server.waiting["up-1", "s-1"] = (sse_answer(), asyncio.get_running_loop().create_future(), None)
+    await older(server).modern("server/discover", meta=CAN_ALL)
+
+    own.may.set_result(None)
+    await until(lambda: bool(server.answered))
+
+    assert server.answered["s-1"]["error"]["code"] == -32601
+
+
+async def test_log_messages_of_the_sessions_own_stream_reach_the_calls_that_asked():
+    said = told("notifications/message", level="error", data="x")
+    own = Telling(said)
+    done = asyncio.get_running_loop().create_future()
+    server = LegacyServer({"tools/call": lambda _: [done, result(TEXT, request_id=2)]}, own=own)
+
+    call = asyncio.ensure_future(older(server).modern("tools/call", CALL, meta={LOG_LEVEL: "info"}))
+    async with asyncio.timeout(5):
+        await until(lambda: "tools/call" in server.methods()[1:])
+        own.may.set_result(None)
+        stream = aiter((await call).body)
+        first = events(await anext(stream))
+        done.set_result(None)
+        second = events(await anext(stream))
+
+    assert (first, second) == ([said], [result({**TEXT, **COMPLETE})])
+
+
+async def test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its_last_event():
+    begun = [b"id: 7\nretry: 1\ndata:\n\n"]
+    rest = sse_answer(result(TEXT, request_id=1))
+    first = LegacyServer({"tools/call": lambda _: begun})
+    w = older(first)
+
+    def script(outgoing):
+        if sent_header(outgoing, "last-event-id") == "7":
+            return rest
+        return first(outgoing)
+
+    w.upstream.script = script
+    answer = await w.modern("tools/call", CALL)
+
+    assert body(answer) == result({**TEXT, **COMPLETE})
+
+
+async def test_a_session_that_ends_closes_its_own_stream():
+    server = LegacyServer({}, own=Telling())
+    w = older(server)
+    await w.modern("server/discover")
+
+    del w.doors.grants["alice"]
+    w.live.streams.wake()
+    async with asyncio.timeout(5):
+        while "DELETE" not in server.methods():
+            await asyncio.sleep(0.005)
+
+    assert all(
+        one.closed for one in w.upstream.exchanges if isinstance(one.parts[0], asyncio.Future)
+    )

@@ -1,12 +1,10 @@
 """Attacks on what is kept for 2026-07-28 clients before a legacy server: sessions, parked calls."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from legacy_parts import CAN_ALL, LegacyServer, asks
+from legacy_parts import CAN_ALL, LegacyServer, asks, until
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -40,12 +38,6 @@ async def asked(w: World, *, token: str = "alice") -> str:
     answer = await w.modern("tools/call", CALL, meta=CAN_ALL, token=token)
     (found,) = events(await drained(answer))
     return str(found["result"]["requestState"])
-
-
-async def until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_two_people_never_share_a_session():

@@ -4,26 +4,20 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
 from ostiary_proxy.mcp.bridge.to_legacy import called, cancelled, log_level
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.outbound.exchange import Exchange
-from ostiary_proxy.outbound.whole import Whole
-from ostiary_proxy.pipeline.bridge.older_reading import Reading, refusal_in
-from ostiary_proxy.pipeline.bridge.older_session import Kept, level, session_for, tell, today
-from ostiary_proxy.pipeline.forward import read_body
+from ostiary_proxy.pipeline.bridge.older_ear import open_ear
+from ostiary_proxy.pipeline.bridge.older_opening import level, session_for
+from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
+from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
-__all__ = ["REFUSING", "Call", "begin", "is_lost", "refusal_of"]
-
-REFUSING: Final = frozenset((-32600, -32000, -32001))
-"""Codes by which legacy servers say that a request is none for them as it stands, or its session.
-
-What they refuse so did not run.
-"""
-_MAX_REFUSAL: Final = 64 * 1024
+__all__ = ["Call", "begin"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -36,10 +30,19 @@ class Call:
     release: Callable[[], None]
     over: bool = False
 
+    def run(self) -> None:
+        """Take note that somebody reads the answer, from now on (again)."""
+        self.kept.running[self.id] = self.reading
+
+    def rest(self) -> None:
+        """Take note that nobody reads it for now."""
+        self.kept.running.pop(self.id, None)
+
     async def finish(self) -> None:
         """Take note that the answer is here."""
         if not self.over:
             self.over = True
+            self.rest()
             await self.reading.close()
             self.release()
 
@@ -48,6 +51,7 @@ class Call:
         if self.over:
             return
         self.over = True
+        self.rest()
         try:
             await _forgone(said, self.kept, self.id)
             await self.reading.close()
@@ -76,17 +80,25 @@ async def _begun(said: Said, request: Request) -> Call | Exchange | None:
         kept = await session_for(said, request)
         held.callback(kept.left)
         held.enter_context(live.borrowed())
-        await level(said, kept, log_level(request))
-        request_id = kept.next_id()
-        exchange = await _sent(said, kept, request, request_id)
-        if exchange.status == 200:
-            release = held.pop_all().close
-            return Call(kept=kept, id=request_id, reading=Reading(exchange), release=release)
-        exchange = await refusal_of(exchange)
-        if not await is_lost(exchange):
-            return exchange
+        if await open_ear(said, kept):
+            await level(said, kept, log_level(request))
+            request_id = kept.next_id()
+            exchange = await _sent(said, kept, request, request_id)
+            if exchange.status == 200:
+                reading = Reading(exchange, partial(_resumed, said, kept))
+                call = Call(kept=kept, id=request_id, reading=reading, release=held.pop_all().close)
+                call.run()
+                return call
+            exchange = await refusal_of(exchange)
+            if not await is_lost(exchange):
+                return exchange
         kept.lose()
     return None
+
+
+async def _resumed(said: Said, kept: Kept, last: str) -> Exchange:
+    """Return what comes after an event at which the server let a stream end."""
+    return await tell(today(said), kept, None, http_method="GET", last_event=last)
 
 
 async def _sent(said: Said, kept: Kept, request: Request, request_id: int) -> Exchange:
@@ -100,25 +112,3 @@ async def _sent(said: Said, kept: Kept, request: Request, request_id: int) -> Ex
 async def _forgone(said: Said, kept: Kept, request_id: int) -> None:
     with suppress(Refused):
         await (await tell(today(said), kept, cancelled(request_id))).close()
-
-
-async def refusal_of(exchange: Exchange) -> Exchange:
-    """Return an exchange of status 4xx with its body read; any other as it is.
-
-    Raises Refused.
-    """
-    if not 400 <= exchange.status < 500:
-        return exchange
-    body = await read_body(exchange, _MAX_REFUSAL)
-    return Whole(exchange.status, exchange.headers, body)
-
-
-async def is_lost(exchange: Exchange) -> bool:
-    """Say whether a refusal means that the session is not known there (any more)."""
-    if exchange.status not in (400, 404):
-        return False
-    body = await exchange.body(_MAX_REFUSAL)
-    code = refusal_in(body)
-    if exchange.status == 404:
-        return code is None or code in REFUSING
-    return code in REFUSING and b"session" in body.lower()

@@ -1,12 +1,14 @@
-"""The stream of its own on which a legacy server tells a session what changed, for who listens.
+"""The stream on which a legacy server says to a session what answers no request.
 
-It is open while anybody does. A resource is subscribed to once, however many want to hear of it.
+It is open as long as the session, as real servers expect: what it tells goes to all who listen,
+what it asks to the call that began last. A resource is subscribed to once, however many want to
+hear of it.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.to_legacy import requested
@@ -15,19 +17,50 @@ from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Message, Notification, Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Ear", "Heard"]
+__all__ = ["Ear", "Heard", "open_ear"]
 
 Heard = asyncio.Queue[Notification | None]
 """What one listener has not read yet; None at the end."""
 _BACKLOG: Final = 256
+_PATIENCE: Final = 5.0
+"""Seconds until a server has opened its stream."""
+
+
+async def open_ear(said: Said, kept: Kept) -> bool:
+    """See to it that the session has an ear; False where the server does not know the session."""
+    if kept.ear is not None and not kept.ear.over:
+        return True
+    async with kept.lock:
+        if kept.ear is None or kept.ear.over:
+            reading, known = await _stream(said, kept)
+            kept.ear = Ear(said, kept, reading)
+            return known
+    return True
+
+
+async def _stream(said: Said, kept: Kept) -> tuple[Reading | None, bool]:
+    """Return the stream, None where there is none, and whether the server knows the session."""
+    if kept.session.upstream is None:
+        return None, True
+    try:
+        exchange = await tell(said, kept, None, http_method="GET", patience=_PATIENCE)
+    except Refused:
+        return None, True
+    reading = Reading(exchange)
+    if exchange.status == 200 and reading.streams:
+        return reading, True
+    exchange = await refusal_of(exchange)
+    await exchange.close()
+    return None, not await is_lost(exchange)
 
 
 class Ear:
-    """Hands what `reading` says to each listener; without one the server has no such stream.
+    """Hears what `reading` says; without one the server has no such stream.
 
     `said` is whose session it is.
     """
@@ -57,25 +90,19 @@ class Ear:
         return True
 
     async def leave(self, heard: Heard, uris: Sequence[str]) -> None:
-        """Take note that a listener went away, who heard of `uris`; the last closes the stream."""
+        """Take note that a listener went away, who heard of `uris`."""
         self._listeners.discard(heard)
         self._uris.subtract(uris)
-        if not self._listeners:
-            await self._close()
         for uri in uris:
             if not self._uris[uri]:
                 with suppress(Refused):
                     await self._ask(today(self._said), "resources/unsubscribe", uri)
 
-    async def _close(self) -> None:
-        """Close the stream; who wants to open one waits, for a session has one at a time."""
-        async with self._kept.lock:
-            if self._listeners or self.over:
-                return
-            self.over = True
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait((self._task,), timeout=1)
+    def close(self) -> None:
+        """Hear no more: the session is over."""
+        self.over = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _ask(self, said: Said, method: str, uri: str) -> bool:
         asked = requested(method, {"uri": uri}, self._kept.next_id())
@@ -89,32 +116,44 @@ class Ear:
         return answer is not None and answer.error is None
 
     async def _hear(self, reading: Reading) -> None:
-        with ExitStack() as held:
-            held.enter_context(self._said.known.routed.received.live.borrowed())
-            try:
-                while (message := await reading.next()) is not None:
-                    await self._take(message)
-            except (OutboundFailed, Refused):
-                return
-            finally:
-                self._end()
-                await reading.close()
-
-    def _end(self) -> None:
-        self.over = True
-        for heard in self._listeners:
-            heard.put_nowait(None)
-        self._listeners.clear()
+        try:
+            while (message := await reading.next()) is not None:
+                await self._take(message)
+        except (OutboundFailed, Refused):
+            return
+        finally:
+            self.over = True
+            for heard in self._listeners:
+                heard.put_nowait(None)
+            self._listeners.clear()
+            await reading.close()
 
     async def _take(self, message: Message) -> None:
-        if isinstance(message, Notification):
-            for heard in tuple(self._listeners):
-                self._hand(heard, message)
-        elif isinstance(message, Request):
-            pong, unknown = result_body(message.id, {}), error_body(message.id, -32601, "Unknown")
-            body = pong if message.method == "ping" else unknown
-            exchange = await tell(today(self._said), self._kept, read_message(body))
-            await exchange.close()
+        if isinstance(message, Request):
+            await self._asked(message)
+        elif isinstance(message, Notification):
+            self._told(message)
+
+    async def _asked(self, asked: Request) -> None:
+        """Let the call that began last ask its client; without a call there is nobody to ask."""
+        calls = list(self._kept.running.values())
+        if asked.method == "ping":
+            body = result_body(asked.id, {})
+        elif calls and calls[-1].tell(asked):
+            return
+        else:
+            body = error_body(asked.id, -32601, "no call of the client's runs that could ask this")
+        exchange = await tell(today(self._said), self._kept, read_message(body))
+        await exchange.close()
+
+    def _told(self, note: Notification) -> None:
+        """Progress and log messages are for calls, all else for listeners."""
+        if note.method in ("notifications/progress", "notifications/message"):
+            for reading in self._kept.running.values():
+                reading.tell(note)
+            return
+        for heard in tuple(self._listeners):
+            self._hand(heard, note)
 
     def _hand(self, heard: Heard, note: Notification) -> None:
         """Hand it over; a listener that does not read is let go, and may listen anew."""

@@ -9,17 +9,15 @@ from ostiary_proxy.mcp.bridge.from_legacy import acknowledged, audible, heard, o
 from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.bridge.older_call import is_lost, refusal_of
-from ostiary_proxy.pipeline.bridge.older_ear import Ear, Heard
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, Reading
-from ostiary_proxy.pipeline.bridge.older_session import Kept, session_for, tell
+from ostiary_proxy.pipeline.bridge.older_ear import Ear, Heard, open_ear
+from ostiary_proxy.pipeline.bridge.older_opening import session_for
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
+from ostiary_proxy.pipeline.bridge.older_session import Kept
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
 __all__ = ["listen"]
 
-_PATIENCE: Final = 10.0
-"""Seconds until a server has opened its stream."""
 _MOST_URIS: Final = 256
 
 
@@ -34,12 +32,12 @@ async def listen(said: Said, request: Request) -> Exchange:
     for _ in range(2):
         kept = await session_for(said, request)
         try:
-            ear = await _ear(said, kept)
+            known = await open_ear(said, kept)
         except BaseException:
             kept.left()
             raise
-        if ear is not None:
-            return await Listening.of(said, request, kept, ear, wanted)
+        if known and kept.ear is not None:
+            return await Listening.of(said, request, kept, kept.ear, wanted)
         kept.lose()
         kept.left()
     raise Refused("UpstreamUnavailable", detail="every new session is lost at once")
@@ -48,23 +46,6 @@ async def listen(said: Said, request: Request) -> Exchange:
 def _uris(wanted: Object) -> list[str]:
     uris = wanted.get("resourceSubscriptions")
     return list(dict.fromkeys(map(str, uris))) if isinstance(uris, list) else []
-
-
-async def _ear(said: Said, kept: Kept) -> Ear | None:
-    """Return the session's ear, opened where nobody listens yet; None where the session is lost."""
-    async with kept.lock:
-        if kept.ear is not None and not kept.ear.over:
-            return kept.ear
-        exchange = await tell(said, kept, None, http_method="GET", patience=_PATIENCE)
-        reading = Reading(exchange)
-        if exchange.status == 200 and reading.streams:
-            kept.ear = Ear(said, kept, reading)
-            return kept.ear
-        exchange = await refusal_of(exchange)
-        await exchange.close()
-        if await is_lost(exchange):
-            return None
-        return Ear(said, kept, None)
 
 
 class Listening:

@@ -81,6 +81,7 @@ def _park(said: Said, call: Call, asked: Request) -> dict[str, Json]:
 
     Where policy forbids the question the way back refuses the result, and nobody would answer.
     """
+    call.rest()
     live = said.known.routed.received.live
     key = f"{live.older.replica}.{live.entropy(16).hex()}"
     parked = Parked(key=key, said=remembered(said), call=call, asked=asked)
@@ -145,6 +146,7 @@ async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
 
 
 async def _post(said: Said, parked: Parked, answer: Object) -> None:
+    parked.call.run()
     try:
         response = read_message(answer_of(parked.asked.id, answer))
         exchange = await tell(said, parked.call.kept, response, system=False)

@@ -2,54 +2,61 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.message import Id, Message, Response
-from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
+from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
 
-__all__ = ["EVENTS", "Reading", "refusal_in"]
+__all__ = ["EVENTS", "Reading", "Resume"]
 
 EVENTS: Final = "text/event-stream"
+Resume = Callable[[str], Awaitable[Exchange]]
+"""Opens what comes after the event of this id."""
 _MAX_RESULT: Final = 16 * 1024 * 1024
+_BACKLOG: Final = 256
+_LONGEST_PAUSE: Final = 5.0
 
 
 class Reading:
-    """Reads an exchange of status 200; goes on where it stopped, whoever asks."""
+    """Reads an exchange of status 200; goes on where it stopped, whoever asks.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    A stream that the server lets end in the middle goes on by `resume`, once after each event id.
+    """
+
+    def __init__(self, exchange: Exchange, resume: Resume | None = None) -> None:
         self.streams = media_type(exchange) == EVENTS
+        self._resume = resume
+        self._found: deque[Message] = deque()
+        self._told = asyncio.Event()
+        self._reading: asyncio.Task[bool] | None = None
+        self._whole = False
+        self._last_id = ""
+        self._pause = 0.0
+        self._open(exchange)
+
+    def _open(self, exchange: Exchange) -> None:
+        self._exchange = exchange
         self._chunks = exchange.chunks()
         self._splitter = Splitter()
-        self._found: deque[Message] = deque()
-        self._whole = False
-        self._ahead: asyncio.Task[Message | None] | None = None
 
     async def first(self, seconds: float) -> Message | None:
         """Return the next message, which `next` returns again; None where it is not there yet."""
-        self._ahead = asyncio.ensure_future(self._next())
-        done, _ = await asyncio.wait((self._ahead,), timeout=seconds)
-        return self._ahead.result() if done else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._filled()
+        return self._found[0] if self._found else None
 
     async def next(self) -> Message | None:
         """Return the next message, None at the end; raises OutboundFailed where none can be read.
 
-        A wait that is cancelled loses what was being read.
+        A wait that is cancelled loses nothing.
         """
-        ahead, self._ahead = self._ahead, None
-        return await (ahead or self._next())
-
-    async def _next(self) -> Message | None:
-        try:
-            while not self._found:
-                if not await self._more():
-                    return None
-        except (Misread, EventTooLarge) as error:
-            raise OutboundFailed("protocol", str(error)) from None
-        return self._found.popleft()
+        return self._found.popleft() if await self._filled() else None
 
     async def answer(self, request_id: Id) -> Response | None:
         """Return the response to `request_id`, all else passed over."""
@@ -58,21 +65,41 @@ class Reading:
                 return message
         return None
 
+    def tell(self, message: Message) -> bool:
+        """Put in what came for this call by another way; False where nobody reads any more."""
+        if len(self._found) >= _BACKLOG:
+            return False
+        self._found.append(message)
+        self._told.set()
+        return True
+
     async def close(self) -> None:
         """End the exchange."""
-        if self._ahead is not None:
-            self._ahead.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
         await self._exchange.close()
 
-    async def _more(self) -> bool:
-        if not self.streams:
-            return await self._body()
-        chunk = await anext(self._chunks, None)
-        if chunk is None:
-            return False
-        events = self._splitter.feed(chunk)
-        self._found.extend(read_message(one.data.encode()) for one in events if one.data)
+    async def _filled(self) -> bool:
+        """Wait until a message is there; False at the end."""
+        while not self._found:
+            reading = self._reading = self._reading or asyncio.ensure_future(self._more())
+            self._told.clear()
+            told = asyncio.ensure_future(self._told.wait())
+            try:
+                await asyncio.wait((reading, told), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                told.cancel()
+            if reading.done():
+                self._reading = None
+                if not reading.result():
+                    return bool(self._found)
         return True
+
+    async def _more(self) -> bool:
+        try:
+            return await (self._chunk() if self.streams else self._body())
+        except (Misread, EventTooLarge) as error:
+            raise OutboundFailed("protocol", str(error)) from None
 
     async def _body(self) -> bool:
         if self._whole:
@@ -81,13 +108,30 @@ class Reading:
         self._found.append(read_message(await self._exchange.body(_MAX_RESULT)))
         return True
 
+    async def _chunk(self) -> bool:
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
+            return await self._resumed()
+        for event in self._splitter.feed(chunk):
+            self._note(event)
+            if event.data:
+                self._found.append(read_message(event.data.encode()))
+        return True
 
-def refusal_in(body: bytes) -> int | None:
-    """Return the code of the JSON-RPC error in `body`, None where there is none."""
-    try:
-        message = read_message(body)
-    except Misread:
-        return None
-    error = message.error if isinstance(message, Response) else None
-    code = error.get("code") if error is not None else None
-    return code if isinstance(code, int) else None
+    def _note(self, event: Event) -> None:
+        self._last_id = event.id or self._last_id
+        if event.retry is not None and event.retry.isascii() and event.retry.isdigit():
+            self._pause = min(int(event.retry[:8]) / 1000, _LONGEST_PAUSE)
+
+    async def _resumed(self) -> bool:
+        """Go on after the last event, if it had an id."""
+        last, self._last_id = self._last_id, ""
+        if self._resume is None or not last:
+            return False
+        await asyncio.sleep(self._pause)
+        exchange = await self._resume(last)
+        if exchange.status != 200 or media_type(exchange) != EVENTS:
+            await exchange.close()
+            return False
+        self._open(exchange)
+        return True

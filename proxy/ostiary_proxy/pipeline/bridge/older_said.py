@@ -16,12 +16,13 @@ from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
-from ostiary_proxy.pipeline.bridge.older_call import REFUSING, Call, begin
+from ostiary_proxy.pipeline.bridge.older_call import Call, begin
 from ostiary_proxy.pipeline.bridge.older_listen import listen
+from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, refusal_in
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
+from ostiary_proxy.pipeline.bridge.older_refusal import REFUSING, code_in
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
-from ostiary_proxy.pipeline.bridge.older_session import NotLegacy, session_for
 from ostiary_proxy.pipeline.forward import media_type, read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
@@ -65,7 +66,7 @@ async def _judged(said: Said, exchange: Exchange) -> tuple[Exchange, bool]:
         return exchange, False
     body = await read_body(exchange, _MAX_DISCOVERED if discovers else _MAX_REFUSAL)
     whole = Whole(exchange.status, exchange.headers, body)
-    code = refusal_in(body if media_type(exchange) != EVENTS else _first(body))
+    code = code_in(body if media_type(exchange) != EVENTS else _first(body))
     if code is None:
         return whole, exchange.status != 200
     # Every server of 2026-07-28 knows how to be discovered.

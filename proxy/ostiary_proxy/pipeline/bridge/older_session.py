@@ -5,17 +5,13 @@ ever go into it. It is known to this replica alone: another one opens its own.
 """
 
 import asyncio
-import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from ostiary.decode.json_text import canonical_json, write_json
+from ostiary.decode.json_text import write_json
 from ostiary_proxy.identity import Person
-from ostiary_proxy.mcp.bridge.from_legacy import offered
-from ostiary_proxy.mcp.bridge.to_legacy import INITIALIZED, LEVELS, declared, initialize, requested
-from ostiary_proxy.mcp.message import Message, Object, Request
-from ostiary_proxy.mcp.methods import LEGACY
-from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.mcp.message import Id, Message, Object
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.live import Live, LiveRoute
@@ -23,29 +19,24 @@ from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.routed import Routed
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
-from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
 if TYPE_CHECKING:  # it says things in the session
     from ostiary_proxy.pipeline.bridge.older_ear import Ear
 
-__all__ = [
-    "Kept", "NotLegacy", "bearer_of", "level", "remembered", "session_for", "tell", "today",
-]  # fmt: skip
+__all__ = ["Kept", "bare", "bearer_of", "remembered", "tell", "today"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the end of a session must be acknowledged."""
-
-
-class NotLegacy(Exception):  # noqa: N818 - a statement
-    """The server does not open a session of a revision that we speak."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Kept:
     """An open session. `initialized` is what the server said to initialize; `level` what it logs.
 
-    `users` counts the requests that run in it or wait there.
+    `users` counts the requests that run in it or wait there; `running` are the answers that are
+    read now, by the ids of their requests, in the order of these. `ear` hears what the server says
+    to no request.
     """
 
     key: str
@@ -57,6 +48,7 @@ class Kept:
     users: int = 0
     last_id: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    running: dict[Id, Reading] = field(default_factory=dict)
     ear: "Ear | None" = None
 
     @property
@@ -83,6 +75,11 @@ class Kept:
         sessions = self.opener.known.routed.received.live.older.sessions
         if sessions.get(self.key) is self:
             sessions.take(self.key)
+        self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
+        if self.ear is not None:
+            self.ear.close()
 
     async def living(self) -> bool:
         """Say whether the grant lives."""
@@ -91,6 +88,7 @@ class Kept:
 
     async def end(self) -> None:
         """Ask the server to end the session; whether it does is its own affair."""
+        self._hear_no_more()
         said = today(self.opener)
         if self.session.upstream is None or said.upstream.url != self.url:
             return
@@ -121,7 +119,7 @@ def remembered(said: Said) -> Said:
     received = routed.received
     request = replace(received.request, read=_nothing)
     routed = replace(routed, received=replace(received, request=request))
-    return replace(_bare(said, None, None), known=replace(said.known, routed=routed))
+    return replace(bare(said, None, None), known=replace(said.known, routed=routed))
 
 
 async def _nothing(limit: int) -> bytes:
@@ -147,80 +145,6 @@ def _now(routed: Routed, live: Live) -> LiveRoute:
     return found or was
 
 
-async def session_for(said: Said, request: Request) -> Kept:
-    """Return the session of whoever says `request`, opened where there is none.
-
-    It counts as used until `left`. Raises NotLegacy, and Refused as `say_natively` does.
-    """
-    older = said.known.routed.received.live.older
-    key = _key(said, request)
-    kept = older.sessions.get(key)
-    if kept is None:
-        kept = await older.once(key, lambda: _opened(key, said, request))
-    kept.users += 1
-    return kept
-
-
-def _key(said: Said, request: Request) -> str:
-    grant = said.known.presented.grant
-    person = grant.person
-    whose = [person.issuer, person.subject, grant.client.id, grant.gid]
-    whither = [said.known.routed.route.route.server_key, said.upstream.url]
-    return hashlib.sha256(canonical_json([whose, whither, declared(request)])).hexdigest()
-
-
-async def _opened(key: str, said: Said, request: Request) -> Kept:
-    live = said.known.routed.received.live
-    if not live.older.sessions.room(said.known.presented.grant.person):
-        raise Refused("RateLimited", message="too many sessions are open for you at this server")
-    asked = initialize(request, 0)
-    exchange = await say_natively(_bare(said, asked, None))
-    try:
-        found = await _negotiated(exchange)
-    finally:
-        await exchange.close()
-    upstream = exchange.headers.get("mcp-session-id")
-    if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
-        raise NotLegacy("a session id that is not visible ASCII")
-    session = Session(
-        upstream=upstream,
-        version=str(found["protocolVersion"]),
-        issued_at=live.clock(),
-        key=live.entropy(16).hex(),
-    )
-    kept = Kept(
-        key=key, url=said.upstream.url, session=session, initialized=found, opener=remembered(said)
-    )
-    live.spoken.showed(kept.url, Era.LEGACY)
-    await (await tell(said, kept, INITIALIZED)).close()
-    live.older.sessions.put(key, kept)
-    return kept
-
-
-async def _negotiated(exchange: Exchange) -> Object:
-    """Return the result of initialize; raises NotLegacy."""
-    try:
-        answer = await Reading(exchange).answer(0) if exchange.status == 200 else None
-    except OutboundFailed as failed:
-        raise NotLegacy(str(failed)) from failed
-    result = answer.result if answer is not None else None
-    if result is None or result.get("protocolVersion") not in LEGACY:
-        raise NotLegacy(f"initialize was answered with {exchange.status}")
-    return result
-
-
-async def level(said: Said, kept: Kept, wanted: str | None) -> None:
-    """Let the server log from `wanted` on; it never logs less for one request than for others."""
-    if wanted is None or "logging" not in offered(kept.initialized):
-        return
-    async with kept.lock:
-        if kept.level is not None and LEVELS.index(kept.level) <= LEVELS.index(wanted):
-            return
-        asked = requested("logging/setLevel", {"level": wanted}, kept.next_id())
-        await (await tell(said, kept, asked)).close()
-        kept.level = wanted
-
-
 async def tell(
     said: Said,
     kept: Kept,
@@ -228,6 +152,7 @@ async def tell(
     *,
     name: str = "",
     http_method: str = "POST",
+    last_event: str = "",
     system: bool = True,
     patience: float | None = None,
 ) -> Exchange:
@@ -235,19 +160,21 @@ async def tell(
 
     `system` says that it is ours and nothing that the client said.
     """
-    bare = _bare(said, message, kept.session)
+    whose = bare(said, message, kept.session)
     return await say_natively(
         replace(
-            bare,
+            whose,
             name=name,
             http_method=http_method,
-            timeout=patience or bare.timeout,
+            last_event=last_event,
+            timeout=patience or whose.timeout,
             system=system,
         )
     )
 
 
-def _bare(said: Said, message: Message | None, session: Session | None) -> Said:
+def bare(said: Said, message: Message | None, session: Session | None) -> Said:
+    """Return `said` with `message` in its place, in `session`, as something of ours."""
     return replace(
         said,
         version="" if session is None else session.version,

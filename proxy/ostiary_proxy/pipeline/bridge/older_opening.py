@@ -1,0 +1,99 @@
+"""Opening the session at a legacy server of whoever asks there, and what it is told first."""
+
+import hashlib
+
+from ostiary.decode.json_text import canonical_json
+from ostiary_proxy.mcp.bridge.from_legacy import offered
+from ostiary_proxy.mcp.bridge.to_legacy import INITIALIZED, LEVELS, declared, initialize, requested
+from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.methods import LEGACY
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.bridge.older_ear import open_ear
+from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.bridge.older_session import Kept, bare, remembered, tell
+from ostiary_proxy.pipeline.native import say_natively
+from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.pipeline.spoken import Era
+from ostiary_proxy.refused import Refused
+
+__all__ = ["NotLegacy", "level", "session_for"]
+
+
+class NotLegacy(Exception):  # noqa: N818 - a statement
+    """The server does not open a session of a revision that we speak."""
+
+
+async def session_for(said: Said, request: Request) -> Kept:
+    """Return the session of whoever says `request`, opened where there is none.
+
+    It counts as used until `left`. Raises NotLegacy, and Refused as `say_natively` does.
+    """
+    older = said.known.routed.received.live.older
+    key = _key(said, request)
+    kept = older.sessions.get(key)
+    if kept is None:
+        kept = await older.once(key, lambda: _opened(key, said, request))
+    kept.users += 1
+    return kept
+
+
+def _key(said: Said, request: Request) -> str:
+    grant = said.known.presented.grant
+    person = grant.person
+    whose = [person.issuer, person.subject, grant.client.id, grant.gid]
+    whither = [said.known.routed.route.route.server_key, said.upstream.url]
+    return hashlib.sha256(canonical_json([whose, whither, declared(request)])).hexdigest()
+
+
+async def _opened(key: str, said: Said, request: Request) -> Kept:
+    live = said.known.routed.received.live
+    if not live.older.sessions.room(said.known.presented.grant.person):
+        raise Refused("RateLimited", message="too many sessions are open for you at this server")
+    asked = initialize(request, 0)
+    exchange = await say_natively(bare(said, asked, None))
+    try:
+        found = await _negotiated(exchange)
+    finally:
+        await exchange.close()
+    upstream = exchange.headers.get("mcp-session-id")
+    if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
+        raise NotLegacy("a session id that is not visible ASCII")
+    session = Session(
+        upstream=upstream,
+        version=str(found["protocolVersion"]),
+        issued_at=live.clock(),
+        key=live.entropy(16).hex(),
+    )
+    kept = Kept(
+        key=key, url=said.upstream.url, session=session, initialized=found, opener=remembered(said)
+    )
+    live.spoken.showed(kept.url, Era.LEGACY)
+    await (await tell(said, kept, INITIALIZED)).close()
+    await open_ear(said, kept)
+    live.older.sessions.put(key, kept)
+    return kept
+
+
+async def _negotiated(exchange: Exchange) -> Object:
+    """Return the result of initialize; raises NotLegacy."""
+    try:
+        answer = await Reading(exchange).answer(0) if exchange.status == 200 else None
+    except OutboundFailed as failed:
+        raise NotLegacy(str(failed)) from failed
+    result = answer.result if answer is not None else None
+    if result is None or result.get("protocolVersion") not in LEGACY:
+        raise NotLegacy(f"initialize was answered with {exchange.status}")
+    return result
+
+
+async def level(said: Said, kept: Kept, wanted: str | None) -> None:
+    """Let the server log from `wanted` on; it never logs less for one request than for others."""
+    if wanted is None or "logging" not in offered(kept.initialized):
+        return
+    async with kept.lock:
+        if kept.level is not None and LEVELS.index(kept.level) <= LEVELS.index(wanted):
+            return
+        asked = requested("logging/setLevel", {"level": wanted}, kept.next_id())
+        await (await tell(said, kept, asked)).close()
+        kept.level = wanted
