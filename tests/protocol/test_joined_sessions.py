@@ -7,6 +7,7 @@ from joined_parts import Server, asked, joined, to
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    ScriptedUpstream,
     body,
     drained,
     event,
@@ -405,3 +406,28 @@ async def test_another_persons_session_is_unknown_here_too():
     answer = await w.legacy(session, "tools/call", {"name": "files_read"}, token="bob")
 
     assert (answer.status, len(w.upstream.sent)) == (404, 1)
+
+
+async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
+    waiting = asyncio.Event()
+
+    class Slow(ScriptedUpstream):
+        async def send(self, request):
+            if request.method == "GET" and to(request) == "web":
+                waiting.set()
+                await asyncio.Event().wait()
+            return await super().send(request)
+
+    held = asyncio.get_running_loop().create_future()
+    w = joined({"files": Server(GET=[held]), "web": Server(GET=[held])})
+    _, session = await opened(w)
+    slow = Slow(w.upstream.script)
+    object.__setattr__(w.live, "transport", slow)
+
+    opening = asyncio.ensure_future(w.send(method="GET", headers=(("mcp-session-id", session),)))
+    async with asyncio.timeout(5):
+        await waiting.wait()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+
+    assert [exchange.closed for exchange in slow.exchanges] == [True]

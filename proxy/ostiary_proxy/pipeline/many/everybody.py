@@ -40,7 +40,7 @@ async def greet(said: Said, say: Say) -> Exchange:
     answers = await ask_all(dict.fromkeys(_servers(said), said), say)
     opened, missing = _opened(answers)
     if not opened:
-        raise next(iter(missing.values()))
+        raise next(iter(missing.values()), Refused("UpstreamRejected", detail="no initialize"))
     results = {server: answers.results[server] for server in opened}
     why = {server: refused.message for server, refused in missing.items()}
     result = greeting(results, why, said.known.routed.route.route.display_name)

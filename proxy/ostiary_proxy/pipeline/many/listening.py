@@ -1,7 +1,7 @@
 """Streams on which servers speak by themselves: the GET stream of a session, and `listen`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -105,7 +105,12 @@ async def _open(
     sources: Mapping[str, Source],
 ) -> tuple[Mapping[str, Exchange], Mapping[str, Refused]]:
     """Return the streams that opened, and why the others did not; who has none is in neither."""
-    tried = await asyncio.gather(*(_try(server, source) for server, source in sources.items()))
+    tries = [asyncio.ensure_future(_try(server, source)) for server, source in sources.items()]
+    try:
+        tried = await asyncio.gather(*tries)
+    except asyncio.CancelledError:
+        await _drop(tries)
+        raise
     found = dict(zip(sources, tried, strict=True))
     gone = {server: one for server, one in found.items() if isinstance(one, Refused)}
     streams = {
@@ -114,6 +119,13 @@ async def _open(
         if one is not None and not isinstance(one, Refused)
     }
     return streams, gone
+
+
+async def _drop(tries: Sequence["asyncio.Future[Exchange | Refused | None]"]) -> None:
+    """Close the streams that opened although their client has gone."""
+    for ended in await asyncio.gather(*tries, return_exceptions=True):
+        if ended is not None and not isinstance(ended, BaseException):
+            await ended.close()
 
 
 async def _try(server: str, source: Source) -> Exchange | Refused | None:

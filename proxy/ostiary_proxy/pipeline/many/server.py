@@ -1,6 +1,6 @@
 """Speaking to one of several servers: as if the route had no other, in that server's session."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -55,7 +55,9 @@ async def say_at(said: Said, server: str, say: Say, *, greets: bool = True) -> E
     alone = _to(said, server)
     if said.session is None:
         return await _away(await say(alone))
-    async for own in _sessions(alone, said.session, server, say, greets=greets):
+    for session_of in _SESSIONS if greets else _SESSIONS[:-1]:
+        if (own := await session_of(alone, said.session, server, say)) is None:
+            continue
         exchange = await say(replace(alone, session=own, version=own.version))
         if exchange.status != 404:
             return await _away(exchange)
@@ -101,18 +103,21 @@ async def _away(exchange: Exchange) -> Exchange:
     raise Refused("UpstreamUnavailable", detail=str(exchange.status))
 
 
-async def _sessions(
-    said: Said, session: Session, server: str, say: Say, *, greets: bool
-) -> AsyncIterator[Session]:
-    """Yield the session of the start, then the one that came later, then a new one."""
-    if (first := session_at(session, server)) is not None:
-        yield first
-    live = said.known.routed.received.live
-    if (other := await later(live, session, server)) is not None:
-        yield other
-    if greets:
-        opened = await _greet(said, session, say)
-        yield await remember(live, session, server, opened)
+async def _first(_: Said, session: Session, server: str, _say: Say) -> Session | None:
+    return session_at(session, server)
+
+
+async def _later(said: Said, session: Session, server: str, _: Say) -> Session | None:
+    return await later(said.known.routed.received.live, session, server)
+
+
+async def _new(said: Said, session: Session, server: str, say: Say) -> Session | None:
+    opened = await _greet(said, session, say)
+    return await remember(said.known.routed.received.live, session, server, opened)
+
+
+_SESSIONS: Final = (_first, _later, _new)
+"""Where a server's session is looked for: as it was at the start, later, and opened now."""
 
 
 async def _greet(said: Said, session: Session, say: Say) -> Opened:
