@@ -13,14 +13,14 @@ from ostiary_proxy.mcp.methods import MODERN, TASK_ID, TASKS
 from ostiary_proxy.mcp.results import BadResult
 
 __all__ = [
-    "CAPABILITY", "EXTENSION", "created", "declared", "declares", "hold_to", "id_of", "is_plain",
-    "listed", "named", "related", "seconds",
+    "CAPABILITY", "EXTENSION", "RELATED", "created", "declared", "declares", "hold_to", "id_of",
+    "is_plain", "listed", "named", "related", "seconds",
 ]  # fmt: skip
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 CAPABILITY: Final[Json] = {"extensions": {EXTENSION: {}}}
 """What a client of 2026-07-28 has to declare with a request about tasks."""
-_RELATED: Final = "io.modelcontextprotocol/related-task"
+RELATED: Final = "io.modelcontextprotocol/related-task"
 _LONGEST: Final = 1024
 """Characters of a task's id."""
 
@@ -92,9 +92,9 @@ def related(message: Message) -> str | None:
     """Return the id of the task that a message says to belong to; raises BadResult."""
     holder = message.result if isinstance(message, Response) else message.params
     meta = holder.get("_meta") if holder is not None else None
-    if not isinstance(meta, dict) or _RELATED not in meta:
+    if not isinstance(meta, dict) or RELATED not in meta:
         return None
-    task = meta[_RELATED]
+    task = meta[RELATED]
     if not isinstance(task, dict):
         raise BadResult("a task has no id that can be read")
     return id_of(task)

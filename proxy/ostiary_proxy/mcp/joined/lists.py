@@ -11,10 +11,11 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
 from ostiary_proxy.mcp.joined.names import fits
 from ostiary_proxy.mcp.joined.renamed import renamed_items
+from ostiary_proxy.mcp.joined.tasks import tasks_named
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.results import LISTS, BadResult
 
-__all__ = ["Pages", "joined_list", "read_cursor"]
+__all__ = ["Pages", "items_of", "joined_list", "read_cursor"]
 
 _LONGEST: Final = 8192
 
@@ -45,16 +46,21 @@ def read_cursor(cursor: Json) -> Mapping[str, str]:
     return {server: str(own) for server, own in plain.items()}
 
 
+def items_of(method: str) -> str:
+    """Return the member of a list's result that holds its items."""
+    return "tasks" if method == "tasks/list" else LISTS[method].items
+
+
 def joined_list(method: str, results: Mapping[str, Object]) -> Pages:
     """Return what the servers' results hold, in their order; raises BadResult."""
-    shape = LISTS[method]
+    where = items_of(method)
     items: list[Json] = []
     cursors: dict[str, Json] = {}
     unfit: dict[str, tuple[str, ...]] = {}
     for server, result in results.items():
-        found = renamed_items({**result}, server).get(shape.items)
+        found = tasks_named(renamed_items({**result}, server), server).get(where)
         if not isinstance(found, list):
-            raise BadResult(f"{server}: the result has no list {shape.items!r}")
+            raise BadResult(f"{server}: the result has no list {where!r}")
         left_out = tuple(_unfit(found)) if method == "tools/list" else ()
         if left_out:
             unfit[server] = left_out

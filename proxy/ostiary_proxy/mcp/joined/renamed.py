@@ -9,6 +9,7 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.joined.names import joined_id, joined_name, joined_uri
+from ostiary_proxy.mcp.joined.tasks import related_named, tasks_named
 from ostiary_proxy.mcp.message import Message, Object, Request, Response
 
 __all__ = ["renamed", "renamed_items"]
@@ -22,6 +23,8 @@ def renamed(message: Message, server: str) -> Object:
     if isinstance(message, Request):
         whole = _changed(message.whole, "params", lambda params: _asking(params, server))
         return {**whole, "id": joined_id(server, message.id)}
+    if message.method in _TOLD_OF_TASKS:
+        return _changed(message.whole, "params", lambda params: _result(params, server))
     field, turn = _TOLD.get(message.method, ("", _id))
     if field not in message.params:
         return message.whole
@@ -40,7 +43,10 @@ def renamed_items(result: dict[str, Json], server: str) -> dict[str, Json]:
 
 
 def _result(result: dict[str, Json], server: str) -> dict[str, Json]:
-    result = renamed_items(result, server)
+    """Return a result, or what is told of a task, which holds the result of its call."""
+    result = tasks_named(renamed_items(result, server), server)
+    if isinstance(brought := result.get("result"), dict):
+        result = {**result, "result": _result(brought, server)}
     if isinstance(content := result.get("content"), list):
         result = {**result, "content": [_block(block, server) for block in content]}
     if isinstance(contents := result.get("contents"), list):
@@ -83,7 +89,7 @@ def _error(error: dict[str, Json], server: str) -> dict[str, Json]:
 
 def _asking(params: dict[str, Json], server: str) -> dict[str, Json]:
     """Return a server's request; progress and completion are told by ids of the server's own."""
-    params = _under(params, "elicitationId", joined_id, server)
+    params = related_named(_under(params, "elicitationId", joined_id, server), server)
     meta = params.get("_meta")
     if not isinstance(meta, dict) or "progressToken" not in meta:
         return params
@@ -126,6 +132,7 @@ _ITEMS: Final = {
     "resources": ("uri", joined_uri),
     "resourceTemplates": ("uriTemplate", joined_uri),
 }
+_TOLD_OF_TASKS: Final = frozenset(("notifications/tasks", "notifications/tasks/status"))
 _TOLD: Final[dict[str, tuple[str, Callable[[str, Json], Json]]]] = {
     "notifications/resources/updated": ("uri", _uri),
     "notifications/cancelled": ("requestId", _id),

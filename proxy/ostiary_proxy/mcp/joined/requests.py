@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind
-from ostiary_proxy.mcp.joined.names import joined_uri, split_name, split_uri
+from ostiary_proxy.mcp.joined.names import joined_id, joined_uri, split_id, split_name, split_uri
+from ostiary_proxy.mcp.joined.tasks import own_params
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.methods import Method
+from ostiary_proxy.mcp.methods import TASK_ID, Method
 
 __all__ = ["Addressed", "acknowledgement", "addressed", "listening"]
 
@@ -23,6 +25,10 @@ class Addressed:
 
 def addressed(method: Method, params: Object) -> Addressed | None:
     """Return for which server a request is; None for what is said to all."""
+    params = own_params(params)
+    if method.field == TASK_ID:
+        server, own = split_id(params[TASK_ID]) or ("", "")
+        return Addressed(server=server, name=str(own), params={**params, TASK_ID: own})
     if method.kind not in _SPLITS:
         return None
     if method.field != "ref":
@@ -42,25 +48,31 @@ def listening(params: Object, server: str) -> Object | None:
     """Return the params of a listen request for one server; None where it is asked for nothing."""
     wanted = params.get("notifications")
     assert isinstance(wanted, dict)  # a request without was refused
-    uris = wanted.get("resourceSubscriptions", [])
-    pairs = [split_uri(str(uri)) for uri in (uris if isinstance(uris, list) else ())]
-    own: list[Json] = [uri for to, uri in pairs if to == server]
-    kept = {name: value for name, value in wanted.items() if name != "resourceSubscriptions"}
-    if own:
-        kept["resourceSubscriptions"] = own
+    kept = dict(wanted)
+    for name, split in _LISTENED.items():
+        listed = kept.pop(name, [])
+        parts = [split(str(one)) for one in (listed if isinstance(listed, list) else ())]
+        if own := [part[1] for part in parts if part is not None and part[0] == server]:
+            kept[name] = own
     return {**params, "notifications": kept} if any(kept.values()) else None
 
 
 def acknowledgement(heard: Mapping[str, Object]) -> dict[str, Json]:
     """Return what all servers together listen for, by what each of them acknowledged."""
     joined: dict[str, Json] = {}
-    uris: list[Json] = []
+    lists: dict[str, list[Json]] = {}
     for server, own in heard.items():
         joined |= {name: True for name, value in own.items() if value is True}
-        named = own.get("resourceSubscriptions")
-        uris += [joined_uri(server, str(uri)) for uri in named] if isinstance(named, list) else ()
-    return {**joined, "resourceSubscriptions": uris} if uris else joined
+        for name, join in _JOINED.items():
+            if isinstance(listed := own.get(name), list):
+                lists.setdefault(name, []).extend(join(server, str(one)) for one in listed)
+    return {**joined, **lists}
 
 
-_SPLITS = {Kind.TOOL: split_name, Kind.PROMPT: split_name, Kind.RESOURCE: split_uri}
-_REFS = {"ref/prompt": ("name", split_name), "ref/resource": ("uri", split_uri)}
+_LISTENED: Final[Mapping[str, Callable[[str], tuple[str, Json] | None]]] = {
+    "resourceSubscriptions": split_uri,
+    "taskIds": split_id,
+}
+_JOINED: Final = {"resourceSubscriptions": joined_uri, "taskIds": joined_id}
+_SPLITS: Final = {Kind.TOOL: split_name, Kind.PROMPT: split_name, Kind.RESOURCE: split_uri}
+_REFS: Final = {"ref/prompt": ("name", split_name), "ref/resource": ("uri", split_uri)}

@@ -9,10 +9,10 @@ import structlog
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.joined.greetings import discovery, freshness, greeting, marked
-from ostiary_proxy.mcp.joined.lists import joined_list, read_cursor
+from ostiary_proxy.mcp.joined.lists import items_of, joined_list, read_cursor
 from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.methods import MODERN
-from ostiary_proxy.mcp.results import LISTS, BadResult
+from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.answers import Answers, ask_all
@@ -77,7 +77,7 @@ async def lists(said: Said, say: Say) -> Exchange:
     except BadResult as error:
         return _answer(error_body(request.id, -32602, str(error)))
     _take_note(said, pages.unfit)
-    result: dict[str, Json] = {LISTS[request.method].items: list(pages.items)}
+    result: dict[str, Json] = {items_of(request.method): list(pages.items)}
     if pages.cursor is not None:
         result["nextCursor"] = pages.cursor
     if said.version == MODERN:

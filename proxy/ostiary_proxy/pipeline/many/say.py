@@ -11,6 +11,7 @@ from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.joined.names import split_id
 from ostiary_proxy.mcp.joined.requests import Addressed, addressed
+from ostiary_proxy.mcp.joined.tasks import own_answer, own_params
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.mcp.results import LISTS
@@ -49,10 +50,7 @@ async def _request(said: Said, request: Request, say: Say) -> Exchange:
     assert said.method is not None  # requests have one
     if (to := addressed(said.method, request.params)) is not None:
         return await _one(said, request, to, say)
-    joined = lists if request.method in LISTS else _JOINED.get(request.method)
-    if joined is None:
-        raise Refused("MethodNotFound", detail="not joined")
-    return await joined(said, say)
+    return await _JOINED[request.method](said, say)
 
 
 async def _one(said: Said, request: Request, to: Addressed, say: Say) -> Exchange:
@@ -75,14 +73,18 @@ async def _told(said: Said, say: Say) -> Exchange:
     message = said.message
     if isinstance(message, Response):
         server, own = _asked_by(said, message.id)
-        whole = {**message.whole, "id": own}
-        answer = replace(message, id=own, whole=whole)
-        return await _turned(replace(said, message=answer, body=write_json(whole)), server, say)
+        answer = own_answer(message)
+        answer = replace(answer, id=own, whole={**answer.whole, "id": own})
+        own_said = replace(said, message=answer, body=write_json(answer.whole))
+        return await _turned(own_said, server, say)
     assert message is not None  # POSTs have one
+    if message.method == "notifications/tasks/status":
+        # The id is the client's: nobody knows whose question it is about. Servers ask for it.
+        return Whole(202, {}, b"")
     if message.method != "notifications/progress":
         return await tell(said, say)
     server, token = _asked_by(said, message.params.get("progressToken"))
-    progress = with_params(said, {**message.params, "progressToken": token})
+    progress = with_params(said, {**own_params(message.params), "progressToken": token})
     return await _turned(progress, server, say)
 
 
@@ -110,4 +112,6 @@ _JOINED: Final[Mapping[str, Callable[[Said, Say], Awaitable[Exchange]]]] = {
     "logging/setLevel": level,
     "ping": _alive,
     LISTEN: listen,
+    **dict.fromkeys((*LISTS, "tasks/list"), lists),
 }
+"""What is not for one server, by method: every request that no server's name leads anywhere."""
