@@ -164,13 +164,13 @@ def test_an_autoscaler_goes_on_from_the_count_that_stands(fleet: Fleet) -> None:
         kept = list(counts)
         configure(fleet, '{"autoscaling": {"minReplicas": 4, "maxReplicas": 6}}')
         eventually(lambda: counts[-1], lambda count: count == 4, seconds=60)
-        scaled = managers(kubectl.get("deployment", MAIN))
+        scaled = managers(kubectl.get("deployment", MAIN, "--show-managed-fields"))
         fleet.kubectl.wait_for("mcpgateway/main", "jsonpath={.status.replicas.ready}=4")
 
         configure(fleet, '{"autoscaling": null}')
         kubectl("wait", autoscaler, "--for=delete", "--timeout=30s")
         eventually(lambda: counts[-1], lambda count: count == 3)
-        taken = managers(kubectl.get("deployment", MAIN))
+        taken = managers(kubectl.get("deployment", MAIN, "--show-managed-fields"))
         kubectl.wait_for("mcpgateway/main")
 
     assert (kept, counts) == ([3], [3, 4, 3])

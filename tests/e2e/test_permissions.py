@@ -153,7 +153,10 @@ def make_strays(kubectl: Kubectl) -> None:
         },
         ("policy/v1", "PodDisruptionBudget"): {"spec": {"selector": selector}},
         ("autoscaling/v2", "HorizontalPodAutoscaler"): {
-            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "no"}, "maxReplicas": 1}
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"},
+                "maxReplicas": 1,
+            }
         },
     }
     for (api, kind), spec in specs.items():
