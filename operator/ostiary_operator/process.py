@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 from kubernetes.aio.config import ConfigException
 
+from ostiary_operator.apart import Apart
 from ostiary_operator.api import Api
 from ostiary_operator.edge import Edge
 from ostiary_operator.metrics import Metrics
@@ -24,15 +25,19 @@ _LAST = 2.0
 
 async def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT (0) or until something fails for good (1): start it anew then."""
+    async with Apart() as apart:
+        return await _run(settings, apart)
+
+
+async def _run(settings: Settings, apart: Apart) -> int:
     try:
         api = await Api.connect(settings.kubeconfig)
-        # Its own connections: whatever the others wait for, the Lease is renewed.
-        lease = await Api.connect(settings.kubeconfig)
+        lease = await apart.run(Api.connect(settings.kubeconfig))
     except ConfigException as error:
         log.error("there is no cluster to speak to", error=str(error))
         return _UNUSABLE
     metrics = Metrics()
-    replica = Replica(settings, api, metrics, lease=lease)
+    replica = Replica(settings, api, metrics, apart=apart, lease=lease)
     server = web.Server(Edge(replica, metrics.registry))
     port = web.ServerRunner(server, access_log=None, shutdown_timeout=_LAST)
     try:
@@ -49,7 +54,7 @@ async def run(settings: Settings) -> int:
     finally:
         await port.cleanup()
         await api.close()
-        await lease.close()
+        await apart.run(lease.close())
 
 
 async def _until_stopped(replica: Replica) -> int:

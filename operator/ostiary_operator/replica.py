@@ -16,6 +16,7 @@ import structlog
 
 from ostiary.config.older import OLDER
 from ostiary.translate.world import Platform
+from ostiary_operator.apart import Apart
 from ostiary_operator.api import Api
 from ostiary_operator.default_gateway import make_once
 from ostiary_operator.election import Election
@@ -42,13 +43,17 @@ _CLOCKS: Final = Clocks(
 class Replica:
     """Joins the parts of one process; what its port tells of them is here too.
 
-    The election goes by `lease`, so that it waits for nobody.
+    The election goes by `lease`, which was connected `apart`: neither connections nor a loop that a
+    thousand objects keep busy may cost us the Lease.
     """
 
-    def __init__(self, settings: Settings, api: Api, metrics: Metrics, *, lease: Api) -> None:
+    def __init__(
+        self, settings: Settings, api: Api, metrics: Metrics, *, apart: Apart, lease: Api
+    ) -> None:
         self._settings = settings
         self._api = api
         self._metrics = metrics
+        self._apart = apart
         self._pace = Pace(_CLOCKS.monotonic)
         self._election = Election(
             lease,
@@ -87,14 +92,14 @@ class Replica:
         async with asyncio.TaskGroup() as tasks:
             if self._webhook is not None:
                 tasks.create_task(self._webhook.run())
-            await self._election.win()
+            await self._apart.run(self._election.win())
             self._metrics.leader.set(1)
             if self._proxy_image is not None:
                 await self._proxy_image.look()
                 tasks.create_task(self._proxy_image.run())
             tasks.create_task(self._watch.run())
             self._acting = (
-                tasks.create_task(self._election.hold()),
+                tasks.create_task(self._apart.run(self._election.hold())),
                 tasks.create_task(self._loop.run()),
             )
             if self._settings.default_gateway is not None:
@@ -107,7 +112,7 @@ class Replica:
             task.cancel()
         await asyncio.gather(*self._acting, return_exceptions=True)
         await self._hands.close()
-        await self._election.release()
+        await self._apart.run(self._election.release())
 
     def acts(self) -> bool:
         """Say whether this replica is the one that acts."""

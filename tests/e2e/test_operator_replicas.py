@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from e2e.broken_door import open_door
+from e2e.kubectl import Kubectl, eventually
 from e2e.operator_process import OperatorProcess, operator
 from ostiary.translate.world import Cluster
+from ostiary_operator.apart import Apart
 from ostiary_operator.api import Api
 from ostiary_operator.failures import ApiFailed, NotFound
 from ostiary_operator.kinds import KINDS
@@ -90,42 +92,44 @@ async def test_one_that_is_killed_is_followed_when_its_lease_has_run_out(
         await other.until_it_acts(seconds=30)
 
 
-async def test_a_lease_is_taken_and_renewed_while_every_other_connection_is_in_use(
-    api: Api, namespace: str
+async def test_a_lease_is_held_while_every_other_connection_and_the_loop_are_in_use(
+    api: Api, kubectl: Kubectl
 ) -> None:
-    kind = KINDS["Secret"]
+    kind, namespace = KINDS["Secret"], kubectl.namespace
     version = (await api.list_metadata(kind, namespace)).resource_version
-    for _ in range(api._client.configuration.connection_pool_maxsize):
+    watches = [
         await api._open(
             "GET", kind.path(namespace), query={"watch": "1", "resourceVersion": version},
             accept="application/json",
-        )  # fmt: skip
-    lease = await Api.connect(Path(os.environ["KUBECONFIG"]))
+        )
+        for _ in range(api._client.configuration.connection_pool_maxsize)
+    ]  # fmt: skip
     cluster = Cluster(image="e2e.local/none:1", operator_url="http://operator:8082")
     settings = Settings(
         scope=(namespace,), namespace=namespace, identity="me", port=0, cluster=cluster
     )
-    replica = Replica(settings, api, Metrics(), lease=lease)
-    running = asyncio.create_task(replica.run())
-    try:
+    async with Apart() as apart:
+        lease = await apart.run(Api.connect(Path(os.environ["KUBECONFIG"])))
+        replica = Replica(settings, api, Metrics(), apart=apart, lease=lease)
+        running = asyncio.create_task(replica.run())
         async with asyncio.timeout(20):
-            first = await renewed(lease, namespace)
-            while await renewed(lease, namespace) == first:
+            while not replica.acts():
                 await asyncio.sleep(0.05)
-    finally:
+        first = renewed(kubectl)
+        eventually(lambda: renewed(kubectl), lambda now: now != first)  # our loop stands still
+
         await replica.rest()
         running.cancel()
         await asyncio.wait({running})
-        await lease.close()
+        await apart.run(lease.close())
+        await apart.run(asyncio.sleep(0.25))  # connections with TLS close a moment later
+    for watch in watches:
+        watch.close()
 
 
-async def renewed(api: Api, namespace: str) -> str:
-    """Return when a Lease was renewed last, once there is one."""
-    while True:
-        try:
-            return str((await api.get(LEASE, namespace, "ostiary-operator"))["spec"]["renewTime"])
-        except NotFound:
-            await asyncio.sleep(0.05)
+def renewed(kubectl: Kubectl) -> str:
+    """Return when the Lease was renewed last."""
+    return str(kubectl.get("lease", "ostiary-operator")["spec"]["renewTime"])
 
 
 async def test_one_that_loses_its_lease_ends(api: Api, namespace: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from ostiary.translate.world import Cluster
+from ostiary_operator.apart import Apart
 from ostiary_operator.api import Api
 from ostiary_operator.edge import Edge
 from ostiary_operator.metrics import Metrics
@@ -107,7 +108,7 @@ async def test_every_metric_is_documented_and_every_documented_one_exists() -> N
     cluster = Cluster(image="proxy", operator_url="http://operator")
     settings = Settings(scope=("",), namespace="own", identity="me", port=0, cluster=cluster)
     nobody = cast("Api", None)  # it speaks to no API server yet
-    Replica(settings, nobody, metrics, lease=nobody)
+    Replica(settings, nobody, metrics, apart=cast("Apart", None), lease=nobody)
     lines = generate_latest(metrics.registry).decode().splitlines()
     made = {line.split()[2] for line in lines if line.startswith("# TYPE ostiary_")}
     document = (ROOT / "docs" / "operations" / "operator.md").read_text()
