@@ -5,7 +5,7 @@ FAST := tests/unit tests/policy tests/translation tests/properties tests/protoco
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo demo-kind unit test check generate bench e2e cluster-up cluster-down images
+.PHONY: help setup demo demo-kind unit test check generate bench scale e2e cluster-up cluster-down images
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ generate: setup ## write the generated files anew
 
 bench: setup ## measure; prints medians of interleaved runs
 	$(PY) tests/bench/run.py $(ARGS)
+
+scale: setup ## measure 1,000 routes on a real cluster of three proxies
+	$(PY) tests/bench/scale.py
 
 e2e: setup ## the tests on a real Kubernetes cluster; builds it and the images once
 	@PYTHONPATH=tests $(PY) -m e2e.prepare
