@@ -524,6 +524,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "tasks": (
         "Tasks belong to their creators, in both directions; each form where its revision has it.",
         (
+            "test_arrays_of_a_server_among_several_are_taken_apart_and_renamed",
             "test_a_call_as_a_task_is_polled_read_and_cancelled_under_the_servers_own_id",
             "test_a_poll_is_judged_like_its_call_and_spends_no_limit",
             "test_what_a_task_brings_is_redacted_like_the_answer_that_it_stands_for",

@@ -3,10 +3,13 @@
 import asyncio
 import json
 
+import pytest
+
 from joined_parts import Server, asked, joined, to
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    ScriptedExchange,
     ScriptedUpstream,
     body,
     drained,
@@ -431,3 +434,34 @@ async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
     await asyncio.gather(opening, return_exceptions=True)
 
     assert [exchange.closed for exchange in slow.exchanges] == [True]
+
+
+def in_body(*messages):
+    data = json.dumps(messages[-1:]).encode()
+    return ScriptedExchange(200, {"content-type": "application/json"}, [data])
+
+
+def in_stream(*messages):
+    return sse_answer(event(messages, event_id="e1"))
+
+
+@pytest.mark.parametrize("array", [in_body, in_stream])
+async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(array):
+    changed = {"jsonrpc": "2.0", "method": CHANGED, "params": {}}
+    link = {"type": "resource_link", "uri": "file:///a", "name": "a"}
+    w = joined(
+        {
+            "desk": Server(
+                version="2025-03-26",
+                tools__call=lambda message: array(
+                    changed, result({"content": [link]}, request_id=message["id"])
+                ),
+            )
+        }
+    )
+    _, session = await opened(w, "2025-03-26")
+
+    answer = await w.legacy(session, "tools/call", {"name": "desk_a"})
+
+    shown = [body(answer)] if isinstance(answer.body, bytes) else events(await drained(answer))
+    assert shown[-1]["result"] == {"content": [{**link, "uri": "desk+file:///a"}]}

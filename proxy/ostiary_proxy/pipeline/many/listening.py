@@ -40,7 +40,7 @@ async def own_streams(said: Said, say: Say) -> Exchange:
             exchange = await _opened(replace(said, last_event=known), server, say)
             if exchange is None:
                 return None
-            seen[server] = Turned(exchange, server, mark=OWN)
+            seen[server] = Turned(exchange, server, version=said.version, mark=OWN)
             return seen[server]
 
         return opened
@@ -65,7 +65,7 @@ async def listen(said: Said, say: Say) -> Exchange:
             if exchange is None:
                 return None
             acknowledged[server], exchange = await begun(exchange)
-            return Turned(exchange, server, _is_news)
+            return Turned(exchange, server, _is_news, version=said.version)
 
         return opened
 

@@ -63,7 +63,7 @@ async def _one(said: Said, request: Request, to: Addressed, say: Say) -> Exchang
 
 async def _turned(said: Said, server: str, say: Say) -> Exchange:
     try:
-        return Turned(await say_at(said, server, say), server)
+        return Turned(await say_at(said, server, say), server, version=said.version)
     except Refused as refused:
         raise named(refused, server) from refused
 

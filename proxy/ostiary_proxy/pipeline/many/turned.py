@@ -3,14 +3,15 @@
 What can't be read goes on as it is: the relay refuses it like any server's.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from ostiary.decode.json_text import write_json
-from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.joined.renamed import renamed
 from ostiary_proxy.mcp.message import Message
+from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
@@ -39,6 +40,7 @@ class Turned:
         server: str,
         passes: Callable[[Message], bool] = _all,
         *,
+        version: str,
         mark: str = ANSWER,
     ) -> None:
         self.status = exchange.status
@@ -46,6 +48,7 @@ class Turned:
         self._exchange = exchange
         self._server = server
         self._passes = passes
+        self._version = version
         self._mark = mark
         self.last_event = ""
 
@@ -65,14 +68,14 @@ class Turned:
             except EventTooLarge as error:
                 raise OutboundFailed("too-large", str(error)) from None
             for event in events:
-                if data := write_event(self._event(event)):
+                if data := b"".join(map(write_event, self._events(event))):
                     yield data
 
     async def body(self, limit: int) -> bytes:
         """Return the whole body; raises OutboundFailed."""
         body = await self._exchange.body(limit)
         try:
-            message = read_message(body)
+            message, body = only_message(body, self._version)
         except Misread:
             return body
         whole = renamed(message, self._server)
@@ -82,16 +85,21 @@ class Turned:
         """End the exchange."""
         await self._exchange.close()
 
-    def _event(self, event: Event) -> Event:
+    def _events(self, event: Event) -> Iterator[Event]:
+        """Yield an event for each message in one."""
         if event.id:
             self.last_event = event.id
             event = replace(event, id=f"{self._server}{self._mark}{event.id}")
-        if not event.data:
-            return event
         try:
-            message = read_message(event.data.encode())
+            parts = parts_of(event, self._version) if event.data else ()
         except Misread:
-            return event
+            parts = ()
+        if not parts:
+            yield event
+        for part, message in parts:
+            yield self._part(part, message)
+
+    def _part(self, event: Event, message: Message) -> Event:
         if not self._passes(message):
             return event.silent()
         whole = renamed(message, self._server)
