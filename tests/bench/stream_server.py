@@ -1,8 +1,8 @@
 """An MCP server for the bench of streams: what it says is fixed, so that it costs next to nothing.
 
 `json` and `sse` answer a call of that tool with 10 kB at once, `two` with an event at once and the
-answer 20 ms later; GET holds a stream open. Arguments: the port, and the one era that it speaks,
-2025 or 2026, where it is not to speak both.
+answer 20 ms later; GET and a listen request hold a stream open. Arguments: the port, and the one era
+that it speaks, 2025 or 2026, where it is not to speak both.
 """
 
 import asyncio
@@ -50,7 +50,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 top = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
                 writer.write(top + length + _REFUSED)
                 continue
-            await _answer(writer, json.loads(body))
+            message = json.loads(body)
+            if message.get("method") == "subscriptions/listen":
+                writer.write(_head(b"text/event-stream") + _chunk(b": open\n\n"))
+                await reader.read()
+                return
+            await _answer(writer, message)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:

@@ -26,7 +26,7 @@ from ostiary_proxy.store.port import StoreUnavailable
 
 __all__ = ["listen"]
 
-_LOOK: Final = 2.0
+_LOOK: Final = 10.0
 """Seconds between two looks at what other replicas kept for the session."""
 
 
