@@ -411,6 +411,18 @@ async def test_another_persons_session_is_unknown_here_too():
     assert (answer.status, len(w.upstream.sent)) == (404, 1)
 
 
+async def test_a_stream_that_nobody_reads_is_closed_at_every_server():
+    held = asyncio.get_running_loop().create_future()
+    w = joined({"files": Server(GET=[held]), "web": Server(GET=[held])})
+    _, session = await opened(w)
+
+    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    assert not isinstance(stream.body, bytes)
+    await stream.body.abandon()
+
+    assert [exchange.closed for exchange in w.upstream.exchanges[2:]] == [True, True]
+
+
 async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
     waiting = asyncio.Event()
 

@@ -21,11 +21,13 @@ async def begun(exchange: Exchange) -> tuple[Object, Exchange]:
                 if event.data:
                     heard = _acknowledged(event.data.encode())
                     return heard, _Begun(exchange, head, chunks)
+        raise Refused("UpstreamUnavailable", detail="the stream ended before it began")
     except (OutboundFailed, EventTooLarge, Misread) as error:
         await exchange.close()
         raise Refused("UpstreamInvalid", detail=str(error)) from None
-    await exchange.close()
-    raise Refused("UpstreamUnavailable", detail="the stream ended before it began")
+    except BaseException:
+        await exchange.close()
+        raise
 
 
 def _acknowledged(data: bytes) -> Object:

@@ -5,6 +5,7 @@ anew, for nobody knows what changed there meanwhile. The client's end of the str
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _AGAIN: Final = 5.0
 """Seconds until a server whose stream ended is asked for another."""
+
+_GONE: Final = (OutboundFailed, Refused, StoreUnavailable)
 
 Source = Callable[[], Awaitable[Exchange | None]]
 """Opens a server's stream; returns None where it has none, raises Refused while it is away."""
@@ -47,6 +50,7 @@ class Merged:
         news: bytes = b"",
     ) -> None:
         self.headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+        self._opened = tuple(opened.values())
         self._first = first
         self._news = news
         # One piece waits at most: a slow client holds all servers back, none fills our memory.
@@ -74,29 +78,31 @@ class Merged:
         for ended in await asyncio.gather(*self._pumps, return_exceptions=True):
             if isinstance(ended, Exception):
                 log.error("a server's part of a stream failed", exc_info=ended)
+        for exchange in self._opened:  # a pump may have been stopped before it took its own
+            await exchange.close()
 
     async def _pump(self, source: Source, exchange: Exchange | None) -> None:
+        news = b"" if exchange is not None else self._news
         while True:
-            missed = exchange is None
             if exchange is not None:
-                await self._drain(exchange)
+                await self._drain(exchange, news)
+                news = b""
             await asyncio.sleep(_AGAIN)
             try:
                 exchange = await source()
-            except (Refused, StoreUnavailable):
-                exchange = None
+            except _GONE:
+                exchange, news = None, self._news
                 continue
             if exchange is None:
                 return
-            if missed:
-                await self._pieces.put(self._news)
 
-    async def _drain(self, exchange: Exchange) -> None:
+    async def _drain(self, exchange: Exchange, news: bytes) -> None:
         try:
-            async for piece in exchange.chunks():
-                await self._pieces.put(piece)
-        except OutboundFailed:
-            pass
+            if news:
+                await self._pieces.put(news)
+            with contextlib.suppress(*_GONE):
+                async for piece in exchange.chunks():
+                    await self._pieces.put(piece)
         finally:
             await exchange.close()
 
