@@ -28,6 +28,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_without_a_session_there_are_no_batches",
             "test_later_revisions_take_no_array_from_a_server",
             "test_an_array_of_a_server_is_judged_message_by_message",
+            "test_arrays_of_a_server_among_several_are_taken_apart_and_renamed",
             "test_an_answer_in_an_array_of_its_own_is_the_answer",
             "test_an_array_that_is_more_than_the_answer_is_an_invalid_answer",
         ),
