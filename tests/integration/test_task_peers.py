@@ -1,0 +1,58 @@
+"""Tasks of 2025-11-25 in both directions: the Python SDK's client and server through a gateway."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway_parts import Gateway, dev, free_port, three_files
+from real_parts import ROOT, _until_answers, require, running
+from setup_parts import peer
+
+RULES = """
+    - name: everything
+      effect: Allow
+      who: {everyone: true}
+      transform: {redact: [{in: Result, pattern: "[0-9]{4}"}]}
+    - name: ask-back
+      effect: Allow
+      who: {everyone: true}
+      match: {server: [elicitation/form, sampling]}
+"""
+PARTS = ROOT / "tests" / "parts"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    require(peer("mcp-1").exists(), "the Python SDK before 2.0")
+    folder, port = tmp_path_factory.mktemp("tasks"), free_port()
+    command = [str(peer("mcp-1")), str(PARTS / "task_server.py"), str(port)]
+    with running(command, log=folder / "tasks.log") as process:
+        upstream = f"http://127.0.0.1:{port}/mcp/"
+        _until_answers(upstream, process)
+        with dev(folder, three_files(upstream, RULES)) as running_gateway:
+            yield running_gateway
+
+
+def used(gateway: Gateway, others: str = "-") -> Any:
+    """Let a client use every task there is; return what it saw."""
+    command = [
+        str(peer("mcp-1")), str(PARTS / "task_client.py"), gateway.url(), gateway.log_in(), others,
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.timeout(240)
+def test_tasks_of_real_peers_run_ask_end_and_are_nobody_elses(gateway: Gateway) -> None:
+    first = used(gateway)
+    second = used(gateway, first["task"])
+
+    for seen in (first, second):
+        assert (seen["greet"], seen["ponder"]) == ("hello Ada, pin [redacted]", "because")
+        assert (seen["listed"], seen["cancelled"], seen["others"]) == (3, "cancelled", -32602)
+    methods = {r["facts"].get("method") for r in gateway.records() if r["kind"] == "decision"}
+    assert {"tasks/get", "tasks/result", "tasks/list", "tasks/cancel"} <= methods
