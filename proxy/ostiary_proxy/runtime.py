@@ -145,9 +145,9 @@ class Runtime:
         return await handle(request, self.live)
 
     def look_again(self) -> None:
-        """Read grants anew and judge open streams again: something was revoked somewhere."""
+        """Read grants anew, those behind open streams at once: something was revoked somewhere."""
         self._authority.forget()
-        self.live.streams.wake()
+        self.live.streams.doubt()
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:

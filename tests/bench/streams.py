@@ -67,30 +67,45 @@ def _idle(gateway: Gateway, issued: Sequence[str], proxy: int) -> None:
         for bearer, session in zip(issued, sessions, strict=True)
     ]
     streams = own * (STREAMS // GRANTS)
+    held = uvloop.run(_hold(gateway, streams, b": open", proxy, "idle streams"))
     bare = [f"OPTIONS {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n"] * STREAMS
-    uvloop.run(_hold(gateway, bare, b"HTTP/1.1 204", proxy, "bare connections"))
-    uvloop.run(_hold(gateway, streams, b": open", proxy, "idle streams"))
+    empty = uvloop.run(_hold(gateway, bare, b"HTTP/1.1 204", proxy, "bare connections"))
+    print(f"a stream takes {held - empty:.1f} KiB above its bare connection")
 
 
 async def _hold(
     gateway: Gateway, requests: Sequence[str], until_said: bytes, proxy: int, name: str
-) -> None:
+) -> float:
+    """Return the KiB that each of these requests takes while its answer is open."""
     at = urlsplit(gateway.url())
-    before, writers = _memory(proxy), []
+    before, opened = _memory(proxy), []
     for request in requests:
         reader, writer = await asyncio.open_connection(at.hostname, at.port)
         writer.write(request.encode())
         await reader.readuntil(until_said)
-        writers.append(writer)
-    held = _memory(proxy)
+        opened.append((reader, writer))
+    each = (_memory(proxy) - before) * 1024 / len(opened)
     start, spent = time.perf_counter(), cpu(proxy)
     await asyncio.sleep(12)
     share = (cpu(proxy) - spent) / (time.perf_counter() - start)
-    print(f"{len(writers):,} {name}: {(held - before) * 1024 / len(writers):.1f} KiB each,"
-          f" {share * 100:.1f} % of a core while idle")  # fmt: skip
-    for writer in writers:
+    print(f"{len(opened):,} {name}: {each:.1f} KiB each, {share * 100:.1f} % of a core while idle")
+    if name == "idle streams":
+        start = time.perf_counter()
+        told = {"user": "alice@example.com"}
+        revoking = asyncio.create_task(asyncio.to_thread(gateway.admin, "/grants/revoke", told))
+        ends = await asyncio.gather(*(_end(reader) for reader, _ in opened))
+        await revoking
+        took = sorted(end - start for end in ends)
+        print(f"revoked, all of them: p50 {took[len(took) // 2]:.2f} s, the last {took[-1]:.2f} s")
+    for _, writer in opened:
         writer.close()
     await asyncio.sleep(2)
+    return each
+
+
+async def _end(reader: asyncio.StreamReader) -> float:
+    await reader.readuntil(b"0\r\n\r\n")
+    return time.perf_counter()
 
 
 def session_of(gateway: Gateway, issued: str) -> str:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from mcp_parts import World, body, drained, events, result, sse_answer, world
-from ostiary_proxy.identity import Grant
+from ostiary.config.document import Route
+from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.pipeline import driver, streams
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.store.port import StoreUnavailable
@@ -39,6 +40,31 @@ async def test_a_revocation_that_nobody_told_of_is_seen_with_one_look_for_all_st
     assert [messages[0]["error"]["code"] for messages in said] == [-31002] * 3
     assert looked[0] == "grant-alice"
     assert len(looked) <= 2
+
+
+async def test_a_revocation_that_was_told_of_concerns_the_streams_of_its_grant_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w = world()
+    gone = await listening(w)
+    session = await w.session(token="bob")
+    w.upstream.script = lambda _: sse_answer(asyncio.get_running_loop().create_future())
+    stays = await w.send(method="GET", token="bob", headers=(("mcp-session-id", session),))
+    del w.doors.grants["alice"]
+    judged: list[str] = []
+    known = w.doors.present
+
+    async def present(issued: str, route: Route, now: float) -> Presented:
+        judged.append(issued)
+        return await known(issued, route, now)
+
+    monkeypatch.setattr(w.doors, "present", present)
+    w.live.streams.doubt()
+
+    assert events(await drained(gone))[0]["error"]["code"] == -31002
+    assert judged == ["alice"]
+    assert not isinstance(stays.body, bytes)
+    await stays.body.abandon()
 
 
 async def test_streams_end_where_nobody_can_say_whether_their_grants_live(

@@ -126,7 +126,7 @@ class RelayStream:
         gid = self._bearer.presented.grant.gid
         if gid not in grants:
             grants[gid] = await living(self._live.newest(), gid, self._live.clock())
-        if grants[gid] is not self._grant:
+        if grants[gid] is not self._grant and grants[gid] != self._grant:
             self._grant = grants[gid]
             self.wake()
 

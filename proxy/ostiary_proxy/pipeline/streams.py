@@ -5,6 +5,7 @@ after all of them: no stream has a timer, and a grant is read once for all strea
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
@@ -62,7 +63,8 @@ class Streams:
     """
 
     __slots__ = (
-        "_calls", "_heeding", "_listeners", "_named", "_open", "_voices", "_watching", "leaving",
+        "_calls", "_doubted", "_heeding", "_listeners", "_named", "_open", "_voices", "_watching",
+        "leaving",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,6 +75,7 @@ class Streams:
         self._voices: dict[str, dict[Judged, None]] = {}
         self._named: set[str] = set()
         self._calls: set[asyncio.Task[Any]] = set()
+        self._doubted = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -126,8 +129,14 @@ class Streams:
         """Let `other`, which is no stream, judge itself again too, as long as the process lives."""
         self._heeding.append(other)
 
+    def doubt(self) -> None:
+        """Look at every grant now: one of them was revoked, and its streams alone are concerned."""
+        self._doubted.set()
+        for other in self._heeding:
+            other.wake()
+
     def wake(self) -> None:
-        """Let every open stream judge itself again: policy, identity or a grant changed."""
+        """Let every open stream judge itself again: the configuration changed."""
         for stream in (*self._open, *self._heeding):
             stream.wake()
 
@@ -149,7 +158,9 @@ class Streams:
     async def _check(self) -> None:
         tick, pause = asyncio.get_running_loop().time, _RECHECK
         while self._open:
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), pause)
+            self._doubted.clear()
             began, grants = tick(), dict[str, Grant | None]()
             for stream in tuple(self._open):
                 await stream.check(grants)
