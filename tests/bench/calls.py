@@ -57,7 +57,7 @@ http {{
 }}
 """
 UPSTREAM = """server {{ listen 127.0.0.1:{port}; location / {{ default_type application/json;
-  return 200 '{answer}'; }} }}"""
+  {answer} }} }}"""
 PROXY = """upstream up {{ server 127.0.0.1:{up}; keepalive 32; keepalive_requests 100000000; }}
   server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://up; proxy_http_version 1.1;
     proxy_set_header Connection ""; }} }}"""
@@ -75,10 +75,10 @@ class Way:
 
 
 @contextmanager
-def fast_upstream(folder: Path) -> Iterator[str]:
+def fast_upstream(folder: Path, answer: str = ANSWER) -> Iterator[str]:
     """Run nginx as an MCP server that always gives one answer; yields its URL."""
     port = free_port()
-    with _nginx(folder, UPSTREAM.format(port=port, answer=ANSWER)):
+    with _nginx(folder, UPSTREAM.format(port=port, answer=_returned(answer))):
         yield f"http://127.0.0.1:{port}/mcp"
 
 
@@ -130,6 +130,13 @@ def _nginx(folder: Path, inside: str) -> Iterator[int]:
         yield process.pid
 
 
+def _returned(answer: str) -> str:
+    """Return directives that give this answer: a word of nginx's holds 4,096 bytes at most."""
+    parts = [answer[at : at + 4000] for at in range(0, len(answer), 4000)]
+    words = "".join(f"set $p{i} '{part}'; " for i, part in enumerate(parts))
+    return f"{words}return 200 '{''.join(f'${{p{i}}}' for i in range(len(parts)))}';"
+
+
 @contextmanager
 def _through_nginx(folder: Path, upstream: str) -> Iterator[Way]:
     port = free_port()
@@ -151,10 +158,10 @@ def _load(ways: Sequence[Way], issued: str, connections: int, calls: int) -> Non
         way.times, way.cpu = [], []
     for round_ in range(ROUNDS):
         for way in ways:
-            before = _cpu(way.pid)
-            times = uvloop.run(_calls(way.url, issued, connections, calls // connections))
+            before = cpu_of(way.pid)
+            times = uvloop.run(timed(way.url, issued, connections, calls // connections))
             if round_:  # the first warms up
-                way.cpu.append((_cpu(way.pid) - before) / calls * 1e6)
+                way.cpu.append((cpu_of(way.pid) - before) / calls * 1e6)
                 way.times += times
     floor = statistics.median(next(way for way in ways if way.name == "aiohttp").cpu)
     for way in ways:
@@ -168,13 +175,16 @@ def _load(ways: Sequence[Way], issued: str, connections: int, calls: int) -> Non
 async def _until(over: asyncio.Event, url: str, issued: str) -> Sequence[float]:
     times: list[float] = []
     while not over.is_set():
-        times += await _calls(url, issued, 4, 20)
+        times += await timed(url, issued, 4, 20)
     return times
 
 
-async def _calls(url: str, issued: str, connections: int, calls: int) -> Sequence[float]:
+async def timed(
+    url: str, issued: str, connections: int, calls: int, body: bytes = CALL
+) -> Sequence[float]:
+    """Return the seconds that each of so many calls took, on so many connections at once."""
     parts = urlsplit(url)
-    sent = _request(parts.netloc, parts.path, issued)
+    sent = _request(parts.netloc, parts.path, issued, body)
     done = await asyncio.gather(
         *(_call(parts.hostname, parts.port, sent, calls) for _ in range(connections))
     )
@@ -197,7 +207,9 @@ async def _call(host: str | None, port: int | None, sent: bytes, calls: int) -> 
     return times
 
 
-def _request(host: str, path: str, issued: str) -> bytes:
+def _request(host: str, path: str, issued: str, body: bytes) -> bytes:
+    message = json.loads(body)
+    name = message["params"].get("name")
     lines = (
         f"POST {path} HTTP/1.1",
         f"Host: {host}",
@@ -205,14 +217,14 @@ def _request(host: str, path: str, issued: str) -> bytes:
         "Content-Type: application/json",
         "Accept: application/json, text/event-stream",
         "MCP-Protocol-Version: 2026-07-28",
-        "Mcp-Method: tools/call",
-        "Mcp-Name: read_file",
-        f"Content-Length: {len(CALL)}",
+        f"Mcp-Method: {message['method']}",
+        *([f"Mcp-Name: {name}"] if name else []),
+        f"Content-Length: {len(body)}",
     )
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + CALL
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Return the CPU seconds of all threads so far; `stat` counts in ticks of 10 ms."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
