@@ -268,6 +268,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_a_resource_holds_is_nobody_elses_whatever_its_server_says",
             "test_a_kept_result_does_not_outlive_the_grant_nor_go_unrecorded",
             "test_a_route_that_leads_to_another_server_asks_that_one",
+            "test_a_joined_list_is_used_again_unless_somebodys_account_stands_behind_it",
             "test_what_was_asked_otherwise_is_asked_anew",
             "test_what_no_result_depends_on_makes_no_difference",
             "test_rounds_of_a_call_are_never_used_again",

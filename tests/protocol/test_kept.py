@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from joined_parts import Server, joined
 from mcp_parts import (
     ALLOW_ALL,
     ORIGIN,
@@ -24,11 +25,13 @@ from mcp_parts import (
     sse_answer,
     world,
 )
-from ostiary.config.document import Upstream
+from ostiary.config.document import NoAuth, Upstream
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.kept import Keeping, Kept
+from ostiary_proxy.pipeline.live import LiveRoute
+from upstream_parts import AUTH
 
 LIST: Mapping[str, Any] = {
     "resultType": "complete", "ttlMs": 5000, "cacheScope": "private",
@@ -295,6 +298,21 @@ async def test_an_older_revision_knows_no_such_time():
     await w.legacy(session, "tools/list")
 
     assert len(w.upstream.sent) == before + 2
+
+
+@pytest.mark.parametrize(("auth", "asked"), [(NoAuth(), 1), (AUTH, 2)])
+async def test_a_joined_list_is_used_again_unless_somebodys_account_stands_behind_it(auth, asked):
+    w = joined({"files": Server(tools__list=LIST)})
+    (live,) = w.live.routes.values()
+    assert live.route.backends is not None
+    backends = tuple(one.model_copy(update={"auth": auth}) for one in live.route.backends)
+    route = live.route.model_copy(update={"backends": backends})
+    routes = {(ORIGIN, PATH): LiveRoute.of(route, live.policies)}
+    object.__setattr__(w.live, "routes", routes)
+    await names(w)
+
+    assert await names(w) == ["files_read", "files_secret"]
+    assert len(w.upstream.sent) == asked
 
 
 CHANGES = {

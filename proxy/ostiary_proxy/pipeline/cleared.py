@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ostiary.config.document import OAuth2Auth
 from ostiary.decode.strict_json import Json
 from ostiary.policy.verdict import Charge
 from ostiary_proxy.audit.record import Record
@@ -68,14 +69,18 @@ async def clear(screened: Screened) -> Cleared:
 
 
 def _keeping(screened: Screened) -> Keeping:
-    """Return what may be kept of the answer, and recalled instead of one."""
+    """Return what may be kept of the answer, and recalled instead of one.
+
+    Nothing where several servers are behind the route, whose accounts are not known yet here.
+    """
     consented = screened.consented
     decoded = consented.permitted.decoded
     known = decoded.known
-    return Keeping.of(
-        known.routed.received.live.kept, known.routed.route.route, screened.message,
-        decoded.version, whom=(known.presented.grant.gid, consented.account),
-    )  # fmt: skip
+    kept, route = known.routed.received.live.kept, known.routed.route.route
+    if any(isinstance(one.auth, OAuth2Auth) for one in route.backends or ()):
+        return Keeping(kept=kept, route=route)
+    whom = (known.presented.grant.gid, consented.account)
+    return Keeping.of(kept, route, screened.message, decoded.version, whom=whom)
 
 
 def _name(decoded: Decoded) -> str:

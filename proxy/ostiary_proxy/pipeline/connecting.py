@@ -29,27 +29,33 @@ _PATIENCE: Final = 20.0
 _LOOK: Final = 0.5
 
 
-async def lead(decoded: Decoded, refused: Refused) -> Refused:
-    """Return how to refuse a call for want of an account, so that its client shows the link."""
+async def lead(decoded: Decoded, refused: Refused, *, watches: bool = False) -> Refused:
+    """Return how to refuse a call for want of an account, so that its client shows the link.
+
+    It `watches` for the account where that can be seen before anything is said to the server.
+    """
     data = refused.data if isinstance(refused.data, dict) else {}
     url = data.get("url")
     if refused.code != "AccountNotConnected" or not isinstance(url, str):
         return refused
     visit: dict[str, Json] = {"mode": "url", "message": refused.message, "url": url}
     if decoded.version == MODERN:
-        return await _asked(decoded, refused, visit)
+        return await _asked(decoded, refused, visit, watches=watches)
     if decoded.session is None or not decoded.session.visits:
         return refused
     if decoded.subject.method != "tools/call":
         return refused
     visit["elicitationId"] = visit_of(decoded.session)
-    tell_when_there(decoded.known, decoded.session)
+    if watches:
+        tell_when_there(decoded.known, decoded.session)
     return Refused(
         "UrlElicitationRequired", message=refused.message, data={"elicitations": [visit]}
     )
 
 
-async def _asked(decoded: Decoded, refused: Refused, visit: dict[str, Json]) -> Refused:
+async def _asked(
+    decoded: Decoded, refused: Refused, visit: dict[str, Json], *, watches: bool
+) -> Refused:
     """Return the refusal with the question, or, once that was answered, with none."""
     retried = decoded.method is not None and decoded.method.retried
     declared = decoded.modern.capabilities if decoded.modern is not None else {}
@@ -59,7 +65,7 @@ async def _asked(decoded: Decoded, refused: Refused, visit: dict[str, Json]) -> 
     if answer is not None and answer != "accept":
         return refused
     result: dict[str, Json] = {"resultType": "input_required"}
-    if answer is None or not await _comes(decoded):
+    if answer is None or not watches or not await _comes(decoded):
         result["inputRequests"] = {_NAME: {"method": "elicitation/create", "params": visit}}
     known, params = decoded.known, resumed(decoded, _params(decoded))
     result["requestState"] = known.holder.give(

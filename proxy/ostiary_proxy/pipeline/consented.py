@@ -27,5 +27,5 @@ async def consent(permitted: Permitted) -> Consented:
     try:
         account = await live.credentials.connected(route, known.presented)
     except Refused as refused:
-        raise await lead(permitted.decoded, refused) from None
+        raise await lead(permitted.decoded, refused, watches=True) from None
     return Consented(permitted=permitted, account=account)
