@@ -538,6 +538,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_server_polls_the_task_that_a_client_made_of_its_question",
             "test_a_server_sees_those_tasks_of_a_client_that_it_asked_for_in_the_session",
             "test_a_server_of_2026_may_make_a_task_of_a_call_if_the_client_declared_that",
+            "test_what_answers_a_task_is_judged_by_what_it_is_and_redacted",
             "test_a_task_that_nobody_declared_or_that_is_no_answer_is_an_upstream_error",
             "test_without_the_extension_nobody_asks_about_tasks",
             "test_a_listener_hears_of_its_own_tasks_with_all_that_they_bring",

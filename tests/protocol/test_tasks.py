@@ -290,6 +290,35 @@ async def test_a_server_of_2026_may_make_a_task_of_a_call_if_the_client_declared
         assert sent_header(w.upstream.sent[-1], "mcp-name") == mirrored
 
 
+async def test_what_answers_a_task_is_judged_by_what_it_is_and_redacted() -> None:
+    redact = {"in": "Arguments", "pattern": "[0-9]{4}"}
+    w = answering(
+        {**ALLOW_ALL, "transform": {"redact": [redact]}},
+        ALLOW_SERVER,
+        tools_call=lambda _: {"resultType": "task", "taskId": "t1", **LATER},
+        tasks_update=lambda _: {"resultType": "complete"},
+    )
+    await w.modern("tools/call", {"name": "a"}, meta=EXTENDED)
+    answer = {"action": "accept", "content": {"pin": "1234"}}
+    params = {"taskId": "t1", "inputResponses": {"q": answer}}
+
+    async def updated(**changed: Any) -> Any:
+        sent = {**params, **changed, "_meta": modern_meta()}
+        headers = (("mcp-protocol-version", D), ("mcp-method", "tasks/update"), ("mcp-name", "t1"))
+        return body(await w.send(request("tasks/update", sent), headers=headers))
+
+    taken = await updated()
+    unfit = await updated(inputResponses={"q": 7})
+    w.allow(ALLOW_ALL)
+    refused = await updated()
+
+    clean = {"action": "accept", "content": {"pin": "[redacted]"}}
+    assert taken == result({"resultType": "complete"})
+    assert said_upstream(w, "tasks/update")["inputResponses"] == {"q": clean}
+    assert (unfit["error"]["code"], refused["error"]["code"]) == (-32602, -31003)
+    assert len(w.upstream.sent) == 2
+
+
 def modern_meta() -> dict[str, Any]:
     return {"io.modelcontextprotocol/protocolVersion": D, **EXTENDED}
 

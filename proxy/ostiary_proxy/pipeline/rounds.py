@@ -30,6 +30,7 @@ MAX_AGE: Final = 3600.0
 _PURPOSE: Final = "mcp-request-state"
 LONGEST: Final = 1024 * 1024
 """Characters of a sealed state: far from what a request may have in all."""
+_UPDATE: Final = "tasks/update"
 FIELDS: Final = ("requestState", "inputResponses")
 
 
@@ -48,7 +49,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What a state of ours holds: `asked` are the kinds of requests by the server's names."""
+    """What a state of ours holds: `asked` are the kinds of requests by the server's names.
+
+    Without `key` there is none.
+    """
 
     own: Json = None
     asked: Mapping[str, ServerRequest] = field(default_factory=dict)
@@ -85,18 +89,20 @@ def take_round(
     """Return the params as they go on, and the round; the same params for a first call.
 
     The server gets its own state, and answers that it asked for, that policy lets it ask for, and
-    that are redacted. Raises Refused. A client may answer without a state what it expects to be
-    asked: policy judges by what such an answer is.
+    that are redacted. Raises Refused. A client may answer without a state what a task asks, or what
+    it expects to be asked: policy judges by what such an answer is.
     """
     if not any(name in params for name in FIELDS):
         return params, Round()
     kept = {name: value for name, value in params.items() if name not in FIELDS}
     if decoded.version != MODERN:
         return kept, Round()
-    if decoded.method is None or not decoded.method.retried:
+    if decoded.method is None or not (decoded.method.retried or decoded.method.name == _UPDATE):
         return params, Round()
-    state = _opened(decoded, params["requestState"]) if "requestState" in params else None
-    if state is not None and state.own is not None:
+    state = _State()
+    if "requestState" in params:
+        state = _opened(decoded, params["requestState"])
+    if state.own is not None:
         kept["requestState"] = state.own
     kinds: tuple[ServerRequest, ...] = ()
     if "inputResponses" in params:
@@ -107,7 +113,6 @@ def take_round(
             name: redact_answer(answer, (*redactions, *more[kind]))
             for name, (answer, kind) in answers.items()
         }
-    state = state or _State()
     return kept, Round(number=state.number, key=state.key, answers=kinds)
 
 
@@ -131,15 +136,15 @@ def _opened(decoded: Decoded, text: Json) -> _State:
     return _State(own=own, asked=kinds, number=number, key=handle.key)
 
 
-def _answers(given: Json, state: _State | None) -> dict[str, tuple[Json, ServerRequest]]:
+def _answers(given: Json, state: _State) -> dict[str, tuple[Json, ServerRequest]]:
     """Return the answers with their kinds, less those to what this server did not ask."""
     if not isinstance(given, dict):
         raise Refused("InvalidParams", message="params.inputResponses must be an object")
     answers: dict[str, tuple[Json, ServerRequest]] = {}
     for name, answer in given.items():
-        if state is not None and name not in state.asked:
+        if state.key and name not in state.asked:
             continue
-        kind = kind_of(answer) if state is None else state.asked[name]
+        kind = state.asked[name] if state.key else kind_of(answer)
         if kind is None or not fits(kind, answer):
             message = f"params.inputResponses[{name[:80]!r}] is no answer to what was asked"
             raise Refused("InvalidParams", message=message)
