@@ -17,12 +17,14 @@ from mcp_parts import (
     drained,
     events,
     json_answer,
+    live_route,
     result,
     sse_answer,
     world,
 )
 from ostiary_proxy.pipeline import connecting, visited
 from ostiary_proxy.pipeline.answer import Answer
+from ostiary_proxy.pipeline.session import Session
 
 CALL: Mapping[str, Any] = {"name": "read", "arguments": {"path": "a"}}
 VISITS: Mapping[str, Any] = {"elicitation": {"url": {}}}
@@ -270,3 +272,11 @@ async def test_a_session_that_listens_is_told_once_when_the_account_is_there(
     ]
     assert visits == set()
     assert events(await drained(other)) == []
+
+
+def test_each_of_several_servers_has_a_visit_of_its_own():
+    session = Session(upstream=None, version="2025-11-25", issued_at=0.0, key="k" * 64)
+    route = live_route(()).route
+    several = [route, *(route.model_copy(update={"server": name}) for name in ("files", "web"))]
+
+    assert len({visited.visit_of(session, one) for one in several}) == 3

@@ -45,9 +45,10 @@ async def lead(decoded: Decoded, refused: Refused, *, watches: bool = False) -> 
         return refused
     if decoded.subject.method != "tools/call":
         return refused
-    visit["elicitationId"] = visit_of(decoded.session)
+    route = decoded.known.routed.route.toward(decoded.subject)
+    visit["elicitationId"] = visit_of(decoded.session, route)
     if watches:
-        tell_when_there(decoded.known, decoded.session)
+        tell_when_there(decoded.known, decoded.session, route)
     return Refused(
         "UrlElicitationRequired", message=refused.message, data={"elicitations": [visit]}
     )

@@ -27,11 +27,11 @@ __all__ = ["FIELDS", "LONGEST", "MAX_AGE", "Round", "about", "give_state", "take
 
 MAX_AGE: Final = 3600.0
 """Seconds that a client has for its answers."""
-_PURPOSE: Final = "mcp-request-state"
 LONGEST: Final = 1024 * 1024
 """Characters of a sealed state: far from what a request may have in all."""
-_UPDATE: Final = "tasks/update"
 FIELDS: Final = ("requestState", "inputResponses")
+_PURPOSE: Final = "mcp-request-state"
+_UPDATE: Final = "tasks/update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
