@@ -1,8 +1,8 @@
 """An MCP server for the bench of streams: what it says is fixed, so that it costs next to nothing.
 
 `json` and `sse` answer a call of that tool with 10 kB at once, `two` with an event at once and the
-answer 20 ms later; GET and a listen request hold a stream open. Arguments: the port, and the one era
-that it speaks, 2025 or 2026, where it is not to speak both.
+answer 20 ms later; GET and a listen request hold a stream open. Arguments: the port, and the one
+era that it speaks, 2025 or 2026, where it is not to speak both.
 """
 
 import asyncio
