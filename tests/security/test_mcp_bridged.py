@@ -11,6 +11,7 @@ from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
     CREDENTIAL,
+    ScriptedExchange,
     World,
     body,
     drained,
@@ -28,6 +29,8 @@ from newer_parts import ModernServer, call, in_session, opening
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
 from ostiary_proxy.pipeline.mailbox import MAIL
+from ostiary_proxy.upstream.calls import UpstreamCall
+from ostiary_proxy.wire import Headers
 
 ASKS = {"q": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}}
 WANTS = {"resultType": "input_required", "inputRequests": ASKS, "requestState": "alices"}
@@ -250,3 +253,94 @@ async def test_a_person_is_asked_in_a_bounded_number_of_calls_at_once() -> None:
     assert [message.get("method") for message in asked] == ["sampling/createMessage"] * 32 + [None]
     assert asked[-1]["error"]["code"] == -31006
     assert others["method"] == "sampling/createMessage"
+
+
+REDACT = {
+    **ALLOW_ALL,
+    "transform": {
+        "redact": [
+            {"in": "Result", "pattern": "[a-z]+@example.com"},
+            {"in": "Arguments", "paths": ["to"]},
+        ]
+    },
+}
+
+
+async def test_redaction_holds_for_arguments_and_results_of_every_round() -> None:
+    mail = "bob@example.com"
+    server = ModernServer()
+    server.replies["tools/call"] = lambda m: (
+        {**DONE, "content": [{"type": "text", "text": mail}]}
+        if "inputResponses" in m["params"]
+        else WANTS
+    )
+    w, session = await opening(server, REDACT, ALLOW_SERVER, capabilities={"sampling": {}})
+    params = {"name": "a", "arguments": {"to": mail}}
+
+    answer = await w.legacy(session, "tools/call", params)
+    assert not isinstance(answer.body, bytes)
+    stream = answer.body.__aiter__()
+    (question,) = events(await anext(stream))
+    reply = result({"role": "assistant"}, request_id=question["id"])
+    await w.send(reply, headers=in_session(session))
+    rest = b"".join([piece async for piece in stream])
+
+    assert len(server.sent) == 3
+    assert not any(mail in json.dumps(sent) for sent in server.sent)
+    assert mail.encode() not in rest
+
+
+async def test_questions_of_our_own_are_told_from_the_persons_by_their_credential(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = ModernServer({"tools/call": lambda _: DONE})
+    w = world(server)
+    attach, said = w.doors.attach, []
+
+    async def recorded(one: UpstreamCall) -> Headers:
+        said.append((one.method, one.system, one.presented.grant.person.subject))
+        return await attach(one)
+
+    monkeypatch.setattr(w.doors, "attach", recorded)
+    _, session = await opening(server, before=w)
+
+    await call(w, session)
+
+    assert said == [
+        ("initialize", False, "alice"),
+        ("server/discover", True, "alice"),
+        ("tools/call", False, "alice"),
+    ]
+
+
+async def test_a_client_that_never_answers_ends_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    w, _, _, stream, _ = await asked(ALLOW_ALL, ALLOW_SERVER)
+
+    async def nothing(*_: object, **__: object) -> None:
+        return None
+
+    monkeypatch.setattr(w.live.mailbox, "wait", nothing)
+    (last,) = events(b"".join([piece async for piece in stream]))
+
+    assert last["error"]["code"] == -31011
+    assert "no answer came in time" in last["error"]["message"]
+
+
+@pytest.mark.parametrize("endless", [b"data: " + b"x" * 2**20, b"data: x\n" * 2**18])
+async def test_an_event_without_end_ends_the_call(endless: bytes) -> None:
+    said = sse_answer(endless, endless, result(DONE))
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == -31012
+    assert said.closed
+
+
+async def test_an_answer_without_end_is_not_read_to_it() -> None:
+    huge = ScriptedExchange(200, {"content-type": "application/json"}, [b" " * 2**20] * 17)
+    w, session = await opening(ModernServer({"tools/call": lambda _: huge}))
+
+    answer = await call(w, session)
+
+    assert body(answer)["error"]["code"] == -31012
