@@ -70,6 +70,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "What a server says on its session's own stream reaches the calls that it is for.",
         (
             "test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_that_runs",
+            "test_a_server_that_answers_in_json_may_ask_before_its_answer_begins",
             "test_what_the_server_asks_while_nothing_runs_is_refused",
             "test_log_messages_of_the_sessions_own_stream_reach_the_calls_that_asked",
             "test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its_last_event",

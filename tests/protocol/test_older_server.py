@@ -852,3 +852,26 @@ async def test_a_session_that_ends_closes_its_own_stream():
     assert all(
         one.closed for one in w.upstream.exchanges if isinstance(one.parts[0], asyncio.Future)
     )
+
+
+async def test_a_server_that_answers_in_json_may_ask_before_its_answer_begins():
+    own = Telling(asks("elicitation/create", ELICIT))
+    done = asyncio.get_running_loop().create_future()
+    server = LegacyServer({"tools/call": lambda _: TEXT, "answered": lambda _: []}, own=own)
+    server.waiting["up-1", "s-1"] = (sse_answer(), done, None)
+    w = older(server)
+    await w.modern("server/discover", meta=CAN_ALL)
+    at_once = w.upstream.send
+
+    async def slowly(outgoing):
+        if b"tools/call" in outgoing.body:
+            own.may.set_result(None)
+            await done
+        return await at_once(outgoing)
+
+    w.upstream.send = slowly
+    (asked,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    retried = again(stated(asked), {"action": "accept"})
+    answer = await w.modern("tools/call", retried, meta=CAN_ALL)
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from ostiary_proxy.mcp.bridge.to_legacy import called, cancelled, log_level
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_ear import open_ear
 from ostiary_proxy.pipeline.bridge.older_opening import level, session_for
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
@@ -18,6 +20,9 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Call", "begin"]
+
+_LONGEST: Final = PATIENCE + 60.0
+"""Seconds until the head of an answer, for which the server may have asked something first."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -75,38 +80,58 @@ async def begin(said: Said, request: Request) -> Call | Exchange:
 
 async def _begun(said: Said, request: Request) -> Call | Exchange | None:
     """Return as `begin` does, None where the session was lost."""
-    live = said.known.routed.received.live
+    kept = await session_for(said, request)
     with ExitStack() as held:
-        kept = await session_for(said, request)
         held.callback(kept.left)
-        held.enter_context(live.borrowed())
+        held.enter_context(said.known.routed.received.live.borrowed())
         if await open_ear(said, kept):
             await level(said, kept, log_level(request))
-            request_id = kept.next_id()
-            exchange = await _sent(said, kept, request, request_id)
-            if exchange.status == 200:
-                reading = Reading(exchange, partial(_resumed, said, kept))
-                call = Call(kept=kept, id=request_id, reading=reading, release=held.pop_all().close)
-                call.run()
+            call = _call(said, kept, held.pop_all().close)
+            exchange = await _sent(said, request, call)
+            if exchange is None:
                 return call
-            exchange = await refusal_of(exchange)
             if not await is_lost(exchange):
                 return exchange
-        kept.lose()
+    kept.lose()
     return None
+
+
+def _call(said: Said, kept: Kept, release: Callable[[], None]) -> Call:
+    reading = Reading(resume=partial(_resumed, said, kept))
+    return Call(kept=kept, id=kept.next_id(), reading=reading, release=release)
+
+
+async def _sent(said: Said, request: Request, call: Call) -> Exchange | None:
+    """Return None once the call runs, else the exchange by which the server refused it.
+
+    It runs before its answer begins: the server may ask something on the session's own stream.
+    """
+    call.run()
+    message = called(request, call.id)
+    coming = tell(said, call.kept, message, name=said.name, system=False, patience=_LONGEST)
+    try:
+        exchange = await call.reading.begun(coming, said.timeout)
+    except TimeoutError:
+        said.known.routed.received.live.streams.adopt(call.cancel(said))
+        raise Refused("UpstreamTimeout", detail="no head") from None
+    except asyncio.CancelledError:
+        said.known.routed.received.live.streams.adopt(call.cancel(said))
+        raise
+    except Refused:
+        await call.finish()
+        raise
+    if exchange is None:
+        return None
+    if exchange.status == 200:
+        call.reading.open(exchange)
+        return None
+    await call.finish()
+    return await refusal_of(exchange)
 
 
 async def _resumed(said: Said, kept: Kept, last: str) -> Exchange:
     """Return what comes after an event at which the server let a stream end."""
     return await tell(today(said), kept, None, http_method="GET", last_event=last)
-
-
-async def _sent(said: Said, kept: Kept, request: Request, request_id: int) -> Exchange:
-    try:
-        return await tell(said, kept, called(request, request_id), name=said.name, system=False)
-    except asyncio.CancelledError:
-        said.known.routed.received.live.streams.adopt(_forgone(said, kept, request_id))
-        raise
 
 
 async def _forgone(said: Said, kept: Kept, request_id: int) -> None:

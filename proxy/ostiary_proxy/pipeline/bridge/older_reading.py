@@ -25,24 +25,50 @@ _LONGEST_PAUSE: Final = 5.0
 class Reading:
     """Reads an exchange of status 200; goes on where it stopped, whoever asks.
 
-    A stream that the server lets end in the middle goes on by `resume`, once after each event id.
+    It may be told things before its head is there. A stream that the server lets end in the middle
+    goes on by `resume`, once after each event id.
     """
 
-    def __init__(self, exchange: Exchange, resume: Resume | None = None) -> None:
-        self.streams = media_type(exchange) == EVENTS
+    def __init__(self, exchange: Exchange | None = None, resume: Resume | None = None) -> None:
         self._resume = resume
         self._found: deque[Message] = deque()
         self._told = asyncio.Event()
         self._reading: asyncio.Task[bool] | None = None
+        self._coming: asyncio.Task[Exchange] | None = None
+        self._exchange: Exchange | None = None
         self._whole = False
         self._last_id = ""
         self._pause = 0.0
-        self._open(exchange)
+        if exchange is not None:
+            self.open(exchange)
 
-    def _open(self, exchange: Exchange) -> None:
+    @property
+    def streams(self) -> bool:
+        """Say whether the answer is one of events, as far as is known."""
+        return self._exchange is None or media_type(self._exchange) == EVENTS
+
+    def open(self, exchange: Exchange) -> None:
+        """Read `exchange` from now on."""
         self._exchange = exchange
         self._chunks = exchange.chunks()
         self._splitter = Splitter()
+
+    async def begun(self, coming: Awaitable[Exchange], seconds: float) -> Exchange | None:
+        """Return the exchange once its head is there, None where something is told before that.
+
+        Raises what `coming` does, and TimeoutError; a wait that is cancelled cancels that.
+        """
+        head = self._coming = asyncio.ensure_future(coming)
+        told = asyncio.ensure_future(self._told.wait())
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.wait((head, told), return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            head.cancel()
+            raise
+        finally:
+            told.cancel()
+        return head.result() if head.done() else None
 
     async def first(self, seconds: float) -> Message | None:
         """Return the next message, which `next` returns again; None where it is not there yet."""
@@ -77,7 +103,10 @@ class Reading:
         """End the exchange."""
         if self._reading is not None:
             self._reading.cancel()
-        await self._exchange.close()
+        if self._exchange is not None:
+            await self._exchange.close()
+        elif self._coming is not None:
+            self._coming.cancel()
 
     async def _filled(self) -> bool:
         """Wait until a message is there; False at the end."""
@@ -96,16 +125,27 @@ class Reading:
         return True
 
     async def _more(self) -> bool:
+        if self._exchange is None:
+            return await self._head()
         try:
-            return await (self._chunk() if self.streams else self._body())
+            return await (self._chunk() if self.streams else self._body(self._exchange))
         except (Misread, EventTooLarge) as error:
             raise OutboundFailed("protocol", str(error)) from None
 
-    async def _body(self) -> bool:
+    async def _head(self) -> bool:
+        assert self._coming is not None  # else it was opened
+        exchange = await asyncio.shield(self._coming)
+        if exchange.status != 200:
+            await exchange.close()
+            raise OutboundFailed("protocol", f"status {exchange.status}")
+        self.open(exchange)
+        return True
+
+    async def _body(self, exchange: Exchange) -> bool:
         if self._whole:
             return False
         self._whole = True
-        self._found.append(read_message(await self._exchange.body(_MAX_RESULT)))
+        self._found.append(read_message(await exchange.body(_MAX_RESULT)))
         return True
 
     async def _chunk(self) -> bool:
@@ -133,5 +173,5 @@ class Reading:
         if exchange.status != 200 or media_type(exchange) != EVENTS:
             await exchange.close()
             return False
-        self._open(exchange)
+        self.open(exchange)
         return True
