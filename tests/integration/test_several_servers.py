@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from mcp.types import ElicitResult, ToolListChangedNotification
 
 from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, until
 from real_parts import BIN, NODE, _until_answers, everything_server, free_port, require, running
+from sample_parts import Sample, call, log_in, pretend_github, serving
 from sdk_parts import files_server
 
 RULES = """
@@ -204,3 +206,49 @@ async def test_each_call_is_recorded_with_the_server_that_it_went_to(desk: Desk)
         return any(fact.get("name") == "old_echo" and fact.get("server") == "old" for fact in facts)
 
     until(recorded)
+
+
+def test_each_servers_account_is_connected_while_the_client_logs_in(tmp_path: Path) -> None:
+    port = free_port()
+    with pretend_github(tmp_path, f"http://localhost:{port}/account/callback") as origin:
+        sample = Sample(path=tmp_path / "hub.yaml")
+        sample.path.write_text(hub_yaml(origin))
+        with serving(tmp_path, {sample: f"{origin}/mcp"}, port=port) as gateway:
+            issued = log_in(gateway, "hub", "alice")
+            said = [call(gateway, issued, claim, "hub") for claim in sample.claims()]
+            listed = gateway.ostiary("accounts", "list", "--user", "alice", "-o", "json")
+            connected = [
+                record["facts"]["route"]
+                for record in gateway.records()
+                if record["facts"].get("event") == "account-connected"
+            ]
+
+    assert all(outcome.allowed and "alice" in outcome.text for outcome in said)
+    assert connected == ["default/hub/code", "default/hub/mail"]
+    assert [one["route"] for one in json.loads(listed.stdout)] == connected
+
+
+def hub_yaml(origin: str) -> str:
+    """Return a route to two servers at which people have accounts, under the claims about it."""
+    login = f"{origin}/login/oauth"
+    backends = "".join(
+        f"""
+    - name: {name}
+      to: {origin}/mcp
+      mcp:
+        upstreamOAuth2:
+          clientId: ostiary-demo
+          clientSecretRef: {{name: github-app, key: secret}}
+          endpoint: {{authUrl: {login}/authorize, tokenUrl: {login}/access_token}}
+          scopes: [repo, "read:user"]"""
+        for name in ("code", "mail")
+    )
+    return f"""#   alice (engineering) calls code_get_me {{}}: allowed
+#   alice (engineering) calls mail_get_me {{}}: allowed
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPRoute
+metadata: {{name: hub, namespace: default}}
+spec:
+  backends:{backends}
+---
+{policy_yaml("[{name: all, effect: Allow, who: {everyone: true}}]", route="hub", name="hub")}"""

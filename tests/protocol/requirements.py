@@ -619,6 +619,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_tasks_of_2026_are_named_polled_and_listened_to_likewise",
             "test_news_of_a_clients_own_task_go_to_no_server",
             "test_a_stream_that_nobody_reads_is_closed_at_every_server",
+            "test_another_replica_goes_on_with_the_sessions_of_the_start_and_those_opened_later",
             "test_a_client_that_goes_while_streams_open_leaves_none_of_them_open",
         ),
     ),

@@ -477,3 +477,19 @@ async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(arra
 
     shown = [body(answer)] if isinstance(answer.body, bytes) else events(await drained(answer))
     assert shown[-1]["result"] == {"content": [{**link, "uri": "desk+file:///a"}]}
+
+
+async def test_another_replica_goes_on_with_the_sessions_of_the_start_and_those_opened_later():
+    files, web = Server(session="f-1", tools__call=CALLED), Server(tools__call=CALLED)
+    web.away = True
+    here, there = joined({"files": files, "web": web}), joined({"files": files, "web": web})
+    object.__setattr__(there.live, "store", here.live.store)
+    _, session = await opened(here)
+    web.away, web.sessions = False, ["w-1"]
+    await here.legacy(session, "tools/call", {"name": "web_read"})
+
+    for name in ("files_read", "web_read"):
+        assert body(await there.legacy(session, "tools/call", {"name": name}))["result"] == CALLED
+
+    used = [(to(sent), sent_header(sent, "mcp-session-id")) for sent in there.upstream.sent]
+    assert used == [("files", "f-1"), ("web", "w-1")]
