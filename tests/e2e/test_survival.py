@@ -18,6 +18,7 @@ from e2e.load import under_load
 pytestmark = pytest.mark.timeout(300)
 OPERATOR = "deployment/ostiary-operator"
 MAIN = "deployment/ostiary-main"
+CALLERS = 4
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +202,30 @@ def test_an_update_and_the_loss_of_a_pod_under_load_fail_no_request(
         whole(fleet)
 
     print(f"{load.allowed} calls allowed and {load.refused} refused during the changes")
+    assert (load.broken, load.failed, load.wrong) == ([], [], [])
+    assert min(load.allowed, load.refused) > 20
+
+
+def test_proxies_that_are_killed_under_load_break_the_calls_they_had_and_leave_the_rest_as_it_is(
+    fleet: Fleet, own_cluster: Layout, demo_image: str
+) -> None:
+    with fleet.doors() as (one, *_):
+        issued = fleet.log_in(authorize=one, redeem=one).access
+    with under_load(fleet, demo_image, issued, callers=CALLERS) as load:
+        crashed, lost, _ = fleet.pods()
+        before = restarts(fleet.kubectl, crashed)
+        kill(own_cluster, fleet.kubectl, crashed, "proxy")
+        eventually(lambda: restarts(fleet.kubectl, crashed) > before)
+        whole(fleet)
+        fleet.kubectl("delete", "pod", lost, "--grace-period=0", "--force")
+        whole(fleet)
+
+    refused = load.broken.count("ConnectionRefusedError")
+    cut = len(load.broken) - refused
+    print(f"{load.allowed} calls allowed and {load.refused} refused; {cut} were cut"
+          f" ({sorted(set(load.broken))}), {refused} found nobody there")  # fmt: skip
     assert (load.failed, load.wrong) == ([], [])
+    assert cut <= 2 * CALLERS
     assert min(load.allowed, load.refused) > 20
 
 
@@ -214,8 +238,9 @@ def test_without_the_operator_a_proxy_starts_again_with_what_its_volume_holds(
     try:
         installed("wait", "pod", "--all", "--for=delete", "--timeout=60s")
         pod = fleet.pods()[0]
+        before = restarts(fleet.kubectl, pod)
         kill(own_cluster, fleet.kubectl, pod, "proxy")
-        eventually(lambda: restarts(fleet.kubectl, pod) > 0)
+        eventually(lambda: restarts(fleet.kubectl, pod) > before)
         fleet.kubectl.wait_for(f"pod/{pod}")
 
         with fleet.doors() as (one, *_):
