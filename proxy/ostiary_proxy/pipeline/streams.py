@@ -24,8 +24,8 @@ _LOOK: Final = 0.5
 """Seconds between two looks at what is due."""
 _RECHECK: Final = 2.0
 """Seconds between two looks at grants, where nothing wakes streams before."""
-_SHARE: Final = 10
-"""Looking at grants takes a tenth of the time at most, be there ever so many."""
+_RATE: Final = 500
+"""Grants that are looked at in a second; of more than a thousand each has its turn later."""
 
 
 class Heeding(Protocol):
@@ -156,15 +156,15 @@ class Streams:
                 stream.look()
 
     async def _check(self) -> None:
-        tick, pause = asyncio.get_running_loop().time, _RECHECK
+        pause = _RECHECK
         while self._open:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), pause)
             self._doubted.clear()
-            began, grants = tick(), dict[str, Grant | None]()
+            grants: dict[str, Grant | None] = {}
             for stream in tuple(self._open):
                 await stream.check(grants)
-            pause = max(_RECHECK, (tick() - began) * (_SHARE - 1))
+            pause = max(_RECHECK, len(grants) / _RATE)
 
     def adopt(self, call: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> asyncio.Task[Any]:
         """Let `call` run to its end although nobody waits for it."""
