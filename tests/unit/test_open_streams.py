@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcp_parts import World, body, drained, events, result, sse_answer, world
+from mcp_parts import World, body, drained, event, events, result, sse_answer, world
 from ostiary.config.document import Route
 from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.pipeline import driver, streams
@@ -81,6 +81,27 @@ async def test_streams_end_where_nobody_can_say_whether_their_grants_live(
     monkeypatch.setattr(w.doors, "present", away)
 
     assert "error" in events(await drained(answer))[0]
+
+
+async def test_a_client_that_reads_slowly_is_told_nothing_more_once_its_grant_ended() -> None:
+    messages = [event(told(number)) for number in range(3)]
+    w = world(lambda _: sse_answer(b"".join(messages), event(result({"content": []}))))
+    answer = await w.modern("tools/call", {"name": "a"}, meta={"progressToken": "p"})
+    assert not isinstance(answer.body, bytes)
+    pieces = aiter(answer.body)
+
+    first = events(await anext(pieces))
+    w.doors.grants.clear()
+    w.live.streams.wake()
+    rest = [message async for piece in pieces for message in events(piece)]
+
+    assert first == [told(0)]
+    assert [message["error"]["code"] for message in rest] == [-31002]
+
+
+def told(number: int) -> dict[str, object]:
+    params = {"progressToken": "p", "progress": number}
+    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
 
 
 async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:

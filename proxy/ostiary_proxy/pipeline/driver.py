@@ -90,6 +90,8 @@ class RelayStream:
         """Return the next piece whose effects have happened."""
         while True:
             while self._outs:
+                if self._woken and not self._over:
+                    await self._judge_waiting()
                 out = self._outs.popleft()
                 if out.before or out.lookup is not None:
                     ready = await asyncio.shield(self._ready(out))
@@ -219,11 +221,22 @@ class RelayStream:
 
     async def _judge_again(self, now: float) -> list[Out]:
         self._woken = False
-        judge = await rejudge(self._live.newest(), self._bearer, now)
+        try:
+            judge = await rejudge(self._live.newest(), self._bearer, now)
+        except BaseException:  # cancelled: a call that goes on unseen is judged all the same
+            self._woken = True
+            raise
         self._edge = judge.next_edge(now) if judge is not None else None
         since, self._judged = self._judged, now
         tells = self._live.streams.tells(self)
         return list(self._relay.update(judge, now, since=since, tells=tells))
+
+    async def _judge_waiting(self) -> None:
+        """Judge again before more is said: who reads slowly is told no more than others."""
+        outs = await self._judge_again(self._live.clock())
+        if outs and outs[-1].last:
+            self._outs.clear()
+        self._outs.extend(outs)
 
     # -- doing --------------------------------------------------------------------------------
 
