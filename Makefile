@@ -5,7 +5,7 @@ FAST := tests/unit tests/policy tests/translation tests/properties tests/protoco
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo demo-kind unit test check generate bench scale e2e cluster-up cluster-down images
+.PHONY: help setup demo demo-kind unit test check generate fuzz bench scale e2e cluster-up cluster-down images
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ check: setup ## format, lint, types, layers, generated files
 
 generate: setup ## write the generated files anew
 	$(PY) -m ostiary_cli.generate
+
+fuzz: setup ## feed readers and peers hostile bytes for a while (ARGS='--minutes 10')
+	@PYTHONPATH=tests $(PY) -m fuzz.run $(ARGS)
 
 bench: setup ## measure; prints medians of interleaved runs
 	$(PY) tests/bench/run.py $(ARGS)
