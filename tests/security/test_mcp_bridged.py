@@ -298,7 +298,7 @@ async def test_questions_of_our_own_are_told_from_the_persons_by_their_credentia
     attach, said = w.doors.attach, []
 
     async def recorded(one: UpstreamCall) -> Headers:
-        said.append((one.method, one.system, one.presented.grant.person.subject))
+        said.append((one.method, one.system, one.session is not None))
         return await attach(one)
 
     monkeypatch.setattr(w.doors, "attach", recorded)
@@ -307,9 +307,9 @@ async def test_questions_of_our_own_are_told_from_the_persons_by_their_credentia
     await call(w, session)
 
     assert said == [
-        ("initialize", False, "alice"),
-        ("server/discover", True, "alice"),
-        ("tools/call", False, "alice"),
+        ("initialize", False, False),
+        ("server/discover", True, False),
+        ("tools/call", False, True),
     ]
 
 

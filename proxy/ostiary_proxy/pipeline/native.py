@@ -66,7 +66,7 @@ def _outgoing(said: Said) -> Outgoing:
 def _headers(said: Said) -> Headers:
     """Return headers that follow from what was decided on (pitfall 9)."""
     head = _HEADS[said.http_method]
-    if said.session is not None:
+    if said.session is not None and said.version != MODERN:
         last: Headers = (("last-event-id", said.last_event),) if said.last_event else ()
         return (*head, *_session(said.session), *last)
     message = said.message

@@ -24,7 +24,10 @@ _MAX_BODY: Final = 16 * 1024 * 1024
 
 
 async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) -> Exchange:
-    """Say `request` in place of what `said` holds; raises Refused as `say` does."""
+    """Say `request` in place of what `said` holds; raises Refused as `say` does.
+
+    The client's session is not the server's, but tokens for a call still tell of it.
+    """
     return await say_natively(
         replace(
             said,
@@ -33,7 +36,6 @@ async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) 
             body=write_json(request.whole),
             message=request,
             method=client_requests(MODERN)[request.method],
-            session=None,
             parameters=parameters,
         )
     )
