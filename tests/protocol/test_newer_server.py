@@ -448,6 +448,14 @@ async def test_an_unreadable_answer_is_an_invalid_one() -> None:
     assert body(answer)["error"]["code"] == -31012
 
 
+async def test_a_list_without_its_items_is_an_invalid_answer() -> None:
+    w, session = await opening(ModernServer({"tools/list": lambda _: {"resultType": "complete"}}))
+
+    answer = await w.legacy(session, "tools/list")
+
+    assert body(answer)["error"]["code"] == -31012
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -379,9 +379,13 @@ async def test_a_second_round_that_fails_ends_in_an_error(
     assert last["error"]["code"] == code
 
 
-async def test_a_request_on_a_stream_of_2026_reaches_nobody() -> None:
+@pytest.mark.parametrize(
+    "method",
+    ["sampling/createMessage", "notifications/tools/list_changed", "notifications/cancelled"],
+)
+async def test_a_request_on_a_stream_of_2026_reaches_nobody(method: str) -> None:
     said = sse_answer(
-        request("sampling/createMessage", {}, request_id=9),
+        request(method, {}, request_id=9),
         result({"stray": True}, request_id=9),
         result({"resultType": "complete", "content": []}),
     )

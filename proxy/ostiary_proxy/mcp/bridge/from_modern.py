@@ -61,7 +61,7 @@ def result_of(method: str, result: Object) -> Object:
         kept |= {"_meta": left} if left else {}
     if method == "tools/call" and not isinstance(kept.get("structuredContent", {}), dict):
         del kept["structuredContent"]
-    if method == "tools/list":
+    if method == "tools/list" and isinstance(kept.get("tools"), list):
         kept["tools"] = [_tool(tool) for tool in legible(tools_in(kept))[0]]
     return kept
 
@@ -97,13 +97,13 @@ def told(message: Notification | Request) -> Notification | None:
     """Return a server's notification without the mark of the stream that it came on.
 
     None where it only concerns that stream. A request is no part of one (rule 26): it becomes a
-    notification that nobody knows, for the record.
+    notification that no revision knows, for the record.
     """
+    if isinstance(message, Request):
+        unknown: Object = {"jsonrpc": "2.0", "method": f"request:{message.method}"[:256]}
+        return Notification(method=str(unknown["method"]), whole=unknown)
     if message.method in _ABOUT_THE_STREAM:
         return None
-    if isinstance(message, Request):
-        whole = {name: value for name, value in message.whole.items() if name != "id"}
-        return Notification(method=message.method, params=message.params, whole=whole)
     meta = message.params.get("_meta")
     if not isinstance(meta, dict) or META_SUBSCRIPTION not in meta:
         return message
