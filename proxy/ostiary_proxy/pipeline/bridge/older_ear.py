@@ -26,7 +26,7 @@ __all__ = ["Ear", "Heard", "open_ear"]
 
 Heard = asyncio.Queue[Notification | None]
 """What one listener has not read yet; None at the end."""
-_BACKLOG: Final = 256
+_BACKLOG: Final = 32
 _PATIENCE: Final = 5.0
 """Seconds until a server has opened its stream."""
 

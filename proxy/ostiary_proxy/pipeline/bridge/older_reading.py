@@ -18,7 +18,7 @@ EVENTS: Final = "text/event-stream"
 Resume = Callable[[str], Awaitable[Exchange]]
 """Opens what comes after the event of this id."""
 _MAX_RESULT: Final = 16 * 1024 * 1024
-_BACKLOG: Final = 256
+_BACKLOG: Final = 32
 _LONGEST_PAUSE: Final = 5.0
 
 

@@ -1,0 +1,79 @@
+"""A call that waits at one replica goes on whichever replica its answer reaches."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway_parts import Answer, until
+from older_peers import python_sdk_one
+from replica_parts import Fleet, Replica, fleet
+
+RULES = """
+  - {name: everything, effect: Allow, who: {everyone: true}}
+  - {name: ask-back, effect: Allow, who: {everyone: true}, match: {server: [elicitation/form]}}
+"""
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("older")
+    with fleet(folder, RULES, server=python_sdk_one(folder)) as started:
+        yield started
+
+
+def called(shared: Fleet, at: Replica, issued: str, **params: Any) -> Answer:
+    """Call the tool that asks who is there."""
+    whole = {"name": "greet", "arguments": {}, "_meta": META, **params}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": whole}
+    headers = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "tools/call"}
+    return at.send(
+        shared.path, message, Authorization=f"Bearer {issued}", Mcp_Name="greet",
+        Accept="application/json, text/event-stream", **headers,
+    )  # fmt: skip
+
+
+def last(answer: Answer) -> Any:
+    """Return the last message of an answer."""
+    lines = answer.body.decode().splitlines()
+    return json.loads(next(line for line in reversed(lines) if "{" in line).removeprefix("data: "))
+
+
+def accepted(asked: Any) -> dict[str, Any]:
+    answer = {"action": "accept", "content": {"name": "Ada"}}
+    state = asked["result"]["requestState"]
+    return {"requestState": state, "inputResponses": {"question": answer}}
+
+
+def test_a_question_asked_at_one_replica_is_answered_at_another(shared: Fleet) -> None:
+    one, two, three = shared.replicas
+    tokens = shared.log_in(authorize=one, redeem=two)
+
+    asked = last(called(shared, two, tokens.access))
+    began = time.monotonic()
+    ended = last(called(shared, three, tokens.access, **accepted(asked)))
+
+    assert asked["result"]["resultType"] == "input_required"
+    assert ended["result"]["content"][0]["text"] == "accept: Ada"
+    assert time.monotonic() - began < 5
+    again = called(shared, one, tokens.access, **accepted(asked))
+    assert (again.status, again.json()["error"]["code"]) == (400, -32602)
+
+
+def test_a_revocation_at_one_replica_ends_the_call_that_waits_at_another(shared: Fleet) -> None:
+    one, two, three = shared.replicas
+    tokens = shared.log_in(authorize=one, redeem=two)
+    log = shared.folder / "sdk_one.log"
+
+    asked = last(called(shared, two, tokens.access))
+    before = log.read_text().count("DELETE")
+    assert one.revoke(client=tokens.client_id).json() == {"revoked": 1}
+
+    until(lambda: log.read_text().count("DELETE") > before, seconds=2)
+    assert called(shared, three, tokens.access, **accepted(asked)).status == 401
