@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from joined_parts import joined
 from legacy_parts import CAN_ALL, INFO, LegacyServer, asks, until
 from mcp_parts import (
     ALLOW_ALL,
@@ -875,3 +876,26 @@ async def test_a_server_that_answers_in_json_may_ask_before_its_answer_begins():
     answer = await w.modern("tools/call", retried, meta=CAN_ALL)
 
     assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+
+
+async def test_one_of_several_servers_may_be_an_older_one():
+    server = eliciting(asks("elicitation/create", ELICIT))
+    server.answers = {**server.answers, "tools/list": lambda _: {"tools": [{"name": "a"}]}}
+    modern = {"resultType": "complete", "tools": [{"name": "b"}], **UNCACHED}
+    w = joined(
+        {"old": server, "new": lambda _: json_answer(result(modern))}, ALLOW_ALL, ALLOW_SERVER
+    )
+
+    listed = body(await w.modern("tools/list"))["result"]
+    call = {"name": "old_a", "arguments": {"x": 1}}
+    (asked,) = events(await drained(await w.modern("tools/call", call, meta=CAN_ALL)))
+    ((name, _),) = asked["result"]["inputRequests"].items()
+    retried = {
+        **call,
+        "requestState": stated(asked),
+        "inputResponses": {name: {"action": "accept"}},
+    }
+    answer = await w.modern("tools/call", retried, meta=CAN_ALL)
+
+    assert [tool["name"] for tool in listed["tools"]] == ["old_a", "new_b"]
+    assert events(await drained(answer))[0]["result"]["content"] == [{"action": "accept"}]

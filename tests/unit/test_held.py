@@ -1,6 +1,5 @@
 """What is kept between two requests of a person: bounded, and ended in the end."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from legacy_parts import until
@@ -45,9 +44,10 @@ async def test_what_nobody_uses_for_its_time_is_ended_once():
 
 async def test_what_is_busy_stays_until_it_was_idle_for_its_time():
     _, held = shelf(seconds=0.02)
-    thing = Thing(busy=True)
+    thing, later = Thing(busy=True), Thing()
     held.put("a", thing)
-    await asyncio.sleep(0.06)
+    held.put("b", later)
+    await until(lambda: later.ended == [True])
     assert held.get("a") is thing
 
     thing.busy = False
@@ -96,3 +96,18 @@ async def test_a_wake_ends_what_lives_no_more():
 
     await until(lambda: gone.ended == [True])
     assert (held.get("b"), there.ended) == (there, [])
+
+
+async def test_when_the_process_ends_what_is_idle_ends_and_what_is_busy_as_soon_as_it_is_not():
+    streams, held = shelf()
+    idle, busy = Thing(), Thing(busy=True)
+    held.put("a", idle)
+    held.put("b", busy)
+
+    streams.leave()
+    await until(lambda: idle.ended == [True])
+    assert busy.ended == []
+    busy.busy = False
+    held.used("b")
+
+    await until(lambda: busy.ended == [True])

@@ -83,20 +83,24 @@ class Held(Generic[T]):
             return
         self._things[key] = thing
         loop = asyncio.get_running_loop()
-        self._ends[key] = loop.call_later(self._seconds, self._idle, key)
+        seconds = 0.0 if self._streams.leaving else self._seconds
+        self._ends[key] = loop.call_later(seconds, self._idle, key)
 
     def wake(self) -> None:
-        """End what lives no more: a grant or a policy changed."""
+        """End what lives no more: a grant or a policy changed, or the process ends."""
         if self._things:
             self._streams.adopt(self._look())
 
     async def _look(self) -> None:
         for key, thing in tuple(self._things.items()):
-            if not await thing.living() and self._things.get(key) is thing:
+            if self._streams.leaving:
+                self._idle(key)
+            elif not await thing.living() and self._things.get(key) is thing:
                 self._drop(key)
 
     def _idle(self, key: str) -> None:
-        if not self._things[key].busy:
+        thing = self._things.get(key)
+        if thing is not None and not thing.busy:
             self._drop(key)
 
     def _drop(self, key: str) -> None:
