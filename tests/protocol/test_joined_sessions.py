@@ -468,6 +468,9 @@ async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(arra
                 tools__call=lambda message: array(
                     changed, result({"content": [link]}, request_id=message["id"])
                 ),
+                tools__list=lambda message: array(
+                    changed, result({"tools": [{"name": "a"}]}, request_id=message["id"])
+                ),
             )
         }
     )
@@ -475,6 +478,9 @@ async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(arra
 
     answer = await w.legacy(session, "tools/call", {"name": "desk_a"})
 
+    listed = await w.legacy(session, "tools/list")
+
+    assert body(listed)["result"]["tools"] == [{"name": "desk_a"}]
     shown = [body(answer)] if isinstance(answer.body, bytes) else events(await drained(answer))
     assert shown[-1]["result"] == {"content": [{**link, "uri": "desk+file:///a"}]}
 

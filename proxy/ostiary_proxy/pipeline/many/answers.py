@@ -66,7 +66,7 @@ async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard | Refused
     try:
         async with asyncio.timeout(PATIENCE):
             exchange = await say_at(replace(said, timeout=PATIENCE), server, say)
-            heard = await hear(exchange, said.message.id, limit)
+            heard = await hear(exchange, said.message.id, said.version, limit)
     except TimeoutError:
         return named(Refused("UpstreamTimeout"), server)
     except StoreUnavailable as error:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.message import Id, Response
+from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import failure_of, media_type
@@ -20,13 +21,13 @@ class Heard:
     session_id: str | None
 
 
-async def hear(exchange: Exchange, request_id: Id, limit: int) -> Heard:
+async def hear(exchange: Exchange, request_id: Id, version: str, limit: int) -> Heard:
     """Return the response to `request_id` and end the exchange; raises Refused.
 
     What a server says besides is passed over: a joined answer has no place for it.
     """
     try:
-        response = await _response(exchange, request_id, limit)
+        response = await _response(exchange, request_id, version, limit)
         return Heard(response=response, session_id=exchange.headers.get("mcp-session-id"))
     except (Misread, EventTooLarge) as error:
         raise Refused("UpstreamInvalid", detail=str(error)) from None
@@ -36,12 +37,12 @@ async def hear(exchange: Exchange, request_id: Id, limit: int) -> Heard:
         await exchange.close()
 
 
-async def _response(exchange: Exchange, request_id: Id, limit: int) -> Response:
+async def _response(exchange: Exchange, request_id: Id, version: str, limit: int) -> Response:
     media = media_type(exchange)
     if exchange.status == 200 and media == "text/event-stream":
-        return await _streamed(exchange, request_id, limit)
+        return await _streamed(exchange, request_id, version, limit)
     if media == "application/json" and exchange.status < 500:
-        message = read_message(await exchange.body(limit))
+        message, _ = only_message(await exchange.body(limit), version)
         if isinstance(message, Response) and _answers(message, request_id, exchange.status):
             return message
     code = "UpstreamUnavailable" if exchange.status >= 500 else "UpstreamRejected"
@@ -53,14 +54,14 @@ def _answers(message: Response, request_id: Id, status: int) -> bool:
     return message.error is not None or (status == 200 and message.id == request_id)
 
 
-async def _streamed(exchange: Exchange, request_id: Id, limit: int) -> Response:
+async def _streamed(exchange: Exchange, request_id: Id, version: str, limit: int) -> Response:
     splitter, size = Splitter(), 0
     async for chunk in exchange.chunks():
         size += len(chunk)
         if size > limit:
             raise Refused("UpstreamInvalid", detail=f"more than {limit} bytes")
-        for event in splitter.feed(chunk):
-            message = read_message(event.data.encode()) if event.data else None
+        events = [event for event in splitter.feed(chunk) if event.data]
+        for _, message in (part for event in events for part in parts_of(event, version)):
             if isinstance(message, Response) and message.id == request_id:
                 return message
     raise Refused("UpstreamUnavailable", detail="ended before the answer")

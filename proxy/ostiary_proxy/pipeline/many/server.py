@@ -139,7 +139,7 @@ async def _greet(said: Said, session: Session, say: Say) -> Opened:
         parameters=(),
         timeout=PATIENCE,
     )
-    opened = opened_by(await hear(await say(greeting), _GREETING, _MAX_GREETING))
+    opened = opened_by(await hear(await say(greeting), _GREETING, greeting.version, _MAX_GREETING))
     own = kept(session, "", opened)
     await (await say(_initialized(greeting, own))).close()
     return opened
