@@ -1,14 +1,16 @@
-"""Tasks of 2025-11-25 in both directions: the Python SDK's client and server through a gateway."""
+"""Tasks through a gateway: the Python SDK's client and server, and the official suite."""
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_parts import Gateway, dev, free_port, three_files
-from real_parts import ROOT, _until_answers, require, running
+from real_parts import ROOT, _until_answers, conformance, require, running
 from setup_parts import peer
 
 RULES = """
@@ -20,6 +22,13 @@ RULES = """
       effect: Allow
       who: {everyone: true}
       match: {server: [elicitation/form, sampling]}
+"""
+ASKING = """
+    - {name: everything, effect: Allow, who: {everyone: true}}
+    - name: ask-back
+      effect: Allow
+      who: {everyone: true}
+      match: {server: [elicitation/form]}
 """
 PARTS = ROOT / "tests" / "parts"
 
@@ -56,3 +65,33 @@ def test_tasks_of_real_peers_run_ask_end_and_are_nobody_elses(gateway: Gateway) 
         assert (seen["listed"], seen["cancelled"], seen["others"]) == (3, "cancelled", -32602)
     methods = {r["facts"].get("method") for r in gateway.records() if r["kind"] == "decision"}
     assert {"tasks/get", "tasks/result", "tasks/list", "tasks/cancel"} <= methods
+
+
+SCENARIOS = {
+    "lifecycle": 9, "capability-negotiation": 5, "wire-fields": 4, "request-state-removal": 3,
+    "mrtr-input": 4, "request-headers": 5, "dispatch-and-envelope": 9, "status-notifications": 0,
+    "required-task-error": 3, "mrtr-composition": 2,
+}  # fmt: skip
+"""What the official suite has for the extension of 2026-07-28, and its checks."""
+
+
+@pytest.mark.timeout(240)
+def test_the_official_suite_finds_the_tasks_extension_whole_behind_the_gateway(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    command = [sys.executable, str(PARTS / "modern_tasks.py"), str(port)]
+    with running(command, log=tmp_path / "tasks.log") as process:
+        upstream = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(upstream, process)
+        with dev(tmp_path, three_files(upstream, ASKING)) as gateway:
+            issued = gateway.log_in()
+            counted = {
+                name: conformance(
+                    gateway.url(), tmp_path / name, "--scenario", f"tasks-{name}", issued=issued
+                )
+                for name in SCENARIOS
+            }
+
+    assert [one for counts in counted.values() for one in counts.lost] == []
+    assert {name: counts.passed for name, counts in counted.items()} == SCENARIOS
