@@ -111,7 +111,11 @@ BEFORE = {
     ],
 }
 """What some notifications are about."""
-CAN: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
+CAN: dict[str, Any] = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"tools": {}},
+    "roots": {},
+}
 NO_METHOD = -32601
 
 

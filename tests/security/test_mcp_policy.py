@@ -271,3 +271,34 @@ async def test_an_error_under_a_bad_status_is_redacted_too():
 
     clean = {"code": -32000, "message": "pin [redacted]", "data": "[redacted]"}
     assert body(answer)["error"] == clean
+
+
+async def test_what_a_completion_tells_is_redacted_like_the_arguments_that_it_becomes():
+    redact = [{"in": "Arguments", "pattern": "[0-9]{4}"}, {"in": "Arguments", "paths": ["pin"]}]
+    w = world(None, {**ALLOW_ALL, "transform": {"redact": redact}})
+    ref = {"type": "ref/prompt", "name": "p"}
+
+    for name, value in (("card", "no 1234"), ("pin", "5")):
+        params = {
+            "ref": ref, "argument": {"name": name, "value": value},
+            "context": {"arguments": {"pin": "7", "other": "x 5678"}},
+        }  # fmt: skip
+        await w.modern("completion/complete", params)
+
+    said = [json.loads(sent.body)["params"] for sent in w.upstream.sent]
+    assert [one["argument"]["value"] for one in said] == ["no [redacted]", "[redacted]"]
+    clean = {"pin": "[redacted]", "other": "x [redacted]"}
+    assert [one["context"] for one in said] == [{"arguments": clean}] * 2
+    assert all(one["ref"] == ref for one in said)
+
+
+async def test_a_completion_in_which_nothing_is_redacted_goes_on_as_it_came():
+    redact = [{"in": "Arguments", "paths": ["pin"]}]
+    w = world(None, {**ALLOW_ALL, "transform": {"redact": redact}})
+    asked = request("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}})
+    data = json.dumps(asked).replace("{", "{ ").encode()
+    session = await w.session()
+
+    await w.send(data, headers=(("mcp-session-id", session),))
+
+    assert w.upstream.sent[-1].body == data

@@ -192,3 +192,16 @@ async def test_what_a_client_answers_is_redacted_results_and_errors_alike(
     await w.send(answered, headers=(("mcp-session-id", session),))
 
     assert json.loads(w.upstream.sent[-1].body) == {"jsonrpc": "2.0", "id": "s1", **clean}
+
+
+async def test_a_question_with_tools_is_not_put_to_a_client_that_has_none() -> None:
+    _, params, _ = KINDS["sampling"]
+    asks = {"s1": {"method": "sampling/createMessage", "params": params}}
+    answer = result({"resultType": "input_required", "inputRequests": asks})
+    w = world(lambda _: json_answer(answer), ALLOW_ALL, allow("sampling"))
+    meta: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"sampling": {}}}
+
+    said = body(await w.modern("tools/call", {"name": "a"}, meta=meta))["error"]
+
+    assert said["code"] == -32021
+    assert said["data"]["requiredCapabilities"] == {"sampling": {"tools": {}}}

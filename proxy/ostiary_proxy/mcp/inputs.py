@@ -14,6 +14,7 @@ from ostiary_proxy.mcp.message import Object
 __all__ = ["fits", "kind_of", "lacking", "subject_of_input"]
 
 _FORM, _URL = ServerRequest.ELICITATION_FORM, ServerRequest.ELICITATION_URL
+_NONE: Final[Object] = {}
 _METHODS: Final[Mapping[ServerRequest, str]] = {
     _FORM: "elicitation/create",
     _URL: "elicitation/create",
@@ -27,15 +28,20 @@ def subject_of_input(kind: ServerRequest) -> Subject:
     return Subject(kind=Kind.SERVER, method=_METHODS[kind], name=kind.value)
 
 
-def lacking(kind: ServerRequest, declared: Object) -> dict[str, Json] | None:
+def lacking(
+    kind: ServerRequest, declared: Object, params: Object = _NONE
+) -> dict[str, Json] | None:
     """Return the capability that a client lacks for a request of this kind, or None (rule 23).
 
-    `elicitation: {}` means forms.
+    `elicitation: {}` means forms, `sampling: {}` no tools.
     """
     name = _METHODS[kind].partition("/")[0]
     said = declared.get(name)
-    if kind is _URL and not (isinstance(said, dict) and "url" in said):
+    inside = said if isinstance(said, dict) else {}
+    if kind is _URL and "url" not in inside:
         return {name: {"url": {}}}
+    if kind is ServerRequest.SAMPLING and "tools" in params and "tools" not in inside:
+        return {name: {"tools": {}}}
     return {name: {}} if said is None else None
 
 

@@ -139,12 +139,13 @@ class Reader:
         }
 
     def _input(self, name: str, params: Json) -> ServerRequest:
-        subject = server_request(MODERN, name, params if isinstance(params, dict) else {})
+        asked = params if isinstance(params, dict) else {}
+        subject = server_request(MODERN, name, asked)
         if subject is None:
             raise BadResult(f"the server asks for {name[:40]!r}, which is not served")
         kind = ServerRequest(subject.name)
         declared = self.asked.modern.capabilities if self.asked.modern is not None else {}
-        missing = lacking(kind, declared)
+        missing = lacking(kind, declared, asked)
         if missing is not None:
             raise Refused("MissingClientCapability", data={"requiredCapabilities": missing})
         verdict = self.judge.verdict(subject, self.now)

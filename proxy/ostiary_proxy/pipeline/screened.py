@@ -10,7 +10,7 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
-from ostiary.policy.redact import redact_answer, redact_arguments
+from ostiary.policy.redact import Redaction, redact_answer, redact_arguments
 from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Message, Object, Response
 from ostiary_proxy.mcp.methods import LISTEN
@@ -78,7 +78,11 @@ def _answered(consented: Consented, response: Response) -> Screened:
 
 def _redacted(consented: Consented, params: Object) -> Object:
     permitted = consented.permitted
-    if not permitted.verdict.redactions or "arguments" not in params:
+    if not permitted.verdict.redactions:
+        return params
+    if permitted.decoded.subject.method == "completion/complete":
+        return _completing(params, permitted.verdict.redactions)
+    if "arguments" not in params:
         return params
     before = params["arguments"]
     after = redact_arguments(before, permitted.verdict.redactions)
@@ -92,6 +96,20 @@ def _redacted(consented: Consented, params: Object) -> Object:
         received.seen.verdict = verdict
         raise refusal_of(known.judge, subject, verdict, received.now)
     return {**params, "arguments": after}
+
+
+def _completing(params: Object, redactions: tuple[Redaction, ...]) -> Object:
+    """Redact what is typed, and what was chosen before, as the arguments that they become."""
+    argument, context = params.get("argument"), params.get("context")
+    changed = {**params}
+    if isinstance(argument, dict):
+        typed = redact_arguments({str(argument.get("name")): argument.get("value")}, redactions)
+        assert isinstance(typed, dict)  # as it was
+        changed["argument"] = {**argument, "value": next(iter(typed.values()))}
+    if isinstance(context, dict) and "arguments" in context:
+        chosen = redact_arguments(context["arguments"], redactions)
+        changed["context"] = {**context, "arguments": chosen}
+    return params if changed == params else changed
 
 
 def _listened(consented: Consented, params: Object) -> Object:

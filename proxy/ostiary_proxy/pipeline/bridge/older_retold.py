@@ -117,7 +117,7 @@ def _may_be_asked(said: Said, request: Request, call: Call, asked: Request) -> b
         return False
     if said.method is None or not said.method.retried:
         return False
-    return lacking(ServerRequest(subject.name), declared(request)) is None
+    return lacking(ServerRequest(subject.name), declared(request), asked.params) is None
 
 
 def _progress(request: Request) -> Json:
