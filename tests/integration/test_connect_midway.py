@@ -100,7 +100,13 @@ def login_of(result: Any) -> str:
     return str(result.structured_content["login"])
 
 
-async def test_a_modern_client_is_shown_the_link_and_its_call_goes_through(stage: Stage) -> None:
+async def test_clients_of_both_eras_are_led_to_connect_and_go_on(stage: Stage) -> None:
+    # One stage for both: it takes longer to set than all that happens on it.
+    await _a_modern_client_is_shown_the_link_and_its_call_goes_through(stage)
+    await _a_legacy_client_is_shown_a_link_that_works_for_its_person_only(stage)
+
+
+async def _a_modern_client_is_shown_the_link_and_its_call_goes_through(stage: Stage) -> None:
     visitor = Visitor(stage)
     issued = await visitor.logged_in()
     async with client(stage, visitor, issued, "2026-07-28") as connected:
@@ -115,7 +121,7 @@ async def test_a_modern_client_is_shown_the_link_and_its_call_goes_through(stage
     ]
 
 
-async def test_a_legacy_client_is_shown_a_link_that_works_for_its_person_only(stage: Stage) -> None:
+async def _a_legacy_client_is_shown_a_link_that_works_for_its_person_only(stage: Stage) -> None:
     visitor, thief = Visitor(stage), Visitor(stage, username="carol", password="counting")
     issued = await visitor.logged_in()
     async with client(stage, visitor, issued, "legacy") as connected:
