@@ -391,6 +391,7 @@ async def test_a_server_that_is_away_for_a_moment_has_the_tools_that_it_had(away
     shown = {**LIST, "tools": [{"name": "read"}], "ttlMs": 0}
     assert (answer.status, body(answer)) == (200, result(shown))
     assert w.log.records[-1].facts["cached"] is True
+    assert [sent.timeout for sent in w.upstream.sent] == [60.0, 10.0]
     w.now[0] += 1
     assert (await w.modern("tools/list")).status == 502
 
