@@ -1,31 +1,14 @@
 """Bundles that vanish, are torn or say nonsense while a proxy serves: the last good one goes on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gateway_parts import Gateway, dev, policy_yaml, three_files, until
-from hostile_parts import RawServer, call, raw_server
+from gateway_parts import Gateway, policy_yaml, until
+from hostile_parts import call
 
-ALLOW = "[{name: all, effect: Allow, who: {everyone: true}}]"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
-    with dev(tmp_path_factory.mktemp("bundles"), three_files(upstream.url, ALLOW)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
+RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
 
 
 def vanish(shard: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway_parts import Answer, Gateway, dev, three_files, until
-from hostile_parts import RawServer, call, lines_of, modern, peak, raw_server, refusal, send
+from gateway_parts import Answer, Gateway, until
+from hostile_parts import RawServer, call, lines_of, modern, peak, refusal, send
 
 GOOD = json.dumps(modern(path="a.txt"))
 HUGE = 100 * 1024 * 1024
@@ -47,23 +47,6 @@ MISMATCHES = {
     "another name": {"Mcp_Name": "delete_file"},
     "another version": {"MCP_Protocol_Version": "2025-11-25"},
 }
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
-    with dev(tmp_path_factory.mktemp("bad"), three_files(upstream.url, RULES)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
 
 
 @pytest.fixture(autouse=True)

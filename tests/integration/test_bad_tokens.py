@@ -6,35 +6,19 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gateway_parts import Gateway, ask, dev, three_files
-from hostile_parts import RawServer, call, raw_server, refusal
+from gateway_parts import Gateway, ask
+from hostile_parts import RawServer, call, refusal
 from ostiary.config.keys import KeyDocument
 from ostiary.crypto.rings import Rings
 from ostiary.decode.model import validate
 from ostiary.decode.strict_json import read_json
 
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
-    rules = "[{name: all, effect: Allow, who: {everyone: true}}]"
-    with dev(tmp_path_factory.mktemp("tokens"), three_files(upstream.url, rules)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
+RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
 
 
 def rings(gateway: Gateway) -> Rings:

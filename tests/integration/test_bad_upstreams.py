@@ -27,7 +27,6 @@ from hostile_parts import (
     head,
     lines_of,
     modern,
-    raw_server,
     refusal,
     send,
     typed,
@@ -77,12 +76,6 @@ BAD: dict[str, tuple[bytes, int, str]] = {
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
     """Serve `files`, and `nobody` behind which nothing listens."""
     files = {
@@ -92,11 +85,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> It
     }
     with dev(tmp_path_factory.mktemp("upstreams"), files) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
 
 
 @pytest.fixture(scope="module")

@@ -4,31 +4,12 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
-from gateway_parts import Gateway, dev, three_files
-from hostile_parts import RawServer, call, proxy_pid, raw_server, refusal
+from gateway_parts import Gateway
+from hostile_parts import RawServer, call, proxy_pid, refusal
 
 RULES = """
     - {name: all, effect: Allow, who: {everyone: true}, rateLimit: {requests: 1000, per: 1s}}
 """
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
-    with dev(tmp_path_factory.mktemp("disk"), three_files(upstream.url, RULES)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway_parts import Gateway, dev, policy_yaml, post, three_files, until
+from gateway_parts import Gateway, policy_yaml, post, until
 from hostile_parts import (
     RawServer,
     answers,
@@ -22,11 +22,10 @@ from hostile_parts import (
     modern,
     peak,
     proxy_pid,
-    raw_server,
     typed,
 )
 
-ALLOW = "[{name: all, effect: Allow, who: {everyone: true}}]"
+RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
 NOBODY = "[{name: nobody, effect: Allow, who: {groups: [nobody]}}]"
 EVENTS = head("content-type: text/event-stream", "connection: close")
 TAG = "io.modelcontextprotocol/subscriptionId"
@@ -50,23 +49,6 @@ KINDS = {
     ),
 }
 """By kind of stream, its first event and the one that comes later."""
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawServer]:
-    with raw_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: RawServer) -> Iterator[Gateway]:
-    with dev(tmp_path_factory.mktemp("streams"), three_files(upstream.url, ALLOW)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def issued(gateway: Gateway) -> str:
-    return gateway.log_in()
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +155,7 @@ def test_a_policy_that_forbids_it_now_cuts_a_stream(
         try:
             rest = to_end(connection)
         finally:
-            gateway.change("policy.yaml", policy_yaml(ALLOW))
+            gateway.change("policy.yaml", policy_yaml(RULES))
 
     assert (b'"error"' in rest) == (kind != "GET")
     until(lambda: upstream.gone > before)
