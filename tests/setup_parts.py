@@ -149,7 +149,11 @@ def fetch_crds() -> None:
     found = json.loads(said.stdout or "{}")
     if found.get("Sum") != GATEWAY_API[2]:
         raise PartMissing(f"the Gateway API can't be fetched: {found.get('Error', said.stderr)}")
-    shutil.copytree(Path(found["Dir"]) / "config" / "crd" / "standard", gateway_api_crds())
+    place = gateway_api_crds()
+    place.mkdir(parents=True, exist_ok=True)
+    # One by one: Go's cache is read-only, and a copy of its folders would be too.
+    for file in (Path(found["Dir"]) / "config" / "crd" / "standard").glob("*.yaml"):
+        shutil.copyfile(file, place / file.name)
 
 
 def gateway_api_crds() -> Path:
