@@ -49,6 +49,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_the_client_did_not_declare_is_never_asked",
             "test_a_server_of_2026_stands_beside_a_legacy_one_behind_one_url",
             "test_a_batch_of_2025_03_26_is_bridged_message_by_message",
+            "test_an_answer_that_is_none_ends_the_call",
             "test_a_list_without_its_items_is_an_invalid_answer",
             "test_an_answer_that_came_to_another_replica_is_found",
             "test_a_get_stream_hears_what_the_server_tells_a_listener",

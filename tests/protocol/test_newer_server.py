@@ -573,22 +573,31 @@ async def asked_and_answered(w: World, session: str, answer: Any, reply: dict[st
     return asked, events(rest)[-1]
 
 
+ANSWERS: Mapping[str, Any] = {
+    "form": {"action": "accept", "content": {"name": "Ada"}},
+    "url": {"action": "accept"},
+    "sampling": {"role": "assistant", "content": {"type": "text", "text": "x"}, "model": "m"},
+    "roots": {"roots": []},
+}
+
+
 @pytest.mark.parametrize("kind", ASKED)
 async def test_what_the_server_wants_is_asked_on_the_stream_of_the_call(kind: str) -> None:
     method, params, shown = ASKED[kind]
     server = wanting(entry_of(method, params))
     w, session = await opening(server, ALLOW_ALL, ALLOW_SERVER, capabilities=ABLE)
 
+    given = ANSWERS[kind]
     asked, ended = await asked_and_answered(
-        w, session, await call(w, session), {"result": {"ok": 1, "_meta": {}}}
+        w, session, await call(w, session), {"result": {**given, "_meta": {}}}
     )
 
     first, second = server.sent[-2:]
     assert asked == {"jsonrpc": "2.0", "id": "d2.1.1", **entry_of(method, shown)}
-    assert ended["result"]["structuredContent"] == {"given": {"q": {"ok": 1}}}
+    assert ended["result"]["structuredContent"] == {"given": {"q": given}}
     assert (first["id"], second["id"]) == (1, "d2.1")
     assert second["params"] == {
-        **first["params"], "inputResponses": {"q": {"ok": 1}}, "requestState": "S0",
+        **first["params"], "inputResponses": {"q": given}, "requestState": "S0",
     }  # fmt: skip
     assert ("server-message", "pass") in w.log.words()
 
@@ -648,6 +657,17 @@ async def test_a_server_that_asks_without_end_is_given_up() -> None:
     assert len(server.sent) == 18
 
 
+@pytest.mark.parametrize("kind", ASKED)
+async def test_an_answer_that_is_none_ends_the_call(kind: str) -> None:
+    server = wanting(entry_of(*ASKED[kind][:2]))
+    w, session = await opening(server, ALLOW_ALL, ALLOW_SERVER, capabilities=ABLE)
+
+    _, ended = await asked_and_answered(w, session, await call(w, session), {"result": {"ok": 1}})
+
+    assert ended["error"]["code"] == -32602
+    assert len(server.sent) == 2
+
+
 async def test_a_form_that_the_client_cannot_show_counts_as_dismissed() -> None:
     w, session = await opening(
         wanting(entry_of(*ASKED["form"][:2])), ALLOW_ALL, ALLOW_SERVER, capabilities=ABLE
@@ -682,13 +702,15 @@ async def test_an_error_of_the_client_ends_the_call_where_nothing_else_can_be_sa
         ("form", {"elicitation": {"url": {}}}, {"elicitation": {"form": {}}}),
         ("url", {"elicitation": {}}, {"elicitation": {"url": {}}}),
         ("sampling", {}, {"sampling": {}}),
+        ("tools", {"sampling": {}}, {"sampling": {"tools": {}}}),
         ("roots", {"sampling": {}}, {"roots": {}}),
     ],
 )
 async def test_what_the_client_did_not_declare_is_never_asked(
     kind: str, able: dict[str, Any], needed: dict[str, Any]
 ) -> None:
-    server = wanting(entry_of(*ASKED[kind][:2]))
+    tools: Any = ("sampling/createMessage", {"messages": [], "tools": []})
+    server = wanting(entry_of(*(tools if kind == "tools" else ASKED[kind][:2])))
     w, session = await opening(server, ALLOW_ALL, ALLOW_SERVER, capabilities=able)
 
     (ended,) = events(await drained(await call(w, session)))

@@ -34,6 +34,7 @@ from ostiary_proxy.wire import Headers
 
 ASKS = {"q": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}}
 WANTS = {"resultType": "input_required", "inputRequests": ASKS, "requestState": "alices"}
+SAMPLED = {"role": "assistant", "content": {"type": "text", "text": "x"}, "model": "m"}
 DONE = {"resultType": "complete", "content": []}
 
 
@@ -74,7 +75,7 @@ async def test_a_response_of_another_person_session_or_client_is_refused() -> No
 
 async def test_a_response_is_taken_once() -> None:
     w, server, session, stream, question = await asked(ALLOW_ALL, ALLOW_SERVER)
-    reply = result({"role": "assistant"}, request_id=question["id"])
+    reply = result(SAMPLED, request_id=question["id"])
 
     first, second = [(await w.send(reply, headers=in_session(session))).status for _ in range(2)]
     async for _ in stream:
@@ -200,7 +201,7 @@ async def test_what_a_client_declares_is_bounded_and_shows_in_no_header() -> Non
 
 async def test_nothing_of_the_clients_credential_goes_along_and_ours_goes_with_each_round() -> None:
     w, _, session, stream, question = await asked(ALLOW_ALL, ALLOW_SERVER)
-    reply = result({"role": "assistant"}, request_id=question["id"])
+    reply = result(SAMPLED, request_id=question["id"])
 
     await w.send(reply, headers=in_session(session))
     async for _ in stream:
@@ -281,7 +282,7 @@ async def test_redaction_holds_for_arguments_and_results_of_every_round() -> Non
     assert not isinstance(answer.body, bytes)
     stream = answer.body.__aiter__()
     (question,) = events(await anext(stream))
-    reply = result({"role": "assistant"}, request_id=question["id"])
+    reply = result(SAMPLED, request_id=question["id"])
     await w.send(reply, headers=in_session(session))
     rest = b"".join([piece async for piece in stream])
 

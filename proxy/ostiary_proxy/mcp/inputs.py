@@ -33,13 +33,15 @@ def lacking(
 ) -> dict[str, Json] | None:
     """Return the capability that a client lacks for a request of this kind, or None (rule 23).
 
-    `elicitation: {}` means forms, `sampling: {}` no tools.
+    `elicitation: {}` means forms, with `url` alone it means none; `sampling: {}` means no tools.
     """
     name = _METHODS[kind].partition("/")[0]
     said = declared.get(name)
     inside = said if isinstance(said, dict) else {}
     if kind is _URL and "url" not in inside:
         return {name: {"url": {}}}
+    if kind is _FORM and "url" in inside and "form" not in inside:
+        return {name: {"form": {}}}
     if kind is ServerRequest.SAMPLING and "tools" in params and "tools" not in inside:
         return {name: {"tools": {}}}
     return {name: {}} if said is None else None

@@ -34,11 +34,6 @@ class Declared:
         inside = self.capabilities.get(capability)
         return isinstance(inside, dict) and (not part or part in inside)
 
-    def has(self, capability: str, part: str = "") -> bool:
-        """Say whether the client has it: an elicitation without any part is one by form."""
-        bare = part == "form" and self.capabilities.get(capability) == {}
-        return bare or self.says(capability, part)
-
 
 def declared_in(params: Object) -> Declared:
     """Return what the `params` of an initialize request declare."""

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
 from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
+from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import BadResult, input_requests
+from ostiary_proxy.mcp.server_methods import server_request
 
 __all__ = [
     "Asking", "Wanted", "answered", "asking", "error_of", "initialized", "result_of", "told",
@@ -147,9 +151,13 @@ def answered(request: Request, response: Response, client_id: Id) -> Object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """One thing that the server asks for: its name for it, and the request to the client."""
+    """One thing that the server asks for: its name for it, its kind, the request to the client.
+
+    What is of no kind is the relay's to refuse.
+    """
 
     key: str
+    kind: ServerRequest | None
     request: Request
 
 
@@ -162,21 +170,33 @@ def asking(entries: Mapping[str, Object], declared: Declared, *, prefix: str) ->
     if len(entries) > _MOST_QUESTIONS:
         raise BadResult(f"the server asks for more than {_MOST_QUESTIONS} things at once")
     return [
-        Asking(key=key, request=_asked(entry, declared, f"{prefix}.{number}"))
+        _asked(key, entry, declared, f"{prefix}.{number}")
         for number, (key, entry) in enumerate(entries.items(), 1)
     ]
 
 
-def _asked(entry: Object, declared: Declared, request_id: str) -> Request:
+def _asked(key: str, entry: Object, declared: Declared, request_id: str) -> Asking:
     method, said = str(entry["method"]), entry.get("params", {})
     params: dict[str, Json] = dict(said) if isinstance(said, dict) else {}
+    kind = _kind(method, params)
+    if kind is not None and (needed := lacking(kind, declared.capabilities, params)) is not None:
+        raise CallEnds(
+            _INVALID_REQUEST,
+            f"the server asks for {method}, which this client did not declare at initialize",
+            {"requiredCapabilities": needed},
+        )
     if method == "elicitation/create":
         params = _elicitation(params, request_id)
-    _check_declared(method, params, declared)
     whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request_id, "method": method}
     if params:
         whole["params"] = params
-    return Request(id=request_id, method=method, params=params, whole=whole)
+    request = Request(id=request_id, method=method, params=params, whole=whole)
+    return Asking(key=key, kind=kind, request=request)
+
+
+def _kind(method: str, params: Object) -> ServerRequest | None:
+    subject = server_request(MODERN, method, params)
+    return ServerRequest(subject.name) if subject is not None else None
 
 
 def _elicitation(params: dict[str, Json], request_id: str) -> dict[str, Json]:
@@ -184,24 +204,3 @@ def _elicitation(params: dict[str, Json], request_id: str) -> dict[str, Json]:
     if params.get("mode", "form") == "form":
         return {name: value for name, value in params.items() if name != "mode"}
     return {"elicitationId": request_id, **params}
-
-
-def _check_declared(method: str, params: Object, declared: Declared) -> None:
-    capability, part = _NEEDED.get(method, ("", ""))
-    if method == "elicitation/create":
-        part = "url" if params.get("mode") == "url" else "form"
-    if not capability or declared.has(capability, part):
-        return
-    needed: Json = {capability: {part: {}} if part else {}}
-    raise CallEnds(
-        _INVALID_REQUEST,
-        f"the server asks for {method}, which this client did not declare at initialize",
-        {"requiredCapabilities": needed},
-    )
-
-
-_NEEDED: Final[Mapping[str, tuple[str, str]]] = {
-    "elicitation/create": ("elicitation", ""),
-    "sampling/createMessage": ("sampling", ""),
-    "roots/list": ("roots", ""),
-}

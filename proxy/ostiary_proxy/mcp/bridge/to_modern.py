@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.eras import (
     META_CAPABILITIES,
@@ -11,6 +12,7 @@ from ostiary_proxy.mcp.eras import (
     META_SUBSCRIPTION,
     META_VERSION,
 )
+from ostiary_proxy.mcp.inputs import fits
 from ostiary_proxy.mcp.message import Id, Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN, MODERN
 
@@ -20,6 +22,7 @@ META_INFO: Final = "io.modelcontextprotocol/clientInfo"
 _OURS: Final = frozenset(
     (META_CAPABILITIES, META_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION)
 )
+_INVALID_PARAMS: Final = -32602
 _FOREIGN: Final = frozenset(("_meta", "inputResponses", "requestState", "task"))
 """Params that no legacy client may set: ours, and those that its revision or server ignores."""
 
@@ -88,14 +91,19 @@ def retried(
     return _request(request.method, params, request_id)
 
 
-def answer_to_input(method: str, response: Response, *, refused: int) -> Json:
+def answer_to_input(
+    method: str, kind: ServerRequest | None, response: Response, *, refused: int
+) -> Json:
     """Return the client's response to what the server asked for by `method`, for the retry.
 
     A form that the client failed to show counts as dismissed. Raises CallEnds where the client has
-    no answer, or policy refused the question, which has the code `refused`.
+    no answer that fits, or policy refused the question, which has the code `refused`.
     """
     if response.result is not None:
-        return {name: value for name, value in response.result.items() if name != "_meta"}
+        answer: Json = {n: value for n, value in response.result.items() if n != "_meta"}
+        if kind is None or not fits(kind, answer):
+            raise CallEnds(_INVALID_PARAMS, f"what the client answers to {method} is no answer")
+        return answer
     error = response.error or {}
     code, message = error.get("code"), str(error.get("message"))
     assert isinstance(code, int)  # the envelope ladder saw to it

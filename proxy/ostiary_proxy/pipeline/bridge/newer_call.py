@@ -162,7 +162,7 @@ class Call:
             raise CallEnds(CODES["UpstreamTimeout"].rpc, _TIMED_OUT.format(method))
         response = read_message(body)
         assert isinstance(response, Response)  # put there by `newer`
-        return answer_to_input(method, response, refused=CODES["Denied"].rpc)
+        return answer_to_input(method, question.kind, response, refused=CODES["Denied"].rpc)
 
     async def _again(
         self, new_id: str, questions: Sequence[Asking], answers: Sequence[Json], state: Json
