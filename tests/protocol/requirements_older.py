@@ -10,6 +10,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_server_that_refuses_as_legacy_ones_do_is_spoken_to_in_a_session",
             "test_an_older_server_without_sessions_is_known_by_its_answer_to_discover",
+            "test_a_server_that_can_be_discovered_and_names_older_revisions_only_is_an_older_one",
             "test_each_way_of_refusing_leads_to_a_session",
             "test_what_a_modern_server_answers_is_never_said_again",
             "test_a_refusal_of_what_opens_no_session_either_passes_as_it_came",

@@ -145,6 +145,15 @@ async def test_an_older_server_without_sessions_is_known_by_its_answer_to_discov
     assert body(answer)["result"]["instructions"] == "Be kind."
 
 
+async def test_a_server_that_can_be_discovered_and_names_older_revisions_only_is_an_older_one():
+    found = {"resultType": "complete", "supportedVersions": ["2025-11-25"], "capabilities": {}}
+    w = older(LegacyServer({}, refusal=lambda: json_answer(result(found))))
+
+    answer = await w.modern("server/discover")
+
+    assert body(answer)["result"]["instructions"] == "Be kind."
+
+
 REFUSALS = {
     "nothing readable": lambda: json_answer(b"no", status=404),
     "an SDK's words": lambda: json_answer(

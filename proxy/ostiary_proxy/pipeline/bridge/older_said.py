@@ -13,27 +13,20 @@ from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
-from ostiary_proxy.mcp.sse import EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import Call, begin
 from ostiary_proxy.pipeline.bridge.older_listen import listen
 from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
-from ostiary_proxy.pipeline.bridge.older_refusal import REFUSING, code_in
+from ostiary_proxy.pipeline.bridge.older_refusal import looked_at
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
-from ostiary_proxy.pipeline.forward import media_type, read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
 
 __all__ = ["say_in_2026"]
 
-_REFUSALS: Final = frozenset((400, 404, 405, 406))
-_MODERN: Final = frozenset((-32020, -32021, -32022))
-_MAX_REFUSAL: Final = 64 * 1024
-_MAX_DISCOVERED: Final = 1024 * 1024
 _AT_ONCE: Final = 0.5
 """Seconds that the head of an answer waits for the answer itself."""
 _DISCOVER: Final = "server/discover"
@@ -49,37 +42,13 @@ async def say_in_2026(said: Said) -> Exchange:
         except NotLegacy:  # it was replaced by one that does not
             spoken.forget(said.upstream.url)
             return await say_natively(said)
-    exchange = await say_natively(said)
-    exchange, refused = await _judged(said, exchange)
-    if not refused:
+    exchange, legacy = await looked_at(said, await say_natively(said))
+    if not legacy:
         return exchange
     try:
         return await _bridged(said)
     except NotLegacy:
         return exchange
-
-
-async def _judged(said: Said, exchange: Exchange) -> tuple[Exchange, bool]:
-    """Return the exchange, read where that tells, and whether a legacy server refused."""
-    discovers = said.method is not None and said.method.name == _DISCOVER
-    if exchange.status not in _REFUSALS and not (discovers and exchange.status == 200):
-        return exchange, False
-    body = await read_body(exchange, _MAX_DISCOVERED if discovers else _MAX_REFUSAL)
-    whole = Whole(exchange.status, exchange.headers, body)
-    code = code_in(body if media_type(exchange) != EVENTS else _first(body))
-    if code is None:
-        return whole, exchange.status != 200
-    # Every server of 2026-07-28 knows how to be discovered.
-    return whole, code in REFUSING or (discovers and code not in _MODERN)
-
-
-def _first(body: bytes) -> bytes:
-    """Return the data of the first event that has any."""
-    try:
-        found = [event.data for event in Splitter().feed(body) if event.data]
-    except EventTooLarge:
-        return b""
-    return found[0].encode() if found else b""
 
 
 async def _bridged(said: Said) -> Exchange:
