@@ -120,6 +120,17 @@ async def test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only():
     assert "result" in events(await drained(kept))[0]
 
 
+async def test_where_too_many_calls_wait_in_all_one_more_is_refused_and_cancelled():
+    server = asking()
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    w.live.older.parked._most = 0
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer))[0]["error"]["code"] == -31006
+    await until(lambda: "notifications/cancelled" in server.methods())
+
+
 async def test_what_policy_forbids_the_server_to_ask_is_refused_and_its_call_cancelled():
     server = asking()
     w = world(server, ALLOW_ALL)

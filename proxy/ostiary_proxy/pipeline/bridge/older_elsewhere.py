@@ -16,7 +16,7 @@ from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, whole_of
 from ostiary_proxy.pipeline.forward import failure_of, media_type
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.said import Said
@@ -71,10 +71,7 @@ class Elsewhere:
 
     async def body(self, limit: int) -> bytes:
         """Return all events; raises Refused, and OutboundFailed beyond `limit` bytes."""
-        body = b"".join([chunk async for chunk in self.chunks()])
-        if len(body) > limit:
-            raise OutboundFailed("too-large", f"more than {limit} bytes")
-        return body
+        return await whole_of(self.chunks(), limit)
 
     async def close(self) -> None:
         """Let the other replica know that nobody waits any more."""

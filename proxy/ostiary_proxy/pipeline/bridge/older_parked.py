@@ -80,19 +80,22 @@ def _park(said: Said, call: Call, asked: Request) -> dict[str, Json]:
     """Let `call` wait and return the result that asks the client.
 
     Where policy forbids the question the way back refuses the result, and nobody would answer.
+    Raises Refused.
     """
     call.rest()
     live = said.known.routed.received.live
     key = f"{live.older.replica}.{live.entropy(16).hex()}"
     parked = Parked(key=key, said=remembered(said), call=call, asked=asked)
     subject = server_request(MODERN, asked.method, asked.params)
-    allowed = subject is not None and said.known.judge.verdict(subject, live.clock()).allowed
-    if allowed and live.older.parked.room(parked.person):
+    if subject is None or not said.known.judge.verdict(subject, live.clock()).allowed:
+        live.streams.adopt(parked.end())
+    elif not live.older.parked.room(parked.person):
+        live.streams.adopt(parked.end())
+        raise Refused("RateLimited", message="too many calls wait here for their clients")
+    else:
         live.older.parked.put(key, parked)
         # Not a call that runs: the end of the process waits for none of these.
         parked.waiting = asyncio.ensure_future(_attended(parked))
-    else:
-        live.streams.adopt(parked.end())
     return asking(_NAME, asked.method, asked.params, key)
 
 

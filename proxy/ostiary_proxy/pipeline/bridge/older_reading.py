@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -12,7 +12,7 @@ from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
 
-__all__ = ["EVENTS", "Reading", "Resume"]
+__all__ = ["EVENTS", "Reading", "Resume", "whole_of"]
 
 EVENTS: Final = "text/event-stream"
 Resume = Callable[[str], Awaitable[Exchange]]
@@ -20,6 +20,17 @@ Resume = Callable[[str], Awaitable[Exchange]]
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _BACKLOG: Final = 32
 _LONGEST_PAUSE: Final = 5.0
+
+
+async def whole_of(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """Return all chunks as one; raises OutboundFailed("too-large") beyond `limit` bytes."""
+    parts, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise OutboundFailed("too-large", f"more than {limit} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 class Reading:

@@ -19,7 +19,7 @@ from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import Call
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, whole_of
 from ostiary_proxy.pipeline.bridge.older_session import tell, today
 from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
 from ostiary_proxy.pipeline.said import Said
@@ -65,10 +65,7 @@ class Retold:
 
     async def body(self, limit: int) -> bytes:
         """Return all events; raises OutboundFailed("too-large") beyond `limit` bytes."""
-        body = b"".join([chunk async for chunk in self.chunks()])
-        if len(body) > limit:
-            raise OutboundFailed("too-large", f"more than {limit} bytes")
-        return body
+        return await whole_of(self.chunks(), limit)
 
     async def close(self) -> None:
         """End the exchange; before its end that cancels the call (rule 28)."""
