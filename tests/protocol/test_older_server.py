@@ -783,8 +783,14 @@ async def test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_t
         done.set_result(None)
         return []
 
+    never = asyncio.get_running_loop().create_future()
     server = LegacyServer(
-        {"tools/call": lambda _: [done, result(TEXT, request_id=1)], "answered": answered}, own=own
+        {
+            "tools/call": lambda _: [done, result(TEXT, request_id=1)],
+            "prompts/list": lambda _: [never],
+            "answered": answered,
+        },
+        own=own,
     )
     w = older(server)
     server.waiting["up-1", "s-1"] = (sse_answer(), asyncio.get_running_loop().create_future(), None)
@@ -792,8 +798,11 @@ async def test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_t
     call = asyncio.ensure_future(w.modern("tools/call", CALL, meta=CAN_ALL))
     async with asyncio.timeout(5):
         await until(lambda: "tools/call" in server.methods()[1:])
+        other = asyncio.ensure_future(w.modern("prompts/list", meta=CAN_ALL))
+        await until(lambda: "prompts/list" in server.methods())
         own.may.set_result(None)
         (asked,) = events(await drained(await call))
+        await (await other).body.abandon()
     retried = again(stated(asked), {"action": "accept"})
     answer = await w.modern("tools/call", retried, meta=CAN_ALL)
 

@@ -136,7 +136,7 @@ class Ear:
 
     async def _asked(self, asked: Request) -> None:
         """Let the call that began last ask its client; without a call there is nobody to ask."""
-        calls = list(self._kept.running.values())
+        calls = [reading for reading in self._kept.running.values() if reading.askable]
         if asked.method == "ping":
             body = result_body(asked.id, {})
         elif calls and calls[-1].tell(asked):

@@ -36,11 +36,19 @@ async def whole_of(chunks: AsyncIterator[bytes], limit: int) -> bytes:
 class Reading:
     """Reads an exchange of status 200; goes on where it stopped, whoever asks.
 
-    It may be told things before its head is there. A stream that the server lets end in the middle
-    goes on by `resume`, once after each event id.
+    It may be told things before its head is there; `askable` says whether its request may be asked
+    something. A stream that the server lets end in the middle goes on by `resume`, once after each
+    event id.
     """
 
-    def __init__(self, exchange: Exchange | None = None, resume: Resume | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange | None = None,
+        *,
+        resume: Resume | None = None,
+        askable: bool = False,
+    ) -> None:
+        self.askable = askable
         self._resume = resume
         self._found: deque[Message] = deque()
         self._told = asyncio.Event()
