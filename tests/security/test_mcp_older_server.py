@@ -12,6 +12,7 @@ from mcp_parts import (
     body,
     drained,
     events,
+    json_answer,
     result,
     world,
 )
@@ -77,6 +78,25 @@ async def test_a_state_is_good_for_its_person_and_its_call_only(params):
 
     assert (stolen.status, body(stolen)["error"]["code"]) == (400, -32602)
     assert "result" in events(await drained(rightful))[0]
+
+
+@pytest.mark.parametrize("state", ["x", "there.0", "/" * 900])
+async def test_a_state_that_a_server_gave_before_it_was_replaced_is_refused(state):
+    server = asking()
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    question = {"method": "elicitation/create", "params": ELICIT}
+    found = {
+        "resultType": "input_required", "inputRequests": {"question": question},
+        "requestState": state,
+    }  # fmt: skip
+    w.upstream.script = lambda _: json_answer(result(found))
+    given = body(await w.modern("tools/call", CALL, meta=CAN_ALL))["result"]["requestState"]
+
+    w.upstream.script = server
+    retry = {**CALL, "requestState": given, "inputResponses": ACCEPT}
+    answer = await w.modern("tools/call", retry, meta=CAN_ALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
 
 
 async def test_an_answer_is_given_once():

@@ -6,6 +6,7 @@ by the mailbox, and what came of them goes back the same way.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,6 +33,8 @@ from ostiary_proxy.refused import Refused
 __all__ = ["Parked", "go_on", "retold"]
 
 _NAME: Final = "question"
+_QUESTION: Final = re.compile(r"(?P<replica>[0-9a-z]{1,32})\.[0-9a-f]{32}")
+"""A question of ours; a server that was replaced may have given its own."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -118,7 +121,8 @@ async def _attended(parked: Parked) -> None:
 async def go_on(said: Said, request: Request, question: str) -> Exchange:
     """Return the exchange of a call made again with the answer to `question`; raises Refused."""
     older = said.known.routed.received.live.older
-    if question.partition(".")[0] != older.replica:
+    known = _QUESTION.fullmatch(question)
+    if known is not None and known["replica"] != older.replica:
         return await hand_over(said, request, question)
     parked = older.parked.get(question)
     # The state was sealed for this grant and call already; whose stream goes on is worth a second
