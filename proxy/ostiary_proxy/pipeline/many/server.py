@@ -74,6 +74,7 @@ def named(refused: Refused, server: str) -> Refused:
         data=refused.data,
         retry_after=refused.retry_after,
         headers=refused.headers,
+        result=refused.result,
     )
 
 
