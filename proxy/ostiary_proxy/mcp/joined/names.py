@@ -53,7 +53,7 @@ def split_id(joined: object) -> tuple[str, Id] | None:
         return None
     if own[0] == "s":
         return server, own[1:]
-    return (server, int(own[1:])) if re.fullmatch(r"i-?[0-9]{1,16}", own) else None
+    return (server, int(own[1:])) if re.fullmatch(r"i(0|-?[1-9][0-9]{0,15})", own) else None
 
 
 def server_of(subject: Subject) -> str:
