@@ -88,6 +88,8 @@ async def test_a_call_as_a_task_is_polled_read_and_cancelled_under_the_servers_o
     assert body(got) == result(task("t1"))
     assert body(brought) == result({"content": [{"type": "text", "text": "done"}]})
     assert body(cancelled) == result(task("t1", status="cancelled"))
+    made = [r.facts for r in w.log.records if r.kind == "outcome"][1]
+    assert made["task"] == "t1"
     decisions = [r.facts for r in w.log.records if r.kind == "decision"][2:]
     assert [(one["method"], one["name"], one["task"]) for one in decisions] == [
         (f"tasks/{name}", "a", "t1") for name in ("get", "result", "cancel")

@@ -9,9 +9,10 @@ from ostiary.crypto.base64url import base64url
 from ostiary.crypto.seal import SealRing
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
+from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.identity import Client
 from ostiary_proxy.pipeline.handles import BadHandle, give_handle, open_handle
-from ostiary_proxy.pipeline.session import seal_session
+from ostiary_proxy.pipeline.session import seal_session, waiting_row, waiting_subject
 
 RING = SealRing([b"k" * 32])
 ALICE = presented("alice").grant
@@ -95,3 +96,10 @@ def test_a_handle_for_another_use_or_time_is_no_handle(changed):
 def test_another_spelling_of_a_handle_is_no_handle(spell):
     with pytest.raises(BadHandle):
         opened(spell.format(given()))
+
+
+def test_a_waiting_question_is_written_as_before_so_that_replicas_of_two_versions_agree():
+    subject = Subject(kind=Kind.SERVER, method="roots/list", name="roots")
+
+    assert waiting_row(subject) == b'["server","roots/list","roots"]'
+    assert waiting_subject(waiting_row(subject)) == subject

@@ -294,6 +294,24 @@ async def test_a_server_reaches_no_task_of_a_clients_other_session(method: str) 
     assert json.loads(w.upstream.sent[1].body)["error"]["code"] == -32602
 
 
+async def test_only_a_question_that_policy_knows_can_become_a_clients_task() -> None:
+    ping = request("ping", {}, request_id="s1")
+    w = world(
+        lambda sent: (
+            sse_answer(ping, result({}))
+            if b"tools/call" in sent.body
+            else ScriptedExchange(202, {}, [])
+        )
+    )
+    session = await w.session()
+    await drained(await w.legacy(session, "tools/call", {"name": "a"}))
+
+    made = result({"task": {"taskId": "c"}}, request_id="s1")
+    assert (await w.send(made, headers=(("mcp-session-id", session),))).status == 202
+
+    assert await w.live.store.scan(TASKS, "", limit=10) == []
+
+
 async def test_a_page_of_too_many_tasks_is_not_looked_up() -> None:
     tasks = [{"taskId": f"t{number}"} for number in range(1001)]
     w = world(lambda _: json_answer(result({"tasks": tasks})))

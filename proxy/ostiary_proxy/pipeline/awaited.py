@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
+from ostiary.policy.facts import Kind
 from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.results import BadResult
@@ -53,7 +54,7 @@ async def _of_tasks(decoded: Decoded, response: Response) -> Decoded:
     _, owner = owners(decoded)
     received = decoded.known.routed.received
     task = created(result, decoded.version)
-    if task is not None:
+    if task is not None and decoded.subject.kind is Kind.SERVER:
         kept = owner.row(task, decoded.subject, received.now)
         await received.live.store.put(kept.table, kept.key, kept.value, expires=kept.expires)
     if decoded.subject.method != "tasks/list":

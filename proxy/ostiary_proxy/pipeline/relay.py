@@ -24,6 +24,7 @@ from ostiary_proxy.pipeline.refusal import rpc_error
 from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.server_says import By, ServerSays
 from ostiary_proxy.pipeline.task_list import own_tasks
+from ostiary_proxy.pipeline.trail import cut
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Relay"]
@@ -45,6 +46,7 @@ class Relay:
         self._splitter = Splitter()
         self._over = False
         self._error: int | None = None
+        self._task: str | None = None
         self.answered = False
         self.resumable = False
         self.word = "unknown"
@@ -140,6 +142,8 @@ class Relay:
         facts: dict[str, Json] = {"answered": self.answered}
         if self._server.passed:
             facts["notifications"] = dict(self._server.passed)
+        if self._task is not None:
+            facts["task"] = cut(self._task)
         if self._error is not None:
             facts["error"] = self._error
         return facts
@@ -242,6 +246,7 @@ class Relay:
         reader = Reader(asked=self._asked, judge=self._judge, now=now)
         read = reader.read(result)
         self.negotiated, self.lists = reader.negotiated, reader.lists
+        self._task = reader.task_id
         of_task = method is not None and method.field == TASK_ID
         changed = (redacted_task if of_task else redacted)(read, self._redactions)
         data = raw if changed is result else write_json({**message.whole, "result": changed})

@@ -21,7 +21,7 @@ from ostiary_proxy.mcp.results import (
     lists_of,
 )
 from ostiary_proxy.mcp.server_methods import server_request
-from ostiary_proxy.mcp.tasks import created, declares, hold_to, is_plain, named
+from ostiary_proxy.mcp.tasks import created, declares, hold_to, id_of, is_plain, named
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.cursors import give_cursor
 from ostiary_proxy.pipeline.effects import PutRow
@@ -38,7 +38,7 @@ class Reader:
     """Reads the result of what was asked.
 
     Found on the way: the version that was `negotiated`, the `lists` that are there, what the server
-    has `asked_for`, and the row of a `task` that was created in place of an answer.
+    has `asked_for`, and the row and the id of a task that was created in place of an answer.
     """
 
     asked: Asked
@@ -48,6 +48,7 @@ class Reader:
     lists: tuple[str, ...] = ()
     asked_for: list[dict[str, Json]] = field(default_factory=list)
     task: PutRow | None = None
+    task_id: str | None = None
 
     def read(self, result: Object) -> Object:
         """Return the result for the client, the same object if unchanged; raises Refused."""
@@ -87,6 +88,7 @@ class Reader:
         if asked.modern is not None and not declares(asked.modern.capabilities):
             raise BadResult("the result is a task, which the client did not declare")
         self.task = Owner(holder=asked.holder).row(task, asked.subject, self.now)
+        self.task_id = id_of(task)
 
     def read_task(self, task: Object) -> None:
         """Judge what the server asks inside a task of 2026-07-28; raises Refused, BadResult."""

@@ -107,12 +107,12 @@ def pending_key(session: Session, request_id: Id) -> str:
 
 
 def waiting_row(subject: Subject) -> bytes:
-    """Return the Store value of a server's request that waits for its answer."""
-    return write_json(written_subject(subject))
+    """Return the Store value of a server's request, which has no arguments, that waits."""
+    return write_json(written_subject(subject)[:3])
 
 
 def waiting_subject(row: bytes) -> Subject:
     """Return the subject in a value of `waiting_row`."""
     plain = read_json(row)
     assert isinstance(plain, list)  # written by `waiting_row`
-    return read_subject(plain)
+    return read_subject([*plain, None])

@@ -15,7 +15,7 @@ from ostiary_proxy.pipeline.received import Received
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 
-__all__ = ["decision", "outcome", "refusal", "server_message"]
+__all__ = ["cut", "decision", "outcome", "refusal", "server_message"]
 
 _LONGEST: Final = 256
 
