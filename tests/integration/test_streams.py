@@ -26,6 +26,7 @@ from hostile_parts import (
 )
 
 RULES = "[{name: all, effect: Allow, who: {everyone: true}}]"
+LESS = "[{name: all, effect: Allow, who: {everyone: true}, match: {tools: [a]}}]"
 NOBODY = "[{name: nobody, effect: Allow, who: {groups: [nobody]}}]"
 EVENTS = head("content-type: text/event-stream", "connection: close")
 TAG = "io.modelcontextprotocol/subscriptionId"
@@ -159,6 +160,21 @@ def test_a_policy_that_forbids_it_now_cuts_a_stream(
 
     assert (b'"error"' in rest) == (kind != "GET")
     until(lambda: upstream.gone > before)
+
+
+@pytest.mark.parametrize("kind", ["GET", "listen"])
+def test_a_policy_that_changes_what_is_listed_is_told_to_live_clients(
+    gateway: Gateway, upstream: RawServer, issued: str, kind: str
+) -> None:
+    with stream(gateway, upstream, issued, kind) as connection:
+        read_until(connection, b"\n\n\r\n")
+        gateway.change("policy.yaml", policy_yaml(LESS))
+        try:
+            notice = read_until(connection, b"\n\n\r\n")
+        finally:
+            gateway.change("policy.yaml", policy_yaml(RULES))
+
+    assert b"notifications/tools/list_changed" in notice
 
 
 @pytest.mark.parametrize("kind", KINDS)

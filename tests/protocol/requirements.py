@@ -202,6 +202,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "What is resumed is what broke off; a GET stream carries no other answers.",
         (
             "test_an_answer_that_broke_off_goes_on_after_the_servers_own_event",
+            "test_an_answer_goes_on_at_another_replica",
             "test_a_stream_that_ends_or_breaks_before_the_answer_can_be_resumed_again_and_again",
             "test_a_sessions_own_stream_goes_on_too_and_carries_no_answers",
             "test_an_answer_passes_only_under_the_id_that_was_asked",

@@ -36,6 +36,17 @@ async def test_an_answer_that_broke_off_goes_on_after_the_servers_own_event(vers
     ]
 
 
+async def test_an_answer_goes_on_at_another_replica():
+    one, two = world(), world(lambda _: sse_answer(TEXT))
+    object.__setattr__(two.live, "store", one.live.store)
+    session = await one.session()
+
+    last = await broken(one, session)
+
+    assert events(await drained(await resume(two, session, last))) == [TEXT]
+    assert sent_header(two.upstream.sent[-1], "last-event-id") == "up-1"
+
+
 async def test_a_stream_that_ends_or_breaks_before_the_answer_can_be_resumed_again_and_again():
     w = world()
     session = await w.session()
