@@ -195,6 +195,7 @@ class World:
     log: Log
     doors: Doors
     now: list[float]
+    cries: list[str]
 
     async def send(
         self,
@@ -341,7 +342,7 @@ def live_route(rules: Any) -> LiveRoute:
 def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool = True) -> World:
     """Return a pipeline whose upstream answers by `script`, under `rules` (default: allow all)."""
     upstream = ScriptedUpstream(script or (lambda _: json_answer(result({"content": []}))))
-    now, log = [1_000.0], Log()
+    now, log, cries = [1_000.0], Log(), list[str]()
     ids, entropy = itertools.count(1), itertools.count(1)
     doors = Doors({name: presented(name) for name in ("alice", "bob")})
     holder: list[Live] = []
@@ -369,7 +370,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
         underway=Underway(lambda: now[0]),
         older=Older(streams, "here"),
-        kept=Kept(lambda: now[0]),
+        kept=Kept(lambda: now[0], tell=cries.append),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",
@@ -377,4 +378,4 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         borrowed=nullcontext,
     )  # fmt: skip
     holder.append(live)
-    return World(upstream=upstream, live=live, log=log, doors=doors, now=now)
+    return World(upstream=upstream, live=live, log=log, doors=doors, now=now, cries=cries)

@@ -29,6 +29,7 @@ from ostiary_proxy.runtime import Process
 from ostiary_proxy.settings import Settings
 from ostiary_proxy.store.chosen import Chosen, StorageAsked, choose
 from ostiary_proxy.store.port import StoreUnavailable
+from ostiary_proxy.store.wakes import Crier
 
 __all__ = ["Foundation", "now"]
 
@@ -63,7 +64,7 @@ class Foundation:
     async def process(self, bundle: Bundle, look_again: Callable[[], None]) -> Process:
         """Return the process's things; raises ValueError where they can't be had.
 
-        `look_again` is called whenever something was revoked on any replica.
+        `look_again` is called whenever something was revoked on any replica, or may have been.
         """
         asked = StorageAsked.of(bundle.config.gateway.storage, bundle.credentials)
         if self._process is None:
@@ -73,7 +74,7 @@ class Foundation:
                 log.error("can't start", error=str(error))
                 self.ending.fail(UNUSABLE)
                 raise ValueError(str(error)) from error
-            self._process.wakes.listen(look_again)
+            self._process.wakes.listen(partial(_hear, self._process.kept, look_again))
         elif asked != self._storage:
             raise ValueError("the gateway's storage changed: restart the proxy to use it")
         return self._process
@@ -131,12 +132,21 @@ class Foundation:
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
             underway=Underway(now),
             older=self.older,
-            kept=Kept(now),
+            kept=Kept(now, tell=Crier(self._chosen.wakes, self.streams.adopt).cry),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),
             environ=os.environ,
         )
+
+
+def _hear(kept: Kept, look_again: Callable[[], None], word: str) -> None:
+    """Take note of what a replica published: what a server changed, or that all may be another."""
+    if word:
+        kept.hear(word)
+        return
+    kept.clear()
+    look_again()
 
 
 async def _open_log(settings: Settings, rings: Rings, first: Bundle) -> ChainedLog:

@@ -17,6 +17,7 @@ from ostiary.crypto.secret import Secret
 from ostiary_proxy.store.port import Row, Store, StoreUnavailable, Take
 from ostiary_proxy.store.redis import RedisStore
 from ostiary_proxy.store.redis_server import RedisServer, RedisUrl
+from ostiary_proxy.store.redis_wakes import RedisWakes
 from ostiary_proxy.store.terms import Full, admit
 from real_parts import RedisPart, free_port, redis_server
 from store_parts import GATEWAYS, redis_store
@@ -464,3 +465,26 @@ def test_an_authority_without_tls_is_a_mistake() -> None:
 def test_an_authority_that_is_no_certificate_is_a_mistake(bundle: str) -> None:
     with pytest.raises(ValueError, match=r"storage\.caBundleRef holds no PEM certificate"):
         RedisUrl.of(Secret("rediss://h"), Secret(bundle))
+
+
+async def test_words_reach_every_replica_and_a_new_connection_tells_to_look_again(
+    redis: RedisPart,
+) -> None:
+    servers = [RedisServer(RedisUrl.of(Secret(redis.url), None)) for _ in range(2)]
+    one, other = (RedisWakes(server, "ns/gw") for server in servers)
+    heard: list[list[str]] = [[], []]
+    one.listen(heard[0].append)
+    other.listen(heard[1].append)
+    async with asyncio.timeout(10):
+        while not all(heard):  # subscribed: what was said before may have been lost
+            await asyncio.sleep(0.02)
+
+        await one.publish("tools/list ns/files")
+
+        while len(heard[1]) < 2:
+            await asyncio.sleep(0.02)
+    assert heard[1] == ["", "tools/list ns/files"]
+    assert heard[0][:2] == ["", "tools/list ns/files"]
+    for wakes, server in zip((one, other), servers, strict=True):
+        await wakes.close()
+        await server.close()

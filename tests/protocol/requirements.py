@@ -247,6 +247,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_an_older_revision_knows_no_such_time",
             "test_what_a_server_told_to_have_changed_is_asked_for_anew",
             "test_what_was_asked_before_a_change_is_not_kept_after_it",
+            "test_a_change_reaches_what_other_replicas_keep",
+            "test_where_words_may_be_lost_everything_is_asked_for_anew",
             "test_what_is_kept_is_bounded_and_what_was_not_used_for_longest_goes",
             "test_a_server_that_is_away_for_a_moment_has_the_tools_that_it_had",
             "test_a_server_that_is_away_has_no_tools_that_it_told_to_have_changed",

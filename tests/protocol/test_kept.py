@@ -346,6 +346,30 @@ async def test_what_a_server_told_to_have_changed_is_asked_for_anew(change):
     assert len(w.upstream.sent) == 2
 
 
+async def test_a_change_reaches_what_other_replicas_keep():
+    here, there = server(), server()
+    await names(there)
+    await told(here, "notifications/tools/list_changed")
+
+    for word in (*here.cries, "tools/list team/other", "", "nonsense"):
+        there.live.kept.hear(word)
+    await names(there)
+
+    assert here.cries == ["tools/list team/files"]
+    assert len(there.upstream.sent) == 2
+
+
+async def test_where_words_may_be_lost_everything_is_asked_for_anew():
+    w = server()
+    await names(w)
+    w.live.kept.clear()
+
+    await names(w)
+    await names(w)
+
+    assert len(w.upstream.sent) == 2
+
+
 async def test_what_was_asked_before_a_change_is_not_kept_after_it():
     w = world()
     held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -368,7 +392,7 @@ def keeping(kept: Kept, number: int) -> Keeping:
 
 @pytest.mark.parametrize(("size", "fits"), [(0, 4096), (2**20 - 100, 32)])
 def test_what_is_kept_is_bounded_and_what_was_not_used_for_longest_goes(size, fits):
-    kept, all_of_them = Kept(lambda: 0.0), range(fits + 10)
+    kept, all_of_them = Kept(lambda: 0.0, tell=list[str]().append), range(fits + 10)
     for number in all_of_them:
         keeping(kept, number).keep({"ttlMs": 9, "cacheScope": "private", "tools": ["x" * size]})
         keeping(kept, 0).recalled()

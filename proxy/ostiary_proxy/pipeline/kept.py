@@ -76,13 +76,16 @@ class _Entry:
 class Kept:
     """Keeps results within bounds; the one that was not used for longest goes. Lives as a process.
 
-    Nothing in it leaves the process: another replica asks its own server.
+    Nothing in it leaves the process but, by `tell`, words of what changed: a client that is told of
+    a change may ask another replica.
     """
 
-    __slots__ = ("_bytes", "_clock", "_entries", "_generations")
+    __slots__ = ("_bytes", "_clock", "_entries", "_generations", "_since", "_tell")
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, tell: Callable[[str], None]) -> None:
         self._clock = clock
+        self._tell = tell
+        self._since = 0
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._bytes = 0
         self._generations: Counter[tuple[str, str]] = Counter()
@@ -116,12 +119,25 @@ class Kept:
 
     def generation(self, route: str, method: str) -> int:
         """Return how often the server behind `route` told that answers to `method` are old."""
-        return self._generations[route, method]
+        return self._since + self._generations.setdefault((route, method), 0)
 
     def told(self, route: str, method: str) -> None:
         """Take note of a server's notification: what it makes old is not used again."""
         for one in _ENDS.get(method, ()):
             self._generations[route, one] += 1
+            self._tell(f"{one} {route}")
+
+    def hear(self, word: str) -> None:
+        """Take note of what another replica was told; of what was never asked nothing is kept."""
+        method, _, route = word.partition(" ")
+        if (route, method) in self._generations:
+            self._generations[route, method] += 1
+
+    def clear(self) -> None:
+        """Use nothing again that was asked for until now: words of changes may have been lost."""
+        self._since += 1
+        self._entries.clear()
+        self._bytes = 0
 
     def _put(self, key: _Key, entry: _Entry) -> None:
         old = self._entries.pop(key, None)

@@ -1,9 +1,9 @@
-"""Wakes by publish/subscribe in Redis; a message that is lost costs at most two seconds."""
+"""Wakes by publish/subscribe in Redis; a revocation that is lost costs at most two seconds."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from ostiary_proxy.store.port import StoreUnavailable
 from ostiary_proxy.store.redis_server import RedisServer
@@ -20,17 +20,17 @@ class RedisWakes:
     def __init__(self, server: RedisServer, gateway: str) -> None:
         self._server = server
         self._channel = f"ostiary:{{{gateway}}}:wake"
-        self._heard: Callable[[], None] = lambda: None
+        self._heard: Callable[[str], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
 
-    def listen(self, heard: Callable[[], None]) -> None:
+    def listen(self, heard: Callable[[str], None]) -> None:
         self._heard = heard
         self._task = asyncio.create_task(self._follow(), name="store-wakes")
 
-    async def publish(self) -> None:
-        self._heard()
+    async def publish(self, word: str = "") -> None:
+        self._heard(word)
         with contextlib.suppress(StoreUnavailable):
-            await self._server.publish(self._channel, "")
+            await self._server.publish(self._channel, word)
 
     async def close(self) -> None:
         if self._task is not None:
@@ -50,5 +50,12 @@ class RedisWakes:
         """
         async with self._server.pubsub() as channel:
             await channel.subscribe(self._channel)
-            async for _ in channel.listen():
-                self._heard()
+            async for said in channel.listen():
+                self._heard(_word(said))
+
+
+def _word(said: Mapping[str, Any]) -> str:
+    if said["type"] != "message":
+        return ""
+    data = said["data"]
+    return data if isinstance(data, str) else bytes(data).decode(errors="replace")
