@@ -504,6 +504,13 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_is_no_batch_is_refused_whole",
         ),
     ),
+    "P18": (
+        "Who cancels names a request of its own.",
+        (
+            "test_a_server_cancels_nothing_that_it_did_not_ask",
+            "test_what_a_server_cancelled_takes_no_answer_any_more",
+        ),
+    ),
     "P20": (
         "A browser can't send what we take without asking first.",
         ("test_another_media_type_or_an_encoded_body_is_415",),
@@ -517,6 +524,13 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_resource_metadata_stands_at_exact_paths_only",
             "test_other_paths_and_origins_are_left_to_others",
+        ),
+    ),
+    "P24": (
+        "HTTP+SSE of 2024-11-05 gets 405 and 404 without an error of 2026.",
+        (
+            "test_get_without_a_session_is_405",
+            "test_an_unknown_path_is_404_and_paths_match_raw",
         ),
     ),
     "P25": (
@@ -631,6 +645,4 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 GAPS: Final[dict[str, str]] = {
     "3": "the listen address is the edge's; see the integration tests",
     "51": "no $ref of a schema is ever followed here",
-    "P18": "request ids are the client's own: one upstream exchange per request",
-    "P24": "HTTP+SSE of 2024-11-05 gets 405 and 404 like any other stranger",
 }

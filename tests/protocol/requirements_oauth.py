@@ -86,6 +86,13 @@ _RESOURCE_SERVER: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_session_does_not_outlive_its_grant",
         ),
     ),
+    "71": (
+        "What clients hold for us is good for one person and use only.",
+        (
+            "test_a_handle_of_another_is_no_handle",
+            "test_another_persons_task_looks_like_one_that_never_was",
+        ),
+    ),
     "72": (
         "A grant holds only while the account behind it does.",
         (
@@ -386,6 +393,13 @@ _PRACTICES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "A session of one person is nothing to another.",
         ("test_another_persons_session_looks_unknown",),
     ),
+    "139": (
+        "A state handle of one person is nothing to another.",
+        (
+            "test_a_handle_of_another_is_no_handle",
+            "test_a_state_that_this_very_call_did_not_give_this_person_is_refused",
+        ),
+    ),
     "141": (
         "Authorization addresses are web addresses.",
         ("test_rule_126_only_web_addresses_are_handed_to_a_browser",),
@@ -403,6 +417,17 @@ _PRACTICES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_the_challenge_names_an_error_only_where_a_token_was_sent",
             "test_a_denied_call_is_http_200_with_a_decision_id_and_never_forwarded",
+        ),
+    ),
+    "147": (
+        "requestState is sealed for its person and its call.",
+        ("test_a_state_that_this_very_call_did_not_give_this_person_is_refused",),
+    ),
+    "148": (
+        "Every message about a task is judged; another's looks like an unknown one.",
+        (
+            "test_another_persons_task_looks_like_one_that_never_was",
+            "test_a_poll_is_judged_with_the_arguments_of_its_call",
         ),
     ),
     "149": (
@@ -426,7 +451,6 @@ _CIMD: Final = "client metadata documents are not served yet, and metadata says 
 GAPS: Final[dict[str, str]] = {
     "65": "there is one scope, which every token has: no call is cured by another one yet",
     "66": "there is one scope, which every token has: no call is cured by another one yet",
-    "71": "held for sessions; see rules 43 and 148 for what else is handed out",
     **dict.fromkeys(("94", "95", "96", "97", "98"), _CIMD),
     **dict.fromkeys(("99", "100", "101", "102", "103", "106"), _CIMD),
     "108": "agents without a person have no identity of their own yet",
@@ -437,10 +461,7 @@ GAPS: Final[dict[str, str]] = {
     "119": "we are registered at upstream by hand: clientId on the route",
     "120": "we are registered at upstream by hand: clientId on the route",
     "137": _CIMD,
-    "139": "held for sessions; see rules 43 and 148 for what else is handed out",
     "140": "the proxy spawns nothing",
     "142": "the proxy spawns nothing",
     "145": _CIMD,
-    "147": "see rule 43",
-    "148": "tasks are not served yet",
 }
