@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway_parts import Answer, until
+from gateway_parts import Answer, policy_yaml, until
 from older_peers import python_sdk_one
 from replica_parts import Fleet, Replica, fleet
 
@@ -77,3 +77,15 @@ def test_a_revocation_at_one_replica_ends_the_call_that_waits_at_another(shared:
 
     until(lambda: log.read_text().count("DELETE") > before, seconds=2)
     assert called(shared, three, tokens.access, **accepted(asked)).status == 401
+
+
+def test_a_call_that_waits_outlives_a_change_of_configuration(shared: Fleet) -> None:
+    one, two, _ = shared.replicas
+    tokens = shared.log_in(authorize=one, redeem=two)
+
+    asked = last(called(shared, one, tokens.access))
+    more = "  - {name: nobody, effect: Deny, who: {groups: [nobody]}}\n"
+    shared.gateway.change("policy.yaml", policy_yaml(RULES + more))
+    ended = last(called(shared, one, tokens.access, **accepted(asked)))
+
+    assert ended["result"]["content"][0]["text"] == "accept: Ada"

@@ -38,7 +38,7 @@ async def open_ear(said: Said, kept: Kept) -> bool:
     async with kept.lock:
         if kept.ear is None or kept.ear.over:
             reading, known = await _stream(said, kept)
-            kept.ear = Ear(said, kept, reading)
+            kept.ear = Ear(kept, reading)
             return known
     return True
 
@@ -60,15 +60,11 @@ async def _stream(said: Said, kept: Kept) -> tuple[Reading | None, bool]:
 
 
 class Ear:
-    """Hears what `reading` says; without one the server has no such stream.
+    """Hears what `reading` says; without one the server has no such stream."""
 
-    `said` is whose session it is.
-    """
-
-    def __init__(self, said: Said, kept: Kept, reading: Reading | None) -> None:
+    def __init__(self, kept: Kept, reading: Reading | None) -> None:
         self.over = False
         self.hears = reading is not None
-        self._said = said
         self._kept = kept
         self._listeners: set[Heard] = set()
         self._uris: Counter[str] = Counter()
@@ -96,7 +92,7 @@ class Ear:
         for uri in uris:
             if not self._uris[uri]:
                 with suppress(Refused):
-                    await self._ask(today(self._said), "resources/unsubscribe", uri)
+                    await self._ask(today(self._kept.user), "resources/unsubscribe", uri)
 
     def close(self) -> None:
         """Hear no more: the session is over."""
@@ -143,7 +139,7 @@ class Ear:
             return
         else:
             body = error_body(asked.id, -32601, "no call of the client's runs that could ask this")
-        exchange = await tell(today(self._said), self._kept, read_message(body))
+        exchange = await tell(today(self._kept.user), self._kept, read_message(body))
         await exchange.close()
 
     def _told(self, note: Notification) -> None:

@@ -34,6 +34,8 @@ async def session_for(said: Said, request: Request) -> Kept:
     kept = older.sessions.get(key)
     if kept is None:
         kept = await older.once(key, lambda: _opened(key, said, request))
+    # What it was opened by is a configuration that nobody else may need any more.
+    kept.user = remembered(said)
     kept.users += 1
     return kept
 
@@ -66,7 +68,7 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
         key=live.entropy(16).hex(),
     )
     kept = Kept(
-        key=key, url=said.upstream.url, session=session, initialized=found, opener=remembered(said)
+        key=key, url=said.upstream.url, session=session, initialized=found, user=remembered(said)
     )
     live.spoken.showed(kept.url, Era.LEGACY)
     await (await tell(said, kept, INITIALIZED)).close()

@@ -34,16 +34,16 @@ _PATIENCE: Final = 5.0
 class Kept:
     """An open session. `initialized` is what the server said to initialize; `level` what it logs.
 
-    `users` counts the requests that run in it or wait there; `running` are the answers that are
-    read now, by the ids of their requests, in the order of these. `ear` hears what the server says
-    to no request.
+    `user` is who used it last; `users` counts the requests that run in it or wait there; `running`
+    are the answers that are read now, by the ids of their requests, in the order of these. `ear`
+    hears what the server says to no request.
     """
 
     key: str
     url: str
     session: Session
     initialized: Object
-    opener: Said
+    user: Said
     level: str | None = None
     users: int = 0
     last_id: int = 0
@@ -53,7 +53,7 @@ class Kept:
 
     @property
     def person(self) -> Person:
-        return self.opener.known.presented.grant.person
+        return self.user.known.presented.grant.person
 
     @property
     def busy(self) -> bool:
@@ -68,11 +68,11 @@ class Kept:
         """Take note that a request ended."""
         self.users -= 1
         if not self.users:
-            self.opener.known.routed.received.live.older.sessions.used(self.key)
+            self.user.known.routed.received.live.older.sessions.used(self.key)
 
     def lose(self) -> None:
         """Take note that the server does not know the session (any more)."""
-        sessions = self.opener.known.routed.received.live.older.sessions
+        sessions = self.user.known.routed.received.live.older.sessions
         if sessions.get(self.key) is self:
             sessions.take(self.key)
         self._hear_no_more()
@@ -83,13 +83,13 @@ class Kept:
 
     async def living(self) -> bool:
         """Say whether the grant lives."""
-        live = self.opener.known.routed.received.live.newest()
-        return await rejudge(live, bearer_of(self.opener), live.clock()) is not None
+        live = self.user.known.routed.received.live.newest()
+        return await rejudge(live, bearer_of(self.user), live.clock()) is not None
 
     async def end(self) -> None:
         """Ask the server to end the session; whether it does is its own affair."""
         self._hear_no_more()
-        said = today(self.opener)
+        said = today(self.user)
         if self.session.upstream is None or said.upstream.url != self.url:
             return
         try:
