@@ -28,20 +28,21 @@ async def write_answer(
 
     `closing` ends the connection after it. A client that left abandons the stream.
     """
-    if isinstance(answer.body, bytes) and len(answer.body) <= _PIECE:
-        reply = write_reply(Reply(status=answer.status, headers=answer.headers, body=answer.body))
+    body = answer.body
+    if isinstance(body, bytes) and len(body) <= _PIECE:
+        reply = write_reply(Reply(status=answer.status, headers=answer.headers, body=body))
         if closing:
             reply.force_close()
         return reply
     response = _head(answer, closing=closing)
     try:
         await response.prepare(request)
-        async for piece in _pieces(answer):
+        async for piece in _pieces(body) if isinstance(body, bytes) else body:
             await _write(request, response, piece)
         await response.write_eof()
     except (ConnectionError, asyncio.CancelledError):
-        if not isinstance(answer.body, bytes):
-            await asyncio.shield(answer.body.abandon())
+        if not isinstance(body, bytes):
+            await asyncio.shield(body.abandon())
         raise
     return response
 
@@ -57,14 +58,9 @@ def _head(answer: Answer, *, closing: bool) -> web.StreamResponse:
     return response
 
 
-async def _pieces(answer: Answer) -> AsyncIterator[bytes]:
-    body = answer.body
-    if isinstance(body, bytes):
-        for at in range(0, len(body), _PIECE):
-            yield body[at : at + _PIECE]
-        return
-    async for piece in body:
-        yield piece
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), _PIECE):
+        yield body[at : at + _PIECE]
 
 
 async def _write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
