@@ -92,27 +92,38 @@ class Kept:
 
     def recall(self, key: _Key, route: Route, *, grace: float = 0.0) -> bytes | None:
         """Return a result as JSON with what is left of its time, up to `grace` seconds after it."""
+        now = self._clock()
+        entry = self._found(key, route, now, grace)
+        if entry is None:
+            return None
+        left = max(0, int((entry.until - now) * 1000))
+        return b'{"ttlMs":%d,' % left + entry.result[1:]  # it has a scope: never empty
+
+    def _found(self, key: _Key, route: Route, now: float, grace: float) -> _Entry | None:
         for one in (key, replace(key, whom=())):
-            entry, now = self._entries.get(one), self._clock()
+            entry = self._entries.get(one)
             if entry is None or entry.route != route:
                 continue
             if entry.since <= now < entry.until + grace:
                 self._entries.move_to_end(one)
-                left = max(0, int((entry.until - now) * 1000))
-                return b'{"ttlMs":%d,' % left + entry.result[1:]  # it has a scope: never empty
+                return entry
         return None
 
     def keep(self, key: _Key, route: Route, result: Object) -> None:
-        """Keep a result as long and for whom its server says, if it says so."""
-        ttl, scope = result.get("ttlMs"), result.get("cacheScope")
+        """Keep a result as long and for whom its server says, if it says so.
+
+        What is kept already was recalled just now, or another request was faster.
+        """
+        ttl, scope, now = result.get("ttlMs"), result.get("cacheScope"), self._clock()
         if not isinstance(ttl, int | float) or isinstance(ttl, bool) or ttl <= 0:
             return
         if scope not in ("public", "private") or result.get("resultType") not in (None, "complete"):
             return
+        if self._found(key, route, now, 0.0) is not None:
+            return
         plain = write_json({name: value for name, value in result.items() if name != "ttlMs"})
         if len(plain) > _LARGEST:
             return
-        now = self._clock()
         entry = _Entry(route=route, result=plain, since=now, until=now + min(ttl / 1000, _LONGEST))
         shared = scope == "public" and key.method != "resources/read"
         self._put(replace(key, whom=()) if shared else key, entry)
