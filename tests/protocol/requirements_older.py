@@ -77,6 +77,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_log_messages_of_the_sessions_own_stream_reach_the_calls_that_asked",
             "test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its_last_event",
             "test_a_session_that_ends_closes_its_own_stream",
+            "test_a_server_that_knows_no_get_is_none_that_lost_its_session",
         ),
     ),
     "older-questions": (

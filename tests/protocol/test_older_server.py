@@ -917,3 +917,17 @@ async def test_one_of_several_servers_may_be_an_older_one():
 
     assert [tool["name"] for tool in listed["tools"]] == ["old_a", "new_b"]
     assert events(await drained(answer))[0]["result"]["content"] == [{"action": "accept"}]
+
+
+async def test_a_server_that_knows_no_get_is_none_that_lost_its_session():
+    server = LegacyServer(
+        {"tools/call": lambda _: TEXT}, own=lambda: json_answer(b"Cannot GET /mcp", status=404)
+    )
+    w = older(server)
+
+    for _ in range(2):
+        assert body(await w.modern("tools/call", CALL)) == result({**TEXT, **COMPLETE})
+
+    assert server.methods()[1:] == [
+        "initialize", "notifications/initialized", "ping", "tools/call", "tools/call",
+    ]  # fmt: skip

@@ -27,7 +27,7 @@ __all__ = ["Ear", "Heard", "open_ear"]
 Heard = asyncio.Queue[Notification | None]
 """What one listener has not read yet; None at the end."""
 _BACKLOG: Final = 32
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 2.0
 """Seconds until a server has opened its stream."""
 
 
@@ -54,9 +54,16 @@ async def _stream(said: Said, kept: Kept) -> tuple[Reading | None, bool]:
     reading = Reading(exchange)
     if exchange.status == 200 and reading.streams:
         return reading, True
-    exchange = await refusal_of(exchange)
     await exchange.close()
-    return None, not await is_lost(exchange)
+    return None, exchange.status not in (400, 404) or await _is_known(said, kept)
+
+
+async def _is_known(said: Said, kept: Kept) -> bool:
+    """Say whether the server knows the session; many answer 404 where they have no such stream."""
+    ping = requested("ping", {}, kept.next_id())
+    exchange = await refusal_of(await tell(said, kept, ping))
+    await exchange.close()
+    return not await is_lost(exchange)
 
 
 class Ear:
