@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult, ToolListChangedNotification
 
 from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, until
-from real_parts import BIN, NODE, _until_answers, everything_server, free_port, require, running
+from older_peers import everything_in_typescript
+from real_parts import everything_server, free_port
 from sample_parts import Sample, call, log_in, pretend_github, serving
 from sdk_parts import files_server
 
@@ -29,20 +29,6 @@ RULES = """
 ASKING = {"legacy": "all_test_elicitation", "auto": "all_test_input_required_result_elicitation"}
 """Tools that ask a person, each in the way of its era."""
 ERAS = pytest.mark.parametrize("mode", ["legacy", "auto"])
-
-
-@contextmanager
-def typescript_server(folder: Path) -> Iterator[str]:
-    """Run the TypeScript everything-server, which speaks older revisions only."""
-    package = NODE / "node_modules" / "@modelcontextprotocol" / "server-everything"
-    require(package.is_dir(), "the TypeScript everything-server")
-    port = free_port()
-    command = [str(BIN / "node"), str(package / "dist" / "index.js"), "streamableHttp"]
-    env = {**os.environ, "PORT": str(port)}
-    with running(command, log=folder / "typescript.log", env=env, cwd=NODE) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
-        yield url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +77,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder, port = tmp_path_factory.mktemp("several"), free_port()
-    with everything_server(folder, free_port()) as all_, typescript_server(folder) as old:
+    with everything_server(folder, free_port()) as all_, everything_in_typescript(folder) as old:
         backends = {"files": f"http://127.0.0.1:{port}/mcp", "all": all_, "old": old}
         listed = "".join(f"    - {{name: {name}, to: {url}}}\n" for name, url in backends.items())
         route = f"""apiVersion: ostiary.dev/v1alpha1
