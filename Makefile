@@ -54,7 +54,7 @@ scale: setup ## measure 1,000 routes on a real cluster of three proxies
 
 e2e: setup ## the tests on a real Kubernetes cluster; builds it and the images once
 	@PYTHONPATH=tests $(PY) -m e2e.prepare
-	$(PYTEST) tests/e2e $(ARGS)
+	$(PYTEST) -n auto tests/e2e $(ARGS)
 
 cluster-up: setup ## start that cluster and leave it up (Linux, root, Go)
 	@PYTHONPATH=tests $(PY) -m e2e.cluster up

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from e2e.cluster import lifecycle
 from e2e.cluster.binaries import build
 from e2e.cluster.layout import CACHE, ROOT, Layout
+from e2e.gateways import ALL, Fleet, three_on_redis
 from e2e.images import BEFORE, OURS, archive, context, current, reference
 from e2e.kubectl import Kubectl, new_namespace
 from e2e.pods import serve_files
 from e2e.provider import Own, Provider, choose
+from e2e.stages import TwoStages
 from ostiary_operator.api import Api
 from real_parts import require
 
@@ -24,11 +27,22 @@ PROVIDER = pytest.StashKey[Provider]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[PROVIDER] = choose()
+    worker = getattr(config, "workerinput", {"workerid": "gw0"})["workerid"]
+    config.stash[PROVIDER] = choose(alone=None if worker == "gw0" else f"cluster-{worker}")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two workers where each has a cluster of its own, else none: one cluster is one stage."""
+    return 2 if isinstance(choose(), Own) else 0
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"cluster: {config.stash[PROVIDER].name}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoStages:
+    """Give each worker its tests."""
+    return TwoStages(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,9 +71,12 @@ def own_cluster(cluster: Provider) -> Layout:
     return cluster.layout
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def empty_cluster(own_cluster: Layout) -> Iterator[Path]:
-    """A cluster beside that of the tests, which has our images and nothing else; its kubeconfig."""
+    """A cluster beside that of the tests, which has our images and nothing else; its kubeconfig.
+
+    Each test leaves it so.
+    """
     require(all(map(current, OURS)), "the images as they are in the tree", "make e2e")
     layout = Layout(folder=CACHE / "empty-cluster")
     lifecycle.up(layout, build())
@@ -132,6 +149,13 @@ def installed(operator_image: str, proxy_image: str) -> Iterator[Kubectl]:
     kubectl.wait_for("deployment/ostiary-operator", "condition=Available")
     yield kubectl
     kubectl("delete", "-f", str(INSTALL), "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def three_proxies(installed: Kubectl, demo_image: str, redis_image: str) -> Iterator[Fleet]:
+    """Three proxies on Redis; who takes them says first which rules they `obey`."""
+    with three_on_redis(demo_image, redis_image, ALL) as fleet:
+        yield fleet
 
 
 @pytest.fixture

@@ -87,6 +87,14 @@ class Fleet(Resource):
         url = f"http://localhost:{port}/{kubectl.namespace}/files"
         return cls(url=url, kubectl=kubectl, port=port, upstream=upstream)
 
+    def obey(self, *rules: dict[str, Any]) -> None:
+        """Replace the rules; returns when the status says that every proxy serves these."""
+        self.kubectl.apply(policy(*rules))
+        generation = self.kubectl.get("mcppolicy", "rules")["metadata"]["generation"]
+        seen = f"jsonpath={{.status.observedGeneration}}={generation}"
+        self.kubectl.wait_for("mcppolicy/rules", seen)
+        self.kubectl.wait_for("mcppolicy/rules")
+
     def pods(self) -> list[str]:
         """Return the names of the proxies' pods that are not going away."""
         pods = self.kubectl.get("pods", "--selector=app.kubernetes.io/instance=main")

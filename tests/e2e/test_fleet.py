@@ -1,24 +1,22 @@
 """Three proxies on one Redis, rolled out by the operator: whichever is asked, they are one."""
 
 import time
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from door_parts import Door, Tokens
 from e2e.edits import edits_obeyed, figures
-from e2e.gateways import ALL, Fleet, route, three_on_redis
-from e2e.kubectl import Kubectl
+from e2e.gateways import ALL, Fleet, route
 from gateway_parts import until
 
 EDITS = 20
 
 
 @pytest.fixture(scope="module")
-def fleet(installed: Kubectl, demo_image: str, redis_image: str) -> Iterator[Fleet]:
-    with three_on_redis(demo_image, redis_image, ALL) as fleet:
-        yield fleet
+def fleet(three_proxies: Fleet) -> Fleet:
+    three_proxies.obey(ALL)
+    return three_proxies
 
 
 def test_login_on_one_token_on_another_call_on_a_third_and_revoked_on_all(fleet: Fleet) -> None:

@@ -19,7 +19,7 @@ def confined(operator_image: str, proxy_image: str) -> Iterator[Kubectl]:
     kubectl = Kubectl(namespace="ostiary")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(INSTALL))
     yield kubectl
-    kubectl("delete", "namespace", kubectl.namespace)
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
 
 
 def test_it_rolls_out_and_asks_for_nothing_beyond_its_namespace(

@@ -4,14 +4,14 @@ import secrets
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from e2e.cluster import lifecycle
 from e2e.cluster.layout import ROOT, Layout
-from e2e.gateways import ALL, READ, Fleet, gateway, policy, route, three_on_redis
+from e2e.gateways import ALL, READ, Fleet, gateway, policy, route
 from e2e.kubectl import Kubectl, KubectlFailed, eventually
 from e2e.load import under_load
 
@@ -22,9 +22,9 @@ CALLERS = 4
 
 
 @pytest.fixture(scope="module")
-def fleet(installed: Kubectl, demo_image: str, redis_image: str) -> Iterator[Fleet]:
-    with three_on_redis(demo_image, redis_image, READ) as fleet:
-        yield fleet
+def fleet(three_proxies: Fleet) -> Fleet:
+    three_proxies.obey(READ)
+    return three_proxies
 
 
 def kill(layout: Layout, kubectl: Kubectl, pod: str, container: str) -> None:
@@ -61,10 +61,8 @@ def test_an_api_server_that_restarts_loses_no_edit(
 ) -> None:
     lifecycle.restart(own_cluster, "kube-apiserver")
     eventually(lambda: answers(fleet.kubectl), seconds=60)
-    fleet.kubectl.apply(policy(ALL))
-    obeyed(fleet, generation(fleet, "mcppolicy/rules"))
-    fleet.kubectl.apply(policy(READ))
-    obeyed(fleet, generation(fleet, "mcppolicy/rules"))
+    fleet.obey(ALL)
+    fleet.obey(READ)
     installed.wait_for(OPERATOR, "condition=Available")
 
 
@@ -74,17 +72,6 @@ def answers(kubectl: Kubectl) -> bool:
     except KubectlFailed:
         return False
     return True
-
-
-def generation(fleet: Fleet, what: str) -> int:
-    return int(fleet.kubectl.get(*what.split("/"))["metadata"]["generation"])
-
-
-def obeyed(fleet: Fleet, generation: int) -> None:
-    """Wait until the status of the policy says that every proxy serves this generation."""
-    ready = f"jsonpath={{.status.observedGeneration}}={generation}"
-    fleet.kubectl.wait_for("mcppolicy/rules", ready)
-    fleet.kubectl.wait_for("mcppolicy/rules")
 
 
 Damage = Callable[[Kubectl], object]
@@ -307,17 +294,12 @@ def test_a_bundle_of_more_than_a_mebibyte_is_served(
     kubectl: Kubectl, installed: Kubectl, file_server: str
 ) -> None:
     fleet = Fleet.roll_out(kubectl, file_server, ALL)
-    names = [f"more-{number}" for number in range(200)]
-    for start in range(0, len(names), 50):
-        kubectl.apply(*(route(file_server, name=name) for name in names[start : start + 50]))
-    for start in range(0, 120, 20):
-        few = names[start : start + 20]
-        rules = ((READ, deny_at_random("one"), deny_at_random("two")) for _ in few)
-        kubectl.apply(
-            *(policy(*each, name=name, target=name) for name, each in zip(few, rules, strict=True))
-        )
+    names = [f"more-{number}" for number in range(30)]
+    for name in names:
+        denied = [deny_at_random(f"deny-{number}") for number in range(8)]
+        kubectl.apply(route(file_server, name=name), policy(READ, *denied, name=name, target=name))
 
-    objects = [*(f"mcproute/{n}" for n in names), *(f"mcppolicy/{n}" for n in names[:120])]
+    objects = [f"{kind}/{name}" for kind in ("mcproute", "mcppolicy") for name in names]
     kubectl("wait", *objects, "--for=condition=Ready", "--timeout=80s")
     sizes = [
         sum(len(value) * 3 // 4 for value in secret["data"].values())

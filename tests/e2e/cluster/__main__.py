@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from e2e.cluster import lifecycle
-from e2e.cluster.layout import KUBERNETES, Layout
+from e2e.cluster.layout import CACHE, KUBERNETES, Layout
 from e2e.cluster.prerequisites import prepare
 from setup_parts import PartMissing
 
@@ -34,8 +34,9 @@ def up() -> None:
 
 @main.command()
 def down() -> None:
-    """End the cluster; its logs stay in .cache/cluster/log."""
-    lifecycle.down(_LAYOUT)
+    """End the cluster, and what a killed run of tests left; logs stay in .cache/cluster*/log."""
+    for folder in CACHE.glob("cluster*"):
+        lifecycle.down(Layout(folder=folder))
 
 
 @main.command()
