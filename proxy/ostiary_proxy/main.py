@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -87,6 +88,9 @@ def main(**options: object) -> None:
     # What the imports made stays for good: a collection that walks it stops every call for 50 ms.
     gc.freeze()
     gc.set_threshold(_YOUNG, 10, 10)
+    # A stream takes two files; shells mostly allow 1,024 and more to who asks.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     settings = Settings(**options)  # type: ignore[arg-type]  # click has made each of its type
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         raise SystemExit(runner.run(run(settings)))

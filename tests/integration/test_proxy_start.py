@@ -1,5 +1,6 @@
 """How a proxy comes up in a cluster: its bundle may be late, torn or pushed; it is then ready."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ def test_without_a_bundle_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) 
         assert one.get("status", "/livez").status == 200
         assert one.ready() == (503, "there is no bundle yet")
         assert (public.status, public.headers["retry-after"]) == (503, "1")
+
+
+def test_it_takes_as_many_files_as_it_may(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with proxy(tmp_path) as one:
+            limits = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert limits == (hard, hard)
 
 
 def test_a_bundle_that_comes_by_the_volume_makes_it_ready(tmp_path: Path) -> None:
