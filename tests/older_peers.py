@@ -21,7 +21,8 @@ from mcp.server.fastmcp import Context, FastMCP
 from mcp.types import SamplingMessage, TextContent
 from pydantic import BaseModel
 
-server = FastMCP("one", port=int(sys.argv[1]), json_response=False)
+alone = sys.argv[2] == "alone"
+server = FastMCP("one", port=int(sys.argv[1]), json_response=alone, stateless_http=alone)
 
 
 class Name(BaseModel):
@@ -181,13 +182,17 @@ uvicorn.run(older, port=int(sys.argv[1]), log_level="warning")
 
 
 @contextmanager
-def python_sdk_one(folder: Path) -> Iterator[str]:
-    """Run a server on the Python SDK before 2.0; yields its URL."""
+def python_sdk_one(folder: Path, *, alone: bool = False) -> Iterator[str]:
+    """Run a server on the Python SDK before 2.0; yields its URL.
+
+    `alone` says that each request stands alone there, without a session, and is answered in JSON.
+    """
     require(peer("mcp-1").exists(), "the Python SDK before 2.0")
     script, port = folder / "sdk_one.py", free_port()
     script.write_text(_SERVER)
     with running(
-        [str(peer("mcp-1")), str(script), str(port)], log=folder / "sdk_one.log"
+        [str(peer("mcp-1")), str(script), str(port), "alone" if alone else ""],
+        log=folder / "sdk_one.log",
     ) as process:
         url = f"http://127.0.0.1:{port}/mcp"
         _until_answers(url, process)

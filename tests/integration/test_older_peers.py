@@ -143,6 +143,18 @@ async def test_python_changes_of_tools_reach_who_listens(python: Gateway) -> Non
     assert type(event).__name__ == "ToolsListChanged"
 
 
+async def test_python_without_sessions(tmp_path: Path) -> None:
+    with (
+        python_sdk_one(tmp_path, alone=True) as upstream,
+        dev(tmp_path, three_files(upstream, RULES)) as gateway,
+    ):
+        async with connected(gateway, Heard()) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            said = text_of(await client.call_tool("echo", {"text": "hi"}))
+
+    assert ("echo" in tools, said) == (True, "hi")
+
+
 async def test_typescript_tools_and_what_they_ask(typescript: Gateway) -> None:
     heard = Heard()
     async with connected(typescript, heard) as client:
