@@ -102,6 +102,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_client_that_goes_away_cancels_the_call_at_the_server",
             "test_a_client_that_goes_away_before_the_answer_begins_cancels_it_too",
             "test_a_client_that_goes_away_at_another_replica_cancels_the_call_too",
+            "test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_the_call_too",
             "test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second",
             "test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only",
         ),

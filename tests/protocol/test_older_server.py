@@ -725,6 +725,23 @@ async def test_a_client_that_goes_away_at_another_replica_cancels_the_call_too()
     await ended(server)
 
 
+async def test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_the_call_too():
+    server = LegacyServer(
+        {"tools/call": lambda _: [asks("roots/list", {})], "answered": lambda _: []}
+    )
+    here = older(server)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    here.upstream.exchanges[-1].parts.append(asyncio.get_running_loop().create_future())
+
+    retried = there.modern("tools/call", again(stated(first), {"roots": []}), meta=CAN_ALL)
+    handing = asyncio.ensure_future(retried)
+    await until(lambda: bool(there.live.mailbox._waiting))
+    handing.cancel()
+
+    await ended(server)
+
+
 async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
     monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
     here = older(eliciting(asks("roots/list", {})))

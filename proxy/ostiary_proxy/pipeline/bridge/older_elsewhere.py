@@ -39,12 +39,18 @@ async def hand_over(said: Said, request: Request, question: str) -> Exchange:
     """Return the exchange of a call that goes on at another replica; raises Refused."""
     box = said.known.routed.received.live.mailbox
     mail = write_json([said.known.presented.grant.gid, request.whole])
-    await box.put(_key(question, "answers"), mail, seconds=_TAKEN)
-    if await box.wait(_key(question, "taken"), seconds=_TAKEN) is None:
+    there = Elsewhere(said, question)
+    try:
+        await box.put(_key(question, "answers"), mail, seconds=_TAKEN)
+        taken = await box.wait(_key(question, "taken"), seconds=_TAKEN)
+    except BaseException:
+        await there.close()
+        raise
+    if taken is None:
         raise Refused(
             "InvalidParams", message="the server waits for this answer no more; make the call anew"
         )
-    return Elsewhere(said, question)
+    return there
 
 
 class Elsewhere:
