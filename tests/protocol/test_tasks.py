@@ -310,15 +310,17 @@ async def test_what_answers_a_task_is_judged_by_what_it_is_and_redacted() -> Non
         return body(await w.send(request("tasks/update", sent), headers=headers))
 
     taken = await updated()
-    unfit = await updated(inputResponses={"q": 7})
+    unfit = await updated(inputResponses={"q": 7, "r": {"ignored": True}})
     w.allow(ALLOW_ALL)
     refused = await updated()
 
     clean = {"action": "accept", "content": {"pin": "[redacted]"}}
     assert taken == result({"resultType": "complete"})
     assert said_upstream(w, "tasks/update")["inputResponses"] == {"q": clean}
-    assert (unfit["error"]["code"], refused["error"]["code"]) == (-32602, -31003)
-    assert len(w.upstream.sent) == 2
+    assert unfit == taken
+    assert said_by(w.upstream.sent[-1])["params"]["inputResponses"] == {}
+    assert refused["error"]["code"] == -31003
+    assert len(w.upstream.sent) == 3
 
 
 def modern_meta() -> dict[str, Any]:

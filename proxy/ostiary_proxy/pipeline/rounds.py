@@ -106,7 +106,7 @@ def take_round(
         kept["requestState"] = state.own
     kinds: tuple[ServerRequest, ...] = ()
     if "inputResponses" in params:
-        answers = _answers(params["inputResponses"], state)
+        answers = _answers(params["inputResponses"], state, to_task=not decoded.method.retried)
         kinds = tuple(dict.fromkeys(kind for _, kind in answers.values()))
         more = {kind: _judged(decoded, kind) for kind in kinds}
         kept["inputResponses"] = {
@@ -136,8 +136,11 @@ def _opened(decoded: Decoded, text: Json) -> _State:
     return _State(own=own, asked=kinds, number=number, key=handle.key)
 
 
-def _answers(given: Json, state: _State) -> dict[str, tuple[Json, ServerRequest]]:
-    """Return the answers with their kinds, less those to what this server did not ask."""
+def _answers(given: Json, state: _State, *, to_task: bool) -> dict[str, tuple[Json, ServerRequest]]:
+    """Return the answers with their kinds, less those to what this server did not ask.
+
+    What a task asks is not known here: an answer that fits nothing is one to nothing.
+    """
     if not isinstance(given, dict):
         raise Refused("InvalidParams", message="params.inputResponses must be an object")
     answers: dict[str, tuple[Json, ServerRequest]] = {}
@@ -145,6 +148,8 @@ def _answers(given: Json, state: _State) -> dict[str, tuple[Json, ServerRequest]
         if state.key and name not in state.asked:
             continue
         kind = state.asked[name] if state.key else kind_of(answer)
+        if kind is None and to_task:
+            continue
         if kind is None or not fits(kind, answer):
             message = f"params.inputResponses[{name[:80]!r}] is no answer to what was asked"
             raise Refused("InvalidParams", message=message)
