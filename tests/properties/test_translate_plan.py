@@ -278,10 +278,15 @@ def test_adding_an_object_that_is_broken_never_widens(of, new):
 
 
 def is_broken(new, result):
-    """Say that an object is refused as a whole; broken Audit rules only leave the policy out."""
+    """Say that an object is refused as a whole.
+
+    Broken Audit rules only leave the policy out; a refused podTemplate stops the gateway's pods and
+    not its routes.
+    """
     kept = {policy.key for bundle in result.bundles.values() for policy in bundle.config.policies}
+    kept = {Kind.POLICY: kept, Kind.GATEWAY: set(result.bundles)}.get(new.kind, set())
     reasons = {problem.reason for problem in result.problems[f"{new.kind}/{new.key}"]}
-    return "Invalid" in reasons and not (new.kind is Kind.POLICY and new.key in kept)
+    return "Invalid" in reasons and new.key not in kept
 
 
 def assert_no_wider(route, config, before):
@@ -334,6 +339,7 @@ def test_a_closed_route_has_no_upstream_and_no_credential(of):
         named = set()
         for route in bundle.config.routes:
             if route.closed is not None:
-                assert (route.upstream, route.auth.type) == (None, "None")
-            named |= {getattr(route.auth, "value", None)} - {None}
+                assert (route.upstream, route.auth.type, route.backends) == (None, "None", None)
+            auths = [route.auth, *(backend.auth for backend in route.backends or ())]
+            named |= {getattr(auth, "value", None) for auth in auths} - {None}
         assert set(bundle.credentials) == named
