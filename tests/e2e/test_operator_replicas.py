@@ -115,7 +115,7 @@ async def test_a_lease_is_held_while_every_other_connection_and_the_loop_are_in_
         async with asyncio.timeout(20):
             while not replica.acts():
                 await asyncio.sleep(0.05)
-        first = renewed(kubectl)
+        first = await asyncio.to_thread(renewed, kubectl)
         eventually(lambda: renewed(kubectl), lambda now: now != first)  # our loop stands still
 
         await replica.rest()
