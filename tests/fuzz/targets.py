@@ -157,15 +157,15 @@ async def _seen(exchange: Coroutine[Any, Any, tuple[World, Answer]]) -> str:
     """Return what a client saw: never a failure of ours, never what is no JSON-RPC."""
     async with asyncio.timeout(10):
         w, answer = await exchange
-        said = answer.body if isinstance(answer.body, bytes) else await _heard(answer.body)
+        said = [answer.body] if isinstance(answer.body, bytes) else await _heard(answer.body)
     facts = [dict(record.facts) for record in w.log.records]
     assert not [fact for fact in facts if fact.get("code") == "Internal"], facts
     assert answer.status != 500
-    codes = [_code(json.loads(line)) for line in said.splitlines() if line.strip()]
+    codes = [_code(json.loads(one)) for one in said if one.strip()]
     return f"{answer.status} {codes[:4]}"
 
 
-async def _heard(stream: Stream) -> bytes:
+async def _heard(stream: Stream) -> list[bytes]:
     """Return the messages of a stream up to its end, or up to a question, which nobody answers."""
     heard: list[bytes] = []
     async for piece in stream:
@@ -173,7 +173,7 @@ async def _heard(stream: Stream) -> bytes:
         if any("method" in one and "id" in one for one in map(json.loads, heard)):
             await stream.abandon()
             break
-    return b"\n".join(heard)
+    return heard
 
 
 def _data(stream: bytes) -> list[bytes]:
