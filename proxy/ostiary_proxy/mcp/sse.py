@@ -64,8 +64,9 @@ class Splitter:
 
     def _split(self, data: bytes) -> list[bytes]:
         """Return the complete lines; an LF after a CR that ended the last chunk belongs to it."""
-        if self._skip_lf and data[:1] == b"\n":
-            data = data[1:]
+        if self._skip_lf and data:
+            data = data.removeprefix(b"\n")
+            self._skip_lf = False
         if not data:
             return []
         self._skip_lf = data.endswith(b"\r")
