@@ -1,4 +1,4 @@
-"""What looks after open streams: one task, a grant read once, bounds on how many there are."""
+"""What looks after open streams: the same tasks for all, a grant read once, bounds on how many."""
 
 import asyncio
 
@@ -186,7 +186,26 @@ async def test_a_get_stream_too_many_is_refused_and_its_exchange_closed(
     assert [exchange.closed for exchange in w.upstream.exchanges[-2:]] == [False, True]
 
 
-async def test_what_a_stream_needs_is_looked_at_by_one_task() -> None:
+async def test_a_stream_that_opens_just_after_the_last_one_ended_is_looked_after_too() -> None:
+    w = world()
+    last = await listening(w)
+    assert not isinstance(last.body, bytes)
+    await last.body.abandon()
+    await asyncio.wait_for(until_nobody_looks_at_moments(w), 5)
+
+    answer = await listening(w)
+    w.now[0] = 10_000.0
+
+    assert "result" in events(await drained(answer))[0]
+
+
+async def until_nobody_looks_at_moments(w: World) -> None:
+    looking = w.live.streams._looking
+    assert looking is not None
+    await looking
+
+
+async def test_what_streams_need_is_looked_at_by_the_same_tasks() -> None:
     w = world()
     before = len(asyncio.all_tasks())
 

@@ -1,7 +1,8 @@
 """The streams that are open now: a reload or a revocation reaches each of them at once.
 
-One `Streams` lives as long as the process; every `Live` refers to the same one. One task looks
-after all of them: no stream has a timer, and a grant is read once for all streams under it.
+One `Streams` lives as long as the process; every `Live` refers to the same one. Two tasks look
+after all of them, one at moments, one at grants: no stream has a timer, and a grant is read once
+for all streams under it.
 """
 
 import asyncio
@@ -10,11 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
+import structlog
+
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.pipeline.effects import Out
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Heeding", "Judged", "Streams"]
+
+log = structlog.get_logger(__name__)
 
 PER_GRANT: Final = 128
 """Streams that one person may keep open to listen with one client at one route."""
@@ -63,7 +68,15 @@ class Streams:
     """
 
     __slots__ = (
-        "_calls", "_doubted", "_heeding", "_listeners", "_named", "_open", "_voices", "_watching",
+        "_calls",
+        "_checking",
+        "_doubted",
+        "_heeding",
+        "_listeners",
+        "_looking",
+        "_named",
+        "_open",
+        "_voices",
         "leaving",
     )  # fmt: skip
 
@@ -76,7 +89,8 @@ class Streams:
         self._named: set[str] = set()
         self._calls: set[asyncio.Task[Any]] = set()
         self._doubted = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+        self._looking: asyncio.Future[None] | None = None
+        self._checking: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -95,8 +109,11 @@ class Streams:
             self._listeners[stream.listener] += 1
         if stream.voice:
             self._voices.setdefault(stream.voice, {})[stream] = None
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.ensure_future(self._watch())
+        # Each ends for itself: one that ended must not wait for the other to begin again.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.ensure_future(self._check())
 
     def closed(self, stream: Judged) -> None:
         """Forget `stream`."""
@@ -145,10 +162,6 @@ class Streams:
         self.leaving = True
         self.wake()
 
-    async def _watch(self) -> None:
-        """Look after open streams for as long as there are any."""
-        await asyncio.gather(self._look(), self._check())
-
     async def _look(self) -> None:
         while self._open:
             await asyncio.sleep(_LOOK)
@@ -163,7 +176,7 @@ class Streams:
             self._doubted.clear()
             grants: dict[str, Grant | None] = {}
             for stream in tuple(self._open):
-                await stream.check(grants)
+                await _checked(stream, grants)
             pause = max(_RECHECK, len(grants) / _RATE)
 
     def adopt(self, call: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> asyncio.Task[Any]:
@@ -192,3 +205,12 @@ class Streams:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _checked(stream: Judged, grants: dict[str, Grant | None]) -> None:
+    """Look at one stream's grant; whatever is wrong with one, the others are looked at too."""
+    try:
+        await stream.check(grants)
+    except Exception:
+        log.exception("a stream's grant could not be looked at")
+        stream.wake()
