@@ -12,7 +12,9 @@ __all__ = ["MAIL", "Mailbox"]
 
 MAIL: Final = "mcp-mail"
 _POLL: Final = 0.25
-"""Seconds between two looks for what another replica put."""
+"""Seconds between the first looks for what another replica put; each wait is half as long again."""
+_SLOWEST: Final = 1.0
+"""Seconds between two looks at most: who waits is a person, more often than not."""
 
 
 class Mailbox:
@@ -48,14 +50,16 @@ class Mailbox:
             self._waiting.pop(key, None)
 
     async def _found(self, key: str, woken: asyncio.Event) -> bytes:
+        pause = _POLL
         while True:
             row = await self._store.take(MAIL, key)
             if row is not None:
                 with contextlib.suppress(SealBroken):  # not ours: nobody put it here for this key
                     return self._seal.open(row.value, aad=_aad(key))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), _POLL)
+                await asyncio.wait_for(woken.wait(), pause)
             woken.clear()
+            pause = min(pause * 1.5, _SLOWEST)
 
 
 def _aad(key: str) -> bytes:
