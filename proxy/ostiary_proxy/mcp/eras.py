@@ -17,12 +17,14 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
 __all__ = [
-    "META_CAPABILITIES", "META_LOG_LEVEL", "META_SERVER_INFO", "META_SUBSCRIPTION",
-    "META_VERSION", "Modern", "check_modern", "check_version_header", "is_modern", "wanted_version",
+    "META_CAPABILITIES", "META_CLIENT_INFO", "META_LOG_LEVEL", "META_SERVER_INFO",
+    "META_SUBSCRIPTION", "META_VERSION", "Modern", "check_modern", "check_version_header",
+    "is_modern", "wanted_version",
 ]  # fmt: skip
 
 META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+META_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 META_SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"

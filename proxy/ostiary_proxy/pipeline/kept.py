@@ -14,6 +14,7 @@ from typing import Final
 
 from ostiary.config.document import Route
 from ostiary.decode.json_text import canonical_json, write_json
+from ostiary_proxy.mcp.eras import META_LOG_LEVEL
 from ostiary_proxy.mcp.message import Id, Message, Object, Request
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
@@ -32,7 +33,7 @@ _ROUNDS: Final = frozenset(("inputResponses", "requestState"))
 _PASSING: Final = frozenset(
     (
         "progressToken", "traceparent", "tracestate", "baggage",
-        "io.modelcontextprotocol/logLevel",
+        META_LOG_LEVEL,
     )
 )  # fmt: skip
 """Members of `_meta` that no result depends on."""

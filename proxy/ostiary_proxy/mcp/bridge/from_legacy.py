@@ -5,7 +5,7 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.to_legacy import LEVELS
-from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
+from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_proxy.mcp.message import Id, Notification, Object
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
@@ -22,7 +22,6 @@ _INVALID_PARAMS: Final = -32602
 _INTERNAL: Final = -32603
 _UNDEFINED: Final = range(-32099, -32022)
 """Codes that 2026-07-28 keeps for itself and has given no meaning."""
-_SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 _OFFERED: Final = frozenset(
     ("tools", "prompts", "resources", "logging", "completions", "experimental", "extensions")
 )
@@ -66,7 +65,7 @@ def offered(initialized: Object) -> dict[str, Json]:
 
 def _server_info(initialized: Object) -> dict[str, Json]:
     info = initialized.get("serverInfo")
-    return {_SERVER_INFO: info} if isinstance(info, dict) else {}
+    return {META_SERVER_INFO: info} if isinstance(info, dict) else {}
 
 
 def failed(error: Object, uri: Json) -> dict[str, Json]:

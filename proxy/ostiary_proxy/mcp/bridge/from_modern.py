@@ -8,7 +8,7 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
-from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
+from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
 from ostiary_proxy.mcp.methods import MODERN
@@ -21,7 +21,6 @@ __all__ = [
     "tools_in", "wanted_in",
 ]  # fmt: skip
 
-META_SERVER: Final = "io.modelcontextprotocol/serverInfo"
 _BRIDGED: Final = ("completions", "logging", "prompts", "resources", "tools")
 """Server capabilities that a legacy client can use here; extensions are not among them."""
 _NEW: Final = frozenset(("cacheScope", "inputRequests", "requestState", "resultType", "ttlMs"))
@@ -45,7 +44,7 @@ def initialized(discovered: Object, *, version: str, name: str) -> Object:
     capabilities = discovered.get("capabilities")
     served = capabilities if isinstance(capabilities, dict) else {}
     meta = discovered.get("_meta")
-    info = meta.get(META_SERVER) if isinstance(meta, dict) else None
+    info = meta.get(META_SERVER_INFO) if isinstance(meta, dict) else None
     result: dict[str, Json] = {
         "protocolVersion": version,
         "capabilities": {one: served[one] for one in _BRIDGED if one in served},
@@ -61,7 +60,7 @@ def result_of(method: str, result: Object) -> Object:
     kept = {name: value for name, value in result.items() if name not in _NEW}
     meta = kept.pop("_meta", None)
     if isinstance(meta, dict):
-        left = {name: value for name, value in meta.items() if name != META_SERVER}
+        left = {name: value for name, value in meta.items() if name != META_SERVER_INFO}
         kept |= {"_meta": left} if left else {}
     if method == "tools/call" and not isinstance(kept.get("structuredContent", {}), dict):
         del kept["structuredContent"]

@@ -7,10 +7,11 @@ was a message of its own.
 from typing import Final
 
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.mcp.eras import META_LOG_LEVEL
+from ostiary_proxy.mcp.eras import META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL
 from ostiary_proxy.mcp.errors import result_body
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request
 from ostiary_proxy.mcp.methods import LEGACY
+from ostiary_proxy.mcp.tasks import EXTENSION
 
 __all__ = [
     "INITIALIZED", "LEVELS", "answer_of", "called", "cancelled", "declared", "initialize",
@@ -18,10 +19,8 @@ __all__ = [
 ]  # fmt: skip
 
 _OF_THE_PROTOCOL: Final = "io.modelcontextprotocol/"
-_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 _RETRIED: Final = frozenset(("_meta", "inputResponses", "requestState"))
 _DECLARED: Final = ("elicitation", "sampling", "roots", "experimental", "extensions")
-_TASKS: Final = "io.modelcontextprotocol/tasks"
 _OURS: Final[dict[str, Json]] = {"name": "ostiary", "version": "0"}
 LEVELS: Final = (
     "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
@@ -44,7 +43,7 @@ def noticed(method: str, params: Object) -> Notification:
 def initialize(request: Request, request_id: Id) -> Request:
     """Return the initialize of a session for clients that declare what `request` does."""
     meta = _meta(request)
-    info = meta.get(_CLIENT_INFO)
+    info = meta.get(META_CLIENT_INFO)
     params: Object = {
         "protocolVersion": LEGACY[-1],
         "capabilities": _capabilities(declared(request)),
@@ -58,7 +57,7 @@ INITIALIZED: Final = noticed("notifications/initialized", {})
 
 def declared(request: Request) -> Object:
     """Return the capabilities that a request of 2026-07-28 declares."""
-    found = _meta(request).get("io.modelcontextprotocol/clientCapabilities")
+    found = _meta(request).get(META_CAPABILITIES)
     return found if isinstance(found, dict) else {}
 
 
@@ -67,7 +66,9 @@ def _capabilities(said: Object) -> dict[str, Json]:
     kept = {name: said[name] for name in _DECLARED if name in said}
     extensions = kept.get("extensions")
     if isinstance(extensions, dict):
-        kept["extensions"] = {name: value for name, value in extensions.items() if name != _TASKS}
+        kept["extensions"] = {
+            name: value for name, value in extensions.items() if name != EXTENSION
+        }
     return kept
 
 

@@ -8,6 +8,7 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.eras import (
     META_CAPABILITIES,
+    META_CLIENT_INFO,
     META_LOG_LEVEL,
     META_SUBSCRIPTION,
     META_VERSION,
@@ -18,9 +19,8 @@ from ostiary_proxy.mcp.methods import LISTEN, MODERN
 
 __all__ = ["CallEnds", "answer_to_input", "listening", "retried", "standing_alone"]
 
-META_INFO: Final = "io.modelcontextprotocol/clientInfo"
 _OURS: Final = frozenset(
-    (META_CAPABILITIES, META_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION)
+    (META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_SUBSCRIPTION, META_VERSION)
 )
 _INVALID_PARAMS: Final = -32602
 _FOREIGN: Final = frozenset(("_meta", "inputResponses", "requestState", "task"))
@@ -56,7 +56,7 @@ def standing_alone(
     meta[META_VERSION] = MODERN
     meta[META_CAPABILITIES] = {**declared.capabilities}
     if declared.info is not None:
-        meta[META_INFO] = {**declared.info}
+        meta[META_CLIENT_INFO] = {**declared.info}
     if level is not None:
         meta[META_LOG_LEVEL] = level
     kept = {name: value for name, value in params.items() if name not in _FOREIGN}
