@@ -317,6 +317,12 @@ def body(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
+async def next_said(pieces: AsyncIterator[bytes]) -> bytes:
+    """Return the next piece of a stream that is not empty."""
+    async with asyncio.timeout(5):
+        return await anext(piece async for piece in pieces if piece)
+
+
 async def drained(answer: Answer) -> bytes:
     """Return everything a stream says until its end."""
     assert not isinstance(answer.body, bytes)

@@ -1,14 +1,16 @@
 """An MCP server for the bench of streams: what it says is fixed, so that it costs next to nothing.
 
-`json` and `sse` answer a call of that tool with 10 kB at once, `two` with an event at once and the
-answer 20 ms later; GET and a listen request hold a stream open. Arguments: the port, and the one
-era that it speaks, 2025 or 2026, where it is not to speak both.
+`json` and `sse` answer a call of that tool with 10 kB at once, `two` with an event at once, whose
+progress is the time it left, and the answer 20 ms later; GET and a listen request hold a stream
+open. Arguments: the port, and the one era that it speaks, 2025 or 2026, where it is not to speak
+both.
 """
 
 import asyncio
 import json
 import re
 import sys
+import time
 
 import uvloop
 
@@ -79,7 +81,7 @@ async def _answer(writer: asyncio.StreamWriter, message: dict) -> None:
         return
     writer.write(_head(b"text/event-stream"))
     if tool == "two":
-        progress = {"progressToken": "p", "progress": 1}
+        progress = {"progressToken": "p", "progress": time.perf_counter()}
         told = {"jsonrpc": "2.0", "method": "notifications/progress", "params": progress}
         writer.write(_chunk(_event(told)))
         await asyncio.sleep(0.02)

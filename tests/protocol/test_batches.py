@@ -19,6 +19,7 @@ from mcp_parts import (
     initialize,
     json_answer,
     modern_headers,
+    next_said,
     request,
     result,
     sse_answer,
@@ -198,7 +199,7 @@ async def test_a_batch_is_a_stream_from_the_first_answer_that_is_one() -> None:
     assert header(answer, "content-type") == "text/event-stream"
     assert not isinstance(answer.body, bytes)
     pieces = aiter(answer.body)
-    early = [*events(await anext(pieces)), *events(await anext(pieces))]
+    early = [*events(await next_said(pieces)), *events(await next_said(pieces))]
     assert [one.get("id") for one in early] == [1, None]
     held.set_result(None)
     late = [one for piece in [piece async for piece in pieces] for one in events(piece)]

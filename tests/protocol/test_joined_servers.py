@@ -12,6 +12,7 @@ from mcp_parts import (
     event,
     events,
     json_answer,
+    next_said,
     sent_header,
     sse_answer,
 )
@@ -338,7 +339,7 @@ async def test_listening_joins_what_each_server_was_asked_for():
     assert not isinstance(answer.body, bytes)
     pieces = aiter(answer.body)
     async with asyncio.timeout(5):
-        told = events(b"".join([await anext(pieces) for _ in range(3)]))
+        told = events(b"".join([await next_said(pieces) for _ in range(3)]))
     assert listened == [
         {"resourceSubscriptions": ["notes://today"]},
         {"resourceSubscriptions": ["http://a"]},

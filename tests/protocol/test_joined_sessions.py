@@ -17,6 +17,7 @@ from mcp_parts import (
     events,
     header,
     initialize,
+    next_said,
     result,
     sent_header,
     sse_answer,
@@ -332,7 +333,7 @@ async def test_a_subscription_is_made_at_its_server_and_its_news_come_back_under
 
     assert not isinstance(stream.body, bytes)
     async with asyncio.timeout(5):
-        heard = events(await anext(aiter(stream.body)))
+        heard = events(await next_said(aiter(stream.body)))
     assert bodies(w, "files")[-1]["params"] == {"uri": "notes://today"}
     assert heard[0]["params"]["uri"] == "files+notes://today"
     await stream.body.abandon()
@@ -353,7 +354,7 @@ async def test_streams_go_on_at_the_servers_whose_events_they_broke_off_after():
         stream = await w.send(method="GET", headers=(("mcp-session-id", session), *more))
         assert not isinstance(stream.body, bytes)
         async with asyncio.timeout(5):
-            said = await anext(aiter(stream.body))
+            said = await next_said(aiter(stream.body))
         await stream.body.abandon()
         return event_id(said)
 

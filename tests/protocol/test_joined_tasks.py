@@ -14,6 +14,7 @@ from mcp_parts import (
     events,
     header,
     initialize,
+    next_said,
     result,
     sse_answer,
 )
@@ -99,7 +100,7 @@ async def test_a_question_inside_a_task_and_its_answer_say_so_by_each_sides_id()
     stream = await w.legacy(session, "tasks/result", {"taskId": "files:st1"})
     assert not isinstance(stream.body, bytes)
     async with asyncio.timeout(5):
-        (asked_for,) = events(await anext(aiter(stream.body)))
+        (asked_for,) = events(await next_said(aiter(stream.body)))
     said = asked_for["params"]["_meta"]
     answer = {"jsonrpc": "2.0", "id": asked_for["id"]}
     reply = {**answer, "result": {"action": "decline", "_meta": said}}
@@ -149,7 +150,7 @@ async def test_tasks_of_2026_are_named_polled_and_listened_to_likewise() -> None
     assert not isinstance(stream.body, bytes)
     pieces = aiter(stream.body)
     async with asyncio.timeout(5):
-        told = events(b"".join([await anext(pieces) for _ in range(3)]))
+        told = events(b"".join([await next_said(pieces) for _ in range(3)]))
     await stream.body.abandon()
     assert task_id == "files:st1"
     assert body(polled)["result"]["taskId"] == "files:st1"

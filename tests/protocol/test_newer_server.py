@@ -22,6 +22,7 @@ from mcp_parts import (
     initialize,
     initialized,
     json_answer,
+    next_said,
     request,
     result,
     sent_header,
@@ -564,7 +565,7 @@ def entry_of(method: str, params: Any) -> dict[str, Any]:
 async def asked_and_answered(w: World, session: str, answer: Any, reply: dict[str, Any]) -> Any:
     """Return what the server asked and the end of the call, after the client replied."""
     stream = answer.body.__aiter__()
-    (asked,) = events(await anext(stream))
+    (asked,) = events(await next_said(stream))
     posted = await w.send(
         {"jsonrpc": "2.0", "id": asked["id"], **reply}, headers=in_session(session)
     )
@@ -728,7 +729,7 @@ async def test_an_answer_that_came_to_another_replica_is_found() -> None:
 
     answer = await call(w, session)
     stream = answer.body.__aiter__()
-    (asked,) = events(await anext(stream))
+    (asked,) = events(await next_said(stream))
     reply = result({"action": "accept"}, request_id=asked["id"])
     posted = await other.send(reply, headers=in_session(session))
     rest = b"".join([piece async for piece in stream])

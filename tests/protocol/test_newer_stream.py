@@ -16,6 +16,7 @@ from mcp_parts import (
     event,
     events,
     json_answer,
+    next_said,
     request,
     result,
     sse_answer,
@@ -87,7 +88,7 @@ async def until(holds: Callable[[], bool]) -> None:
 async def heard(stream: AsyncIterator[bytes]) -> Any:
     """Return the next message."""
     async with asyncio.timeout(5):
-        while not (found := events(await anext(stream))):
+        while not (found := events(await next_said(stream))):
             pass
     return found[0]
 

@@ -17,6 +17,7 @@ from mcp_parts import (
     initialize,
     initialized,
     json_answer,
+    next_said,
     result,
     sse_answer,
     world,
@@ -122,7 +123,7 @@ async def test_a_listen_stream_is_told_of_the_lists_that_it_asked_for() -> None:
     other = await listening(w, acknowledged(), promptsListChanged=False)
     early = await listening(w, toolsListChanged=True)
     assert not isinstance(asked.body, bytes)
-    first = events(await anext(aiter(asked.body)))
+    first = events(await next_said(aiter(asked.body)))
 
     w.allow(ALLOW_ALL, HIDDEN)
     told, others, unacknowledged = await heard(w, asked, other, early)

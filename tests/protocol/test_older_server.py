@@ -17,6 +17,7 @@ from mcp_parts import (
     drained,
     events,
     json_answer,
+    next_said,
     request,
     result,
     sent_header,
@@ -547,7 +548,7 @@ async def test_a_client_that_goes_away_cancels_the_call_at_the_server():
 
     answer = await w.modern("tools/call", CALL, meta={"progressToken": "p"})
     stream = aiter(answer.body)
-    await anext(stream)
+    await next_said(stream)
     await answer.body.abandon()
     await ended(server)
 
@@ -628,7 +629,7 @@ async def test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_ackno
     w = older(server)
 
     answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
-    (first,) = events(await anext(aiter(answer.body)))
+    (first,) = events(await next_said(aiter(answer.body)))
     await answer.body.abandon()
 
     ours = {kind: True for kind in EVERYTHING if kind.endswith("ListChanged")}
@@ -658,7 +659,7 @@ async def test_listeners_share_one_stream_and_what_they_subscribe_to():
 
     streams = [aiter(answer.body) for answer in both]
     for stream in streams:
-        await anext(stream)
+        await next_said(stream)
     for answer in both:
         await answer.body.abandon()
     await until(lambda: server.methods().count("resources/unsubscribe") == 2)
@@ -717,7 +718,7 @@ async def test_a_client_that_goes_away_at_another_replica_cancels_the_call_too()
     here.upstream.exchanges[-1].parts.append(held)
 
     answer = await there.modern("tools/call", again(stated(first), {"roots": []}), meta=CAN_ALL)
-    reading = asyncio.ensure_future(anext(aiter(answer.body)))
+    reading = asyncio.ensure_future(next_said(aiter(answer.body)))
     await asyncio.sleep(0)
     reading.cancel()
     await answer.body.abandon()
@@ -850,9 +851,9 @@ async def test_log_messages_of_the_sessions_own_stream_reach_the_calls_that_aske
         await until(lambda: "tools/call" in server.methods()[1:])
         own.may.set_result(None)
         stream = aiter((await call).body)
-        first = events(await anext(stream))
+        first = events(await next_said(stream))
         done.set_result(None)
-        second = events(await anext(stream))
+        second = events(await next_said(stream))
 
     assert (first, second) == ([said], [result({**TEXT, **COMPLETE})])
 

@@ -14,6 +14,7 @@ from mcp_parts import (
     events,
     header,
     json_answer,
+    next_said,
     request,
     result,
     sse_answer,
@@ -121,7 +122,7 @@ async def test_the_first_event_is_there_before_the_second_exists():
     answer = await w.modern("tools/call", {"name": "a"}, meta={"progressToken": 1})
 
     assert not isinstance(answer.body, bytes)
-    assert await anext(aiter(answer.body)) == event(progress)
+    assert await next_said(aiter(answer.body)) == event(progress)
     held.set_result(None)
     assert events(await drained(answer)) == [result({})]
 

@@ -20,6 +20,7 @@ from mcp_parts import (
     initialize,
     initialized,
     json_answer,
+    next_said,
     result,
     sent_header,
     sse_answer,
@@ -51,7 +52,7 @@ async def asked(*rules: Mapping[str, Any]) -> tuple[World, ModernServer, str, An
     answer = await call(w, session)
     assert not isinstance(answer.body, bytes)
     stream = answer.body.__aiter__()
-    (question,) = events(await anext(stream))
+    (question,) = events(await next_said(stream))
     return w, server, session, stream, question
 
 
@@ -145,7 +146,7 @@ async def test_the_servers_state_of_one_person_never_reaches_another() -> None:
 
     seen = await w.legacy(bobs, "tools/call", forged, token="bob")
     assert not isinstance(seen.body, bytes)
-    (bobs_question,) = events(await anext(seen.body.__aiter__()))
+    (bobs_question,) = events(await next_said(seen.body.__aiter__()))
 
     assert "alices" not in json.dumps([question, bobs_question])
     assert bobs_question["id"] != question["id"]
@@ -246,7 +247,7 @@ async def test_a_person_is_asked_in_a_bounded_number_of_calls_at_once() -> None:
     async def first_of(used: str, number: int, token: str = "alice") -> Any:
         answer = await call(w, used, request_id=number, token=token)
         assert not isinstance(answer.body, bytes)
-        return events(await anext(answer.body.__aiter__()))[0]
+        return events(await next_said(answer.body.__aiter__()))[0]
 
     asked = [await first_of(session, number) for number in range(33)]
     others = await first_of(bobs, 0, "bob")
@@ -281,7 +282,7 @@ async def test_redaction_holds_for_arguments_and_results_of_every_round() -> Non
     answer = await w.legacy(session, "tools/call", params)
     assert not isinstance(answer.body, bytes)
     stream = answer.body.__aiter__()
-    (question,) = events(await anext(stream))
+    (question,) = events(await next_said(stream))
     reply = result(SAMPLED, request_id=question["id"])
     await w.send(reply, headers=in_session(session))
     rest = b"".join([piece async for piece in stream])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcp_parts import World, body, drained, event, events, result, sse_answer, world
+from mcp_parts import World, body, drained, event, events, next_said, result, sse_answer, world
 from ostiary.config.document import Route
 from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.pipeline import driver, streams
@@ -104,6 +104,24 @@ def told(number: int) -> dict[str, object]:
     return {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
 
 
+async def test_the_head_of_a_stream_waits_for_no_event() -> None:
+    w = world()
+    answer = await listening(w)
+
+    assert not isinstance(answer.body, bytes)
+    assert await anext(aiter(answer.body)) == b""
+    await answer.body.abandon()
+
+
+async def test_an_event_that_came_with_the_head_leaves_with_it() -> None:
+    w = world(lambda _: sse_answer(result({"tools": []})))
+    answer = await w.modern("tools/list")
+
+    assert not isinstance(answer.body, bytes)
+    assert events(await anext(aiter(answer.body)))[0]["result"]["tools"] == []
+    await answer.body.abandon()
+
+
 async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "_COMMENT", 0.1)
     w = world()
@@ -111,7 +129,7 @@ async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert not isinstance(answer.body, bytes)
     async with asyncio.timeout(5):
-        assert await anext(aiter(answer.body)) == b": keep-alive\n\n"
+        assert await next_said(aiter(answer.body)) == b": keep-alive\n\n"
     await answer.body.abandon()
 
 

@@ -47,8 +47,14 @@ async def write_answer(
     return response
 
 
+class _Response(web.StreamResponse):
+    """Its head leaves together with the first piece, alone where that one is empty."""
+
+    _send_headers_immediately = False
+
+
 def _head(answer: Answer, *, closing: bool) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status)
+    response = _Response(status=answer.status)
     for name, value in (("server", "ostiary"), *answer.headers):
         response.headers.add(name, value)
     if isinstance(answer.body, bytes):

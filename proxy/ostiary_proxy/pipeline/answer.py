@@ -13,7 +13,10 @@ class Stream(Protocol):
     """A body in pieces; everything that must precede a piece was done when it is yielded."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Iterate over the pieces, each to be written and flushed at once."""
+        """Iterate over the pieces, each to be written and flushed at once.
+
+        The head of the answer goes with the first, which is empty where nothing else is there yet.
+        """
 
     async def abandon(self) -> None:
         """Take note that the client went away.

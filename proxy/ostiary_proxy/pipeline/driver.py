@@ -61,6 +61,7 @@ class RelayStream:
         self._reading: asyncio.Future[bytes | None] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._woken = False
+        self._headed = False
         self._outs: deque[Out] = deque()
         self._over = False
         self._finished = False
@@ -87,7 +88,7 @@ class RelayStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next piece whose effects have happened."""
+        """Return the next piece whose effects have happened; the first may be empty (`Stream`)."""
         while True:
             while self._outs:
                 if self._woken and not self._over:
@@ -99,7 +100,8 @@ class RelayStream:
                         break
                     out = ready
                 self._over = self._over or out.last
-                if out.data:
+                if out.data or not self._headed:
+                    self._headed = True
                     self._wrote = self._tick()
                     return out.data
             if self._over:
@@ -147,10 +149,10 @@ class RelayStream:
         """Wait for upstream, a wake or the next moment that matters; return what follows."""
         if self._live.streams.leaving and self._bearer.listening:
             return list(self._relay.leave())
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read())
-            self._reading.add_done_callback(self._go_on)
-        if not self._woken and not self._reading.done():
+        reading = self._reading or await self._read_on()
+        if not self._headed and not reading.done():
+            return [Out()]
+        if not self._woken and not reading.done():
             await self._wait()
         now = self._live.clock()
         if self._woken or self._passed(now):
@@ -159,10 +161,18 @@ class RelayStream:
                 return outs
         if ended := self._run_out(now):
             return list(ended)
-        if self._reading.done():
-            return self._take(self._reading, now)
+        if reading.done():
+            return self._take(reading, now)
         silent = self._tick() >= self._wrote + _COMMENT
         return [Out(data=b": keep-alive\n\n")] if silent else []
+
+    async def _read_on(self) -> "asyncio.Future[bytes | None]":
+        """Return what reads upstream, begun; what has arrived is read when this returns."""
+        self._reading = asyncio.ensure_future(self._read())
+        self._reading.add_done_callback(self._go_on)
+        reading = self._reading
+        await asyncio.sleep(0)  # one turn of the loop, where to be woken takes three
+        return reading
 
     async def _wait(self) -> None:
         """Wait for `_go_on`; one future, no timer: thousands of streams wait at once."""
