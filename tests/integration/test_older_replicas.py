@@ -48,7 +48,7 @@ def last(answer: Answer) -> Any:
 def accepted(asked: Any) -> dict[str, Any]:
     answer = {"action": "accept", "content": {"name": "Ada"}}
     state = asked["result"]["requestState"]
-    return {"requestState": state, "inputResponses": {"question": answer}}
+    return {"requestState": state, "inputResponses": {"question-1": answer}}
 
 
 def test_a_question_asked_at_one_replica_is_answered_at_another(shared: Fleet) -> None:

@@ -430,8 +430,10 @@ def stated(answer: Any) -> str:
 CALL = {"name": "a", "arguments": {"x": 1}}
 
 
-def again(state: str, answer: Any, **params: Any) -> dict[str, Any]:
-    return {**CALL, "requestState": state, "inputResponses": {"question": answer}, **params}
+def again(asked: Any, *answers: Any) -> dict[str, Any]:
+    """Return the call made again with answers to what was asked, in order."""
+    given = dict(zip(asked["result"]["inputRequests"], answers, strict=False))
+    return {**CALL, "requestState": stated(asked), "inputResponses": given}
 
 
 @pytest.mark.parametrize(
@@ -451,12 +453,12 @@ async def test_what_the_server_asks_is_the_clients_to_answer_by_calling_again(
 
     (asked,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
     state = stated(asked)
-    answer = await w.modern("tools/call", again(state, response), meta=CAN_ALL)
+    answer = await w.modern("tools/call", again(asked, response), meta=CAN_ALL)
 
     assert asked == result(
         {
             "resultType": "input_required",
-            "inputRequests": {"question": {"method": method, "params": params}},
+            "inputRequests": {"question-1": {"method": method, "params": params}},
             "requestState": state,
         }
     )
@@ -470,9 +472,9 @@ async def test_a_tool_may_ask_several_times_and_report_progress_between():
     meta = {**CAN_ALL, "progressToken": "p"}
 
     (first,) = events(await drained(await w.modern("tools/call", CALL, meta=meta)))
-    accepted = again(stated(first), {"action": "accept"})
+    accepted = again(first, {"action": "accept"})
     (second,) = events(await drained(await w.modern("tools/call", accepted, meta=meta)))
-    told_roots = again(stated(second), {"roots": []})
+    told_roots = again(second, {"roots": []})
     (last,) = events(await drained(await w.modern("tools/call", told_roots, meta=meta)))
 
     assert last == result({"content": [{"action": "accept"}, {"roots": []}], **COMPLETE})
@@ -483,11 +485,120 @@ async def test_a_call_that_brings_no_answer_is_asked_once_more():
 
     (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
     without = {**CALL, "requestState": stated(first), "inputResponses": {"other": {}}}
-    second = body(await w.modern("tools/call", without, meta=CAN_ALL))
-    third = await w.modern("tools/call", again(stated(second), {"action": "decline"}), meta=CAN_ALL)
+    (second,) = events(await drained(await w.modern("tools/call", without, meta=CAN_ALL)))
+    third = await w.modern("tools/call", again(second, {"action": "decline"}), meta=CAN_ALL)
 
     assert second["result"]["inputRequests"] == first["result"]["inputRequests"]
     assert events(await drained(third))[0]["result"]["content"] == [{"action": "decline"}]
+
+
+def asking_at_once(*parts: Any) -> LegacyServer:
+    """Return a server whose tool says `parts` at once, and its result once all is answered."""
+    asked = [one["id"] for one in parts if isinstance(one, dict) and "id" in one]
+    heard: dict[Any, Any] = {}
+
+    def answered(said: Any) -> Any:
+        call, answer = said
+        heard[answer["id"]] = answer["result"]
+        if len(heard) < len(asked):
+            return []
+        return [result({"content": [heard[one] for one in asked]}, request_id=call["id"])]
+
+    return LegacyServer({"tools/call": lambda _: list(parts), "answered": answered})
+
+
+def named(message: Any) -> dict[str, str]:
+    """Return what is asked for, by the names that it is asked under."""
+    return {name: one["method"] for name, one in message["result"]["inputRequests"].items()}
+
+
+TWO = (asks("elicitation/create", ELICIT, request_id=1), asks("roots/list", {}, request_id="1"))
+
+
+async def test_what_is_open_at_once_is_asked_at_once_and_each_answer_is_to_its_own_question():
+    w = older(asking_at_once(*TWO))
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    both = again(first, {"action": "accept"}, {"roots": []})
+    answer = await w.modern("tools/call", both, meta=CAN_ALL)
+
+    assert named(first) == {"question-1": "elicitation/create", "question-2": "roots/list"}
+    assert events(await drained(answer)) == [
+        result({"content": [{"action": "accept"}, {"roots": []}], **COMPLETE})
+    ]
+
+
+async def test_what_is_left_unanswered_is_asked_again_with_what_was_asked_meanwhile():
+    came = asyncio.get_running_loop().create_future()
+    third = asks("elicitation/create", ELICIT, request_id=3)
+    server = asking_at_once(*TWO, came, third)
+    w = older(server)
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    came.set_result(None)
+    some = again(first, {"action": "accept"})
+    (second,) = events(await drained(await w.modern("tools/call", some, meta=CAN_ALL)))
+    answered = list(server.answered)
+    rest = again(second, {"roots": []}, {"action": "decline"})
+    (last,) = events(await drained(await w.modern("tools/call", rest, meta=CAN_ALL)))
+
+    assert answered == [1]
+    assert named(second) == {"question-2": "roots/list", "question-3": "elicitation/create"}
+    assert last["result"]["content"] == [{"action": "accept"}, {"roots": []}, {"action": "decline"}]
+
+
+async def test_what_is_asked_on_the_sessions_own_stream_joins_a_call_that_waits():
+    own = Telling(asks("roots/list", {}, request_id=2))
+    server = asking_at_once(asks("elicitation/create", ELICIT))
+    server.own = own
+    server.waiting["up-1", 2] = (sse_answer(), asyncio.get_running_loop().create_future(), None)
+    w = older(server)
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    own.may.set_result(None)
+    await until(lambda: w.upstream.exchanges[3].closed)
+    without = again(first)
+    (second,) = events(await drained(await w.modern("tools/call", without, meta=CAN_ALL)))
+
+    assert named(second) == {"question-1": "elicitation/create", "question-2": "roots/list"}
+
+
+@pytest.mark.parametrize("where", ["call", "session"])
+async def test_what_the_server_takes_back_is_not_asked_again(where):
+    may = asyncio.get_running_loop().create_future()
+    back = told("notifications/cancelled", requestId=1)
+    server = asking_at_once(*TWO, *((may, back) if where == "call" else ()))
+    server.own = (lambda: sse_answer(may, back)) if where == "session" else None
+    w = older(server)
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    may.set_result(None)
+    await until(lambda: where == "call" or w.upstream.exchanges[3].closed)
+    without = again(first)
+    (second,) = events(await drained(await w.modern("tools/call", without, meta=CAN_ALL)))
+
+    assert named(second) == {"question-2": "roots/list"}
+
+
+async def test_no_more_than_sixteen_questions_are_asked_at_once():
+    many = [asks("roots/list", {}, request_id=number) for number in range(1, 21)]
+    w = older(asking_at_once(*many))
+
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+    all_of_it = again(first, *[{"roots": []}] * 16)
+    (second,) = events(await drained(await w.modern("tools/call", all_of_it, meta=CAN_ALL)))
+
+    assert list(named(first)) == [f"question-{number}" for number in range(1, 17)]
+    assert list(named(second)) == [f"question-{number}" for number in range(17, 21)]
+
+
+async def test_a_server_that_answers_without_waiting_for_what_it_asked_has_answered():
+    w = older(LegacyServer({"tools/call": lambda _: [*TWO, result(TEXT, request_id=1)]}))
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
+    assert len(w.live.older.parked) == 0
 
 
 async def test_a_client_that_did_not_declare_it_is_not_asked():
@@ -698,9 +809,9 @@ async def test_an_answer_that_reaches_another_replica_finds_the_call_that_waits(
     there = replica_of(here, "there")
 
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
-    accepted = again(stated(first), {"action": "accept"})
+    accepted = again(first, {"action": "accept"})
     (second,) = events(await drained(await there.modern("tools/call", accepted, meta=CAN_ALL)))
-    told_roots = again(stated(second), {"roots": []})
+    told_roots = again(second, {"roots": []})
     (last,) = events(await drained(await there.modern("tools/call", told_roots, meta=CAN_ALL)))
 
     assert last == result({"content": [{"action": "accept"}, {"roots": []}], **COMPLETE})
@@ -717,7 +828,7 @@ async def test_a_client_that_goes_away_at_another_replica_cancels_the_call_too()
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
     here.upstream.exchanges[-1].parts.append(held)
 
-    answer = await there.modern("tools/call", again(stated(first), {"roots": []}), meta=CAN_ALL)
+    answer = await there.modern("tools/call", again(first, {"roots": []}), meta=CAN_ALL)
     reading = asyncio.ensure_future(next_said(aiter(answer.body)))
     await asyncio.sleep(0)
     reading.cancel()
@@ -735,7 +846,7 @@ async def test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_t
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
     here.upstream.exchanges[-1].parts.append(asyncio.get_running_loop().create_future())
 
-    retried = there.modern("tools/call", again(stated(first), {"roots": []}), meta=CAN_ALL)
+    retried = there.modern("tools/call", again(first, {"roots": []}), meta=CAN_ALL)
     handing = asyncio.ensure_future(retried)
     await until(lambda: bool(there.live.mailbox._waiting))
     handing.cancel()
@@ -748,11 +859,10 @@ async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
     here = older(eliciting(asks("roots/list", {})))
     there = replica_of(here, "there")
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
-    state = stated(first)
     for parked in here.live.older.parked._things.values():
         parked.waiting.cancel()
 
-    answer = await there.modern("tools/call", again(state, {"roots": []}), meta=CAN_ALL)
+    answer = await there.modern("tools/call", again(first, {"roots": []}), meta=CAN_ALL)
 
     assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
 
@@ -821,10 +931,10 @@ async def test_what_the_server_asks_on_the_sessions_own_stream_is_for_the_call_t
         own.may.set_result(None)
         (asked,) = events(await drained(await call))
         await (await other).body.abandon()
-    retried = again(stated(asked), {"action": "accept"})
+    retried = again(asked, {"action": "accept"})
     answer = await w.modern("tools/call", retried, meta=CAN_ALL)
 
-    assert asked["result"]["inputRequests"]["question"]["params"] == ELICIT
+    assert asked["result"]["inputRequests"]["question-1"]["params"] == ELICIT
     assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]
 
 
@@ -908,7 +1018,7 @@ async def test_a_server_that_answers_in_json_may_ask_before_its_answer_begins():
 
     w.upstream.send = slowly
     (asked,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
-    retried = again(stated(asked), {"action": "accept"})
+    retried = again(asked, {"action": "accept"})
     answer = await w.modern("tools/call", retried, meta=CAN_ALL)
 
     assert events(await drained(answer)) == [result({**TEXT, **COMPLETE})]

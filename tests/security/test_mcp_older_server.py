@@ -1,5 +1,6 @@
 """Attacks on what is kept for 2026-07-28 clients before a legacy server: sessions, parked calls."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,22 +15,29 @@ from mcp_parts import (
     events,
     json_answer,
     result,
+    sse_answer,
     world,
 )
 
 CALL = {"name": "a", "arguments": {"x": 1}}
 ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
 DECLARED = "io.modelcontextprotocol/clientCapabilities"
-DECLARED = "io.modelcontextprotocol/clientCapabilities"
-ACCEPT = {"question": {"action": "accept"}}
+ACCEPT = {"question-1": {"action": "accept"}}
 
 
-def asking() -> LegacyServer:
+def asking(*, twice: bool = False) -> LegacyServer:
     """Return a server whose tool asks a question under an id of its own for each call."""
+
+    def answered(said: Any) -> Any:
+        call, answer = said
+        if twice and not str(answer["id"]).startswith("again"):
+            return [asks("elicitation/create", ELICIT, request_id=f"again-{call['id']}")]
+        return [result({"content": []}, request_id=call["id"])]
+
     return LegacyServer(
         {
             "tools/call": lambda m: [asks("elicitation/create", ELICIT, request_id=f"s-{m['id']}")],
-            "answered": lambda said: [result({"content": []}, request_id=said[0]["id"])],
+            "answered": answered,
         }
     )
 
@@ -86,7 +94,7 @@ async def test_a_state_that_a_server_gave_before_it_was_replaced_is_refused(stat
     w = world(server, ALLOW_ALL, ALLOW_SERVER)
     question = {"method": "elicitation/create", "params": ELICIT}
     found = {
-        "resultType": "input_required", "inputRequests": {"question": question},
+        "resultType": "input_required", "inputRequests": {"question-1": question},
         "requestState": state,
     }  # fmt: skip
     w.upstream.script = lambda _: json_answer(result(found))
@@ -107,6 +115,63 @@ async def test_an_answer_is_given_once():
     replayed = await w.modern("tools/call", retry, meta=CAN_ALL)
 
     assert (replayed.status, body(replayed)["error"]["code"]) == (400, -32602)
+
+
+async def test_an_answer_to_what_was_not_asked_yet_is_passed_over():
+    w = world(asking(twice=True), ALLOW_ALL, ALLOW_SERVER)
+    ahead = {"question-1": {"action": "accept"}, "question-2": {"action": "accept"}}
+
+    retry = {**CALL, "requestState": await asked(w), "inputResponses": ahead}
+    (second,) = events(await drained(await w.modern("tools/call", retry, meta=CAN_ALL)))
+
+    assert list(second["result"]["inputRequests"]) == ["question-2"]
+
+
+async def test_what_was_answered_is_not_answered_again_in_a_later_round():
+    server = asking(twice=True)
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    first = {**CALL, "requestState": await asked(w), "inputResponses": ACCEPT}
+    (second,) = events(await drained(await w.modern("tools/call", first, meta=CAN_ALL)))
+
+    replayed = await w.modern("tools/call", first, meta=CAN_ALL)
+    changed = {"question-1": {"action": "decline"}}
+    later = {**first, "requestState": second["result"]["requestState"], "inputResponses": changed}
+    await drained(await w.modern("tools/call", later, meta=CAN_ALL))
+
+    assert (replayed.status, body(replayed)["error"]["code"]) == (400, -32602)
+    assert [one["result"]["action"] for one in server.answered.values()] == ["accept"]
+
+
+async def test_where_one_of_several_questions_is_forbidden_none_is_asked_and_the_call_cancelled():
+    roots = asks("roots/list", {}, request_id="r")
+    server = asking()
+    server.answers = {"tools/call": lambda _: [asks("elicitation/create", ELICIT), roots]}
+    form = {**ALLOW_SERVER, "match": {"server": ["elicitation/form"]}}
+    w = world(server, ALLOW_ALL, form)
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer))[0]["error"]["code"] == -31003
+    await until(lambda: "notifications/cancelled" in server.methods())
+    assert len(w.live.older.parked) == 0
+
+
+async def test_a_server_that_asks_without_end_fills_no_more_than_one_calls_questions():
+    own = [asks("roots/list", {}, request_id=number) for number in range(100)]
+    may = asyncio.get_running_loop().create_future()
+    server = asking()
+    server.own = lambda: sse_answer(may, *own)
+    for number in range(100):
+        server.waiting["up-1", number] = (sse_answer(), asyncio.Future(), None)
+    server.answers = {**server.answers, "answered": lambda _: []}
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    await asked(w)
+
+    may.set_result(None)
+    await until(lambda: w.upstream.exchanges[3].closed)
+
+    assert len(server.answered) == 100 - 32
+    assert {one["error"]["code"] for one in server.answered.values()} == {-32601}
 
 
 async def test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second():

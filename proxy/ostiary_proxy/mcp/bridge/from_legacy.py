@@ -6,17 +6,19 @@ from typing import Final
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.to_legacy import LEVELS
 from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
-from ostiary_proxy.mcp.message import Id, Notification, Object
+from ostiary_proxy.mcp.message import Id, Notification, Object, Request
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
 
 __all__ = [
-    "URL_NEEDED", "acknowledged", "asking", "audible", "completed", "discovered", "failed", "heard",
-    "links", "offered", "over", "told",
+    "TAKEN_BACK", "URL_NEEDED", "acknowledged", "asking", "audible", "completed", "discovered",
+    "failed", "heard", "links", "offered", "over", "told",
 ]  # fmt: skip
 
 URL_NEEDED: Final = -32042
 """A legacy error: the person has to open an address first, then the call is made again."""
+TAKEN_BACK: Final = "notifications/cancelled"
+"""By this a server takes back what it asked."""
 _NOT_FOUND: Final = -32002
 _INVALID_PARAMS: Final = -32602
 _INTERNAL: Final = -32603
@@ -31,6 +33,8 @@ _CHANGES: Final[Mapping[str, tuple[str, str]]] = {
     "notifications/prompts/list_changed": ("promptsListChanged", "prompts"),
     "notifications/resources/list_changed": ("resourcesListChanged", "resources"),
 }
+_OF_A_SESSION: Final = ("_meta", "task", "elicitationId")
+"""What stands in the params of a question in a session only."""
 _UPDATED: Final = "notifications/resources/updated"
 _URIS: Final = "resourceSubscriptions"
 
@@ -83,17 +87,19 @@ def failed(error: Object, uri: Json) -> dict[str, Json]:
     return dict(error)
 
 
-def asking(name: str, method: str, params: Object, state: str) -> dict[str, Json]:
-    """Return the result that asks the client for what the server asked in its session."""
-    kept = {
-        key: value for key, value in params.items() if key not in ("_meta", "task", "elicitationId")
-    }
-    entry: Json = {"method": method, "params": kept}
-    return {
-        "resultType": "input_required",
-        "inputRequests": {name: entry},
-        "requestState": state,
-    }
+def asking(questions: Mapping[str, Request], state: str) -> dict[str, Json]:
+    """Return the result that asks the client for what the server asked in its session, by name."""
+    entries: dict[str, Json] = {name: _entry(asked) for name, asked in questions.items()}
+    return _needing(entries, state)
+
+
+def _entry(asked: Request) -> dict[str, Json]:
+    kept = {name: value for name, value in asked.params.items() if name not in _OF_A_SESSION}
+    return {"method": asked.method, "params": kept}
+
+
+def _needing(entries: dict[str, Json], state: str) -> dict[str, Json]:
+    return {"resultType": "input_required", "inputRequests": entries, "requestState": state}
 
 
 def links(error: Object, state: str) -> dict[str, Json] | None:
@@ -108,7 +114,7 @@ def links(error: Object, state: str) -> dict[str, Json] | None:
             return None
         params = {"mode": "url", "message": one.get("message", ""), "url": one.get("url")}
         entries[f"link-{index + 1}"] = {"method": "elicitation/create", "params": params}
-    return {"resultType": "input_required", "inputRequests": entries, "requestState": state}
+    return _needing(entries, state)
 
 
 def told(note: Notification, *, token: Json, level: str | None) -> dict[str, Json] | None:

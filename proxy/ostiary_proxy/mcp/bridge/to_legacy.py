@@ -8,16 +8,16 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.eras import META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL
-from ostiary_proxy.mcp.errors import result_body
-from ostiary_proxy.mcp.message import Id, Notification, Object, Request
+from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
 from ostiary_proxy.mcp.methods import LEGACY
 from ostiary_proxy.mcp.tasks import EXTENSION
 
 __all__ = [
     "INITIALIZED", "LEVELS", "answer_of", "called", "cancelled", "declared", "initialize",
-    "log_level", "noticed", "requested",
+    "log_level", "noticed", "refused", "requested",
 ]  # fmt: skip
 
+_JSONRPC: Final[dict[str, Json]] = {"jsonrpc": "2.0"}
 _OF_THE_PROTOCOL: Final = "io.modelcontextprotocol/"
 _RETRIED: Final = frozenset(("_meta", "inputResponses", "requestState"))
 _DECLARED: Final = ("elicitation", "sampling", "roots", "experimental", "extensions")
@@ -30,13 +30,13 @@ LEVELS: Final = (
 
 def requested(method: str, params: Object, request_id: Id) -> Request:
     """Return a request of ours."""
-    whole: Object = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": dict(params)}
+    whole: Object = {**_JSONRPC, "id": request_id, "method": method, "params": dict(params)}
     return Request(id=request_id, method=method, params=params, whole=whole)
 
 
 def noticed(method: str, params: Object) -> Notification:
     """Return a notification of ours."""
-    whole: Object = {"jsonrpc": "2.0", "method": method, "params": dict(params)}
+    whole: Object = {**_JSONRPC, "method": method, "params": dict(params)}
     return Notification(method=method, params=params, whole=whole)
 
 
@@ -100,9 +100,18 @@ def log_level(request: Request) -> str | None:
     return level if isinstance(level, str) and level in LEVELS else None
 
 
-def answer_of(asked_id: Id, response: Object) -> bytes:
+def answer_of(asked: Request, answer: Object) -> Response:
     """Return the answer to a server's request: what 2026-07-28 brings as an input response."""
-    return result_body(asked_id, {n: v for n, v in response.items() if n != "resultType"})
+    result = {name: value for name, value in answer.items() if name != "resultType"}
+    whole: Object = {**_JSONRPC, "id": asked.id, "result": result}
+    return Response(id=asked.id, result=result, whole=whole)
+
+
+def refused(asked: Request, message: str) -> Response:
+    """Return the answer to a server's request that can't be asked."""
+    error: dict[str, Json] = {"code": -32601, "message": message}
+    whole: Object = {**_JSONRPC, "id": asked.id, "error": error}
+    return Response(id=asked.id, error=error, whole=whole)
 
 
 def _meta(request: Request) -> Object:

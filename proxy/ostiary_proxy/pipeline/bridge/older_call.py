@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -13,6 +13,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_ear import open_ear
 from ostiary_proxy.pipeline.bridge.older_opening import level, session_for
+from ostiary_proxy.pipeline.bridge.older_questions import Questions
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
@@ -33,21 +34,28 @@ class Call:
     id: int
     reading: Reading
     release: Callable[[], None]
+    questions: Questions = field(default_factory=Questions)
     over: bool = False
 
     def run(self) -> None:
         """Take note that somebody reads the answer, from now on (again)."""
+        self._leave()
         self.kept.running[self.id] = self.reading
 
     def rest(self) -> None:
-        """Take note that nobody reads it for now."""
+        """Take note that nobody reads it until its questions are answered."""
+        self._leave()
+        self.kept.resting[self.id] = self.reading
+
+    def _leave(self) -> None:
         self.kept.running.pop(self.id, None)
+        self.kept.resting.pop(self.id, None)
 
     async def finish(self) -> None:
         """Take note that the answer is here."""
         if not self.over:
             self.over = True
-            self.rest()
+            self._leave()
             await self.reading.close()
             self.release()
 
@@ -56,7 +64,7 @@ class Call:
         if self.over:
             return
         self.over = True
-        self.rest()
+        self._leave()
         try:
             await _forgone(said, self.kept, self.id)
             await self.reading.close()

@@ -1,8 +1,7 @@
 """The stream on which a legacy server says to a session what answers no request.
 
 It is open as long as the session, as real servers expect: what it tells goes to all who listen,
-what it asks to the call that began last. A resource is subscribed to once, however many want to
-hear of it.
+what it asks to one call. A resource is subscribed to once, however many want to hear of it.
 """
 
 import asyncio
@@ -11,9 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from ostiary_proxy.mcp.bridge.to_legacy import requested
-from ostiary_proxy.mcp.envelope import read_message
-from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.bridge.from_legacy import TAKEN_BACK
+from ostiary_proxy.mcp.bridge.to_legacy import answer_of, refused, requested
 from ostiary_proxy.mcp.message import Message, Notification, Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
@@ -138,25 +136,30 @@ class Ear:
             self._told(message)
 
     async def _asked(self, asked: Request) -> None:
-        """Let the call that began last ask its client; without a call there is nobody to ask."""
-        calls = [reading for reading in self._kept.running.values() if reading.askable]
+        """Let a call ask its client: the last that runs, else the last that waits for answers."""
+        calls = [reading for reading in self._calls() if reading.askable]
         if asked.method == "ping":
-            body = result_body(asked.id, {})
+            answer = answer_of(asked, {})
         elif calls and calls[-1].tell(asked):
             return
         else:
-            body = error_body(asked.id, -32601, "no call of the client's runs that could ask this")
-        exchange = await tell(today(self._kept.user), self._kept, read_message(body))
-        await exchange.close()
+            answer = refused(asked, "no call of the client's runs that could ask this")
+        await (await tell(today(self._kept.user), self._kept, answer)).close()
+
+    def _calls(self) -> list[Reading]:
+        return [*self._kept.resting.values(), *self._kept.running.values()]
 
     def _told(self, note: Notification) -> None:
-        """Progress and log messages are for calls, all else for listeners."""
-        if note.method in ("notifications/progress", "notifications/message"):
+        """Hand it to the calls or the listeners that it is for."""
+        if note.method == TAKEN_BACK:
+            for reading in self._calls():
+                reading.tell(note)
+        elif note.method in ("notifications/progress", "notifications/message"):
             for reading in self._kept.running.values():
                 reading.tell(note)
-            return
-        for heard in tuple(self._listeners):
-            self._hand(heard, note)
+        else:
+            for heard in tuple(self._listeners):
+                self._hand(heard, note)
 
     def _hand(self, heard: Heard, note: Notification) -> None:
         """Hand it over; a listener that does not read is let go, and may listen anew."""

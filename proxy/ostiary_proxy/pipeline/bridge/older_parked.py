@@ -10,17 +10,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.identity import Person
-from ostiary_proxy.mcp.bridge.from_legacy import asking
-from ostiary_proxy.mcp.bridge.to_legacy import answer_of
-from ostiary_proxy.mcp.envelope import read_message
-from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.outbound.exchange import Exchange
-from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_call import Call
@@ -32,22 +27,17 @@ from ostiary_proxy.refused import Refused
 
 __all__ = ["Parked", "go_on", "retold"]
 
-_NAME: Final = "question"
-_QUESTION: Final = re.compile(r"(?P<replica>[0-9a-z]{1,32})\.[0-9a-f]{32}")
-"""A question of ours; a server that was replaced may have given its own."""
+_STATE: Final = re.compile(r"(?P<replica>[0-9a-z]{1,32})\.[0-9a-f]{32}")
+"""A state of ours; a server that was replaced may have given its own."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Parked:
-    """A call that waits. `asked` is the server's request; `said` whose call it is.
-
-    `waiting` hears of answers that reach other replicas.
-    """
+    """A call that waits. `said` is whose call it is; `waiting` hears of answers elsewhere."""
 
     key: str
     said: Said
     call: Call
-    asked: Request
     waiting: asyncio.Task[None] | None = None
 
     @property
@@ -79,18 +69,17 @@ def retold(said: Said, request: Request, call: Call) -> Exchange:
     return Retold(said, request, call, park=_park)
 
 
-def _park(said: Said, call: Call, asked: Request) -> dict[str, Json]:
+def _park(said: Said, call: Call) -> dict[str, Json]:
     """Let `call` wait and return the result that asks the client.
 
-    Where policy forbids the question the way back refuses the result, and nobody would answer.
-    Raises Refused.
+    Where policy forbids a question the way back refuses the result, and nobody would answer. Raises
+    Refused.
     """
     call.rest()
     live = said.known.routed.received.live
     key = f"{live.older.replica}.{live.entropy(16).hex()}"
-    parked = Parked(key=key, said=remembered(said), call=call, asked=asked)
-    subject = server_request(MODERN, asked.method, asked.params)
-    if subject is None or not said.known.judge.verdict(subject, live.clock()).allowed:
+    parked = Parked(key=key, said=remembered(said), call=call)
+    if not all(_is_allowed(said, asked) for asked in call.questions):
         live.streams.adopt(parked.end())
     elif not live.older.parked.room(parked.person):
         live.streams.adopt(parked.end())
@@ -99,7 +88,13 @@ def _park(said: Said, call: Call, asked: Request) -> dict[str, Json]:
         live.older.parked.put(key, parked)
         # Not a call that runs: the end of the process waits for none of these.
         parked.waiting = asyncio.ensure_future(_attended(parked))
-    return asking(_NAME, asked.method, asked.params, key)
+    return call.questions.result(key)
+
+
+def _is_allowed(said: Said, asked: Request) -> bool:
+    subject = server_request(MODERN, asked.method, asked.params)
+    now = said.known.routed.received.live.clock()
+    return subject is not None and said.known.judge.verdict(subject, now).allowed
 
 
 async def _attended(parked: Parked) -> None:
@@ -118,49 +113,43 @@ async def _attended(parked: Parked) -> None:
     await live.streams.adopt(finish_for(live.mailbox, parked.key, request, going))
 
 
-async def go_on(said: Said, request: Request, question: str) -> Exchange:
-    """Return the exchange of a call made again with the answer to `question`; raises Refused."""
+async def go_on(said: Said, request: Request, state: str) -> Exchange:
+    """Return the exchange of a call made again in this `state`; raises Refused."""
     older = said.known.routed.received.live.older
-    known = _QUESTION.fullmatch(question)
+    known = _STATE.fullmatch(state)
     if known is not None and known["replica"] != older.replica:
-        return await hand_over(said, request, question)
-    parked = older.parked.get(question)
+        return await hand_over(said, request, state)
+    parked = older.parked.get(state)
     # The state was sealed for this grant and call already; whose stream goes on is worth a second
     # look.
     if parked is None or parked.gid != said.known.presented.grant.gid:
         raise Refused(
             "InvalidParams", message="the server waits for this answer no more; make the call anew"
         )
-    older.parked.take(question)
+    older.parked.take(state)
     if parked.waiting is not None:
         parked.waiting.cancel()
     return await _answered(said, request, parked)
 
 
 async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
-    """Give the server its answer, or ask the client once more where it brings none."""
-    answers = request.params.get("inputResponses")
-    answer = answers.get(_NAME) if isinstance(answers, dict) else None
-    if said.upstream.url != parked.call.kept.url:
+    """Give the server what answers there are; the client is asked the rest once more."""
+    call = parked.call
+    if said.upstream.url != call.kept.url:
         await parked.end()
         raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
-    if not isinstance(answer, dict):
-        result = _park(said, parked.call, parked.asked)
-        whole: Object = {"jsonrpc": "2.0", "id": request.id, "result": result}
-        return Whole(200, {"content-type": "application/json"}, write_json(whole))
-    await _post(said, parked, answer)
-    return retold(said, request, parked.call)
-
-
-async def _post(said: Said, parked: Parked, answer: Object) -> None:
-    parked.call.run()
+    call.run()
     try:
-        response = read_message(answer_of(parked.asked.id, answer))
-        exchange = await tell(said, parked.call.kept, response, system=False)
-        await exchange.close()
+        for answer in call.questions.answered(request.params.get("inputResponses")):
+            await _post(said, call, answer)
     except BaseException:
         said.known.routed.received.live.streams.adopt(parked.end())
         raise
+    return retold(said, request, call)
+
+
+async def _post(said: Said, call: Call, answer: Response) -> None:
+    exchange = await tell(said, call.kept, answer, system=False)
+    await exchange.close()
     if not 200 <= exchange.status < 300:
-        await parked.end()
         raise Refused("UpstreamUnavailable", detail=f"the answer was refused: {exchange.status}")

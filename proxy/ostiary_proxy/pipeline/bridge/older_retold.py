@@ -8,10 +8,9 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind
 from ostiary.policy.rule import ServerRequest
-from ostiary_proxy.mcp.bridge.from_legacy import completed, failed, links, told
-from ostiary_proxy.mcp.bridge.to_legacy import declared, log_level
+from ostiary_proxy.mcp.bridge.from_legacy import TAKEN_BACK, completed, failed, links, told
+from ostiary_proxy.mcp.bridge.to_legacy import answer_of, declared, log_level, refused
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Message, Notification, Object, Request, Response
 from ostiary_proxy.mcp.server_methods import server_request
@@ -35,12 +34,15 @@ _UNKNOWN: Final = -32601
 _STATUS: Final[Mapping[Json, int]] = {_UNKNOWN: 404, -32020: 400, -32021: 400, -32022: 400}
 """Rules 20, 21 and 23."""
 
-Park = Callable[[Said, Call, Request], dict[str, Json]]
+_TOGETHER: Final = 0.05
+"""Seconds that a question waits for others, which are then asked in the same round."""
+
+Park = Callable[[Said, Call], dict[str, Json]]
 """Lets a call wait for what its server asked; returns the result that asks the client."""
 
 
 class Retold:
-    """An `Exchange`: the stream of `call` for `request`, up to its answer or the next question."""
+    """An `Exchange`: the stream of `call` for `request`, up to its answer or the next questions."""
 
     status = 200
     headers: Mapping[str, str] = {"content-type": EVENTS}
@@ -52,14 +54,15 @@ class Retold:
         self._call = call
         self._park = park
         self._over = False
+        self._asks_at: float | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the events; raises OutboundFailed and Refused."""
         while not self._over:
-            message = await self._call.reading.next()
-            if message is None:
+            message = await self._next()
+            if message is None and not self._call.questions:
                 return
-            said = await self._retold(message)
+            said = self._asking() if message is None else await self._retold(message)
             if said is not None:
                 yield write_event(Event(data=write_json(said).decode(), type="message"))
 
@@ -74,6 +77,24 @@ class Retold:
             adopt = self._said.known.routed.received.live.streams.adopt
             adopt(self._call.cancel(self._said))
 
+    async def _next(self) -> Message | None:
+        """Return the next message; None at the end, and once open questions are to be asked."""
+        reading, questions = self._call.reading, self._call.questions
+        if not questions:
+            return await reading.next()
+        now = asyncio.get_running_loop().time()
+        self._asks_at = self._asks_at or now + _TOGETHER
+        if now >= self._asks_at or questions.full:
+            return None
+        there = await reading.first(self._asks_at - now)
+        return there and await reading.next()
+
+    def _asking(self) -> Object:
+        """Park the call; its client makes it again with answers."""
+        self._over = True
+        result = self._park(self._said, self._call)
+        return {"jsonrpc": "2.0", "id": self._request.id, "result": result}
+
     async def _retold(self, message: Message) -> Object | None:
         if isinstance(message, Response):
             if message.id != self._call.id:
@@ -81,31 +102,30 @@ class Retold:
             self._over = True
             await self._call.finish()
             return message_of(self._said, self._request, self._call, message)
-        if isinstance(message, Notification):
-            token = _progress(self._request)
-            if message.method == "notifications/progress" and not self._is_ours(message):
-                return None
-            return told(message, token=token, level=log_level(self._request))
-        return await self._asked(message)
+        if isinstance(message, Request):
+            await self._asked(message)
+            return None
+        if message.method == TAKEN_BACK:
+            self._call.questions.take_back(message)
+        if message.method == "notifications/progress" and not self._is_ours(message):
+            return None
+        token = _progress(self._request)
+        return told(message, token=token, level=log_level(self._request))
 
     def _is_ours(self, note: Notification) -> bool:
         return note.params.get("progressToken") == self._call.id
 
-    async def _asked(self, asked: Request) -> Object | None:
-        """Park the call, or answer for a client that can't be asked this."""
+    async def _asked(self, asked: Request) -> None:
+        """Keep it for the client, or answer for one that can't be asked this."""
         if asked.method == "ping":
-            await self._answer(result_body(asked.id, {}))
-            return None
-        if not _may_be_asked(self._said, self._request, self._call, asked):
-            await self._answer(error_body(asked.id, _UNKNOWN, "Method not found"))
-            return None
-        self._over = True
-        result = self._park(self._said, self._call, asked)
-        return {"jsonrpc": "2.0", "id": self._request.id, "result": result}
+            await self._answer(answer_of(asked, {}))
+        elif _may_be_asked(self._said, self._request, self._call, asked):
+            self._call.questions.ask(asked)
+        else:
+            await self._answer(refused(asked, "Method not found"))
 
-    async def _answer(self, body: bytes) -> None:
-        exchange = await tell(today(self._said), self._call.kept, read_message(body))
-        await exchange.close()
+    async def _answer(self, answer: Response) -> None:
+        await (await tell(today(self._said), self._call.kept, answer)).close()
 
 
 def _may_be_asked(said: Said, request: Request, call: Call, asked: Request) -> bool:

@@ -34,9 +34,9 @@ _PATIENCE: Final = 5.0
 class Kept:
     """An open session. `initialized` is what the server said to initialize; `level` what it logs.
 
-    `user` is who used it last; `users` counts the requests that run in it or wait there; `running`
-    are the answers that are read now, by the ids of their requests, in the order of these. `ear`
-    hears what the server says to no request.
+    `user` is who used it last; `users` counts the requests that run in it or wait there. By the ids
+    of their requests, the last one at the end, `running` are the answers that are read now and
+    `resting` those that wait for their clients. `ear` hears what the server says to no request.
     """
 
     key: str
@@ -49,6 +49,7 @@ class Kept:
     last_id: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: dict[Id, Reading] = field(default_factory=dict)
+    resting: dict[Id, Reading] = field(default_factory=dict)
     ear: "Ear | None" = None
 
     @property

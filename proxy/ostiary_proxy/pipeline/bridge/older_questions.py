@@ -1,0 +1,58 @@
+"""What a legacy server asks the client of one call: open until it is answered or taken back."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.bridge.from_legacy import asking
+from ostiary_proxy.mcp.bridge.to_legacy import answer_of
+from ostiary_proxy.mcp.message import Notification, Request, Response
+
+__all__ = ["Questions"]
+
+_MOST: Final = 16
+
+
+class Questions:
+    """Each has a name by which the client is asked; no name is used twice in one call."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Request] = {}
+        self._asked = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self._open.values())
+
+    @property
+    def full(self) -> bool:
+        """Say whether no more can be asked before some are answered."""
+        return len(self._open) >= _MOST
+
+    def ask(self, asked: Request) -> None:
+        """Take note that the server asks this."""
+        self._asked += 1
+        self._open[f"question-{self._asked}"] = asked
+
+    def take_back(self, note: Notification) -> None:
+        """Take note that the server wants no answer to a question any more."""
+        gone = note.params.get("requestId")
+        for name, asked in tuple(self._open.items()):
+            if type(asked.id) is type(gone) and asked.id == gone:  # 1 and "1" are two ids
+                del self._open[name]
+
+    def answered(self, answers: Json) -> list[Response]:
+        """Return what the server is told of `answers` by name; these questions are open no more."""
+        given = answers if isinstance(answers, dict) else {}
+        found = {name: given[name] for name in self._open if name in given}
+        return [
+            answer_of(self._open.pop(name), answer)
+            for name, answer in found.items()
+            if isinstance(answer, dict)
+        ]
+
+    def result(self, state: str) -> dict[str, Json]:
+        """Return the result that asks the client all that is open."""
+        return asking(self._open, state)
