@@ -50,6 +50,14 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_meta_loses_what_only_2026_knows_and_keeps_trace_context_and_the_vendors_own",
         ),
     ),
+    "older-arrays": (
+        "A server of 2025-03-26 may say several messages in one array.",
+        (
+            "test_each_message_of_an_array_from_a_2025_03_26_server_counts_as_if_it_came_alone",
+            "test_what_an_array_on_a_2025_03_26_sessions_own_stream_tells_is_heard",
+            "test_an_array_of_a_server_of_a_later_revision_is_no_answer",
+        ),
+    ),
     "older-notifications": (
         "Progress and log messages pass as the request asked for them.",
         (

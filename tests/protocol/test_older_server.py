@@ -357,6 +357,46 @@ async def test_progress_comes_under_the_clients_token_and_only_its_own():
     ]
 
 
+async def test_each_message_of_an_array_from_a_2025_03_26_server_counts_as_if_it_came_alone():
+    progress = told("notifications/progress", progressToken=1, progress=1)
+    array = b"data: " + json.dumps([progress, result(TEXT, request_id=1)]).encode() + b"\n\n"
+    answers = {
+        "tools/call": lambda _: [array],
+        "tools/list": lambda said: json_answer([result({"tools": []}, request_id=said["id"])]),
+    }
+    w = older(LegacyServer(answers, version="2025-03-26"))
+
+    answer = await w.modern("tools/call", {"name": "a"}, meta={"progressToken": "mine"})
+    listed = await w.modern("tools/list")
+
+    assert events(await drained(answer)) == [
+        told("notifications/progress", progressToken="mine", progress=1),
+        result({**TEXT, **COMPLETE}),
+    ]
+    assert body(listed) == result({"tools": [], **UNCACHED, **COMPLETE})
+
+
+async def test_what_an_array_on_a_2025_03_26_sessions_own_stream_tells_is_heard():
+    said = [told(f"notifications/{kind}/list_changed") for kind in ("tools", "resources")]
+    own = Telling(b"data: " + json.dumps(said).encode() + b"\n\n")
+    w = older(LegacyServer({}, own=own, version="2025-03-26"))
+
+    answer = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    own.may.set_result(None)
+
+    heard = events(await drained(answer))
+    assert [one.get("method") for one in heard[1:-1]] == [one["method"] for one in said]
+
+
+async def test_an_array_of_a_server_of_a_later_revision_is_no_answer():
+    array = b"data: " + json.dumps([result(TEXT, request_id=1)]).encode() + b"\n\n"
+    w = older(LegacyServer({"tools/call": lambda _: [array]}))
+
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (502, -31012)
+
+
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 
 

@@ -106,7 +106,7 @@ async def _begun(said: Said, request: Request) -> Call | Exchange | None:
 
 def _call(said: Said, kept: Kept, release: Callable[[], None]) -> Call:
     askable = said.method is not None and said.method.retried
-    reading = Reading(resume=partial(_resumed, said, kept), askable=askable)
+    reading = Reading(kept.session.version, resume=partial(_resumed, said, kept), askable=askable)
     return Call(kept=kept, id=kept.next_id(), reading=reading, release=release)
 
 

@@ -49,7 +49,7 @@ async def _stream(said: Said, kept: Kept) -> tuple[Reading | None, bool]:
         exchange = await tell(said, kept, None, http_method="GET", patience=_PATIENCE)
     except Refused:
         return None, True
-    reading = Reading(exchange)
+    reading = Reading(kept.session.version, exchange)
     if exchange.status == 200 and reading.streams:
         return reading, True
     await exchange.close()
@@ -107,7 +107,7 @@ class Ear:
 
     async def _ask(self, said: Said, method: str, uri: str) -> bool:
         asked = requested(method, {"uri": uri}, self._kept.next_id())
-        reading = Reading(await tell(said, self._kept, asked))
+        reading = Reading(self._kept.session.version, await tell(said, self._kept, asked))
         try:
             answer = await reading.answer(asked.id)
         except OutboundFailed:

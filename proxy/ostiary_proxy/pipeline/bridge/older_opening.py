@@ -80,7 +80,7 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
 async def _negotiated(exchange: Exchange) -> Object:
     """Return the result of initialize; raises NotLegacy."""
     try:
-        answer = await Reading(exchange).answer(0) if exchange.status == 200 else None
+        answer = await Reading(LEGACY[-1], exchange).answer(0) if exchange.status == 200 else None
     except OutboundFailed as failed:
         raise NotLegacy(str(failed)) from failed
     result = answer.result if answer is not None else None

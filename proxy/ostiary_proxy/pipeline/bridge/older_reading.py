@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from ostiary_proxy.mcp.envelope import Misread, read_message
+from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.message import Id, Message, Response
+from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
@@ -34,7 +35,7 @@ async def whole_of(chunks: AsyncIterator[bytes], limit: int) -> bytes:
 
 
 class Reading:
-    """Reads an exchange of status 200; goes on where it stopped, whoever asks.
+    """Reads an exchange of status 200 in a session of `version`; goes on where it stopped.
 
     It may be told things before its head is there; `askable` says whether its request may be asked
     something. A stream that the server lets end in the middle goes on by `resume`, once after each
@@ -43,12 +44,14 @@ class Reading:
 
     def __init__(
         self,
+        version: str,
         exchange: Exchange | None = None,
         *,
         resume: Resume | None = None,
         askable: bool = False,
     ) -> None:
         self.askable = askable
+        self._version = version
         self._resume = resume
         self._found: deque[Message] = deque()
         self._told = asyncio.Event()
@@ -164,7 +167,7 @@ class Reading:
         if self._whole:
             return False
         self._whole = True
-        self._found.append(read_message(await exchange.body(_MAX_RESULT)))
+        self._found.append(only_message(await exchange.body(_MAX_RESULT), self._version)[0])
         return True
 
     async def _chunk(self) -> bool:
@@ -174,7 +177,8 @@ class Reading:
         for event in self._splitter.feed(chunk):
             self._note(event)
             if event.data:
-                self._found.append(read_message(event.data.encode()))
+                parts = parts_of(event, self._version)
+                self._found.extend(message for _, message in parts)
         return True
 
     def _note(self, event: Event) -> None:

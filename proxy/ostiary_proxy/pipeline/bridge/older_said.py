@@ -21,6 +21,7 @@ from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
 from ostiary_proxy.pipeline.bridge.older_refusal import looked_at
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
+from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
@@ -74,11 +75,15 @@ async def _bridged(said: Said) -> Exchange:
 
 
 async def _is_answered(said: Said, call: Call) -> bool:
-    """Say whether the answer is here at once: only then can its status be the right one."""
+    """Say whether the answer is here at once: only then can its status be the right one.
+
+    Raises Refused.
+    """
     try:
         return isinstance(await call.reading.first(_AT_ONCE), Response)
-    except OutboundFailed:
-        return False
+    except OutboundFailed as failed:
+        await call.finish()
+        raise failure_of(failed) from failed
     except asyncio.CancelledError:
         said.known.routed.received.live.streams.adopt(call.cancel(said))
         raise
