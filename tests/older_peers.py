@@ -89,9 +89,12 @@ server.run("streamable-http")
 '''
 
 _OLDER = """
+import asyncio
 import sys
+from functools import partial
 
 import uvicorn
+from mcp.server import NotificationOptions
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts.base import Prompt
 from mcp_everything_server.server import event_store, mcp
@@ -143,25 +146,56 @@ async def greeted(ctx: Context) -> str:
     return said.content.text
 
 
+async def rooted(ctx: Context) -> str:
+    '''Ask for roots.'''
+    return str((await ctx.session.list_roots()).roots[0].uri)
+
+
+async def at_once(ctx: Context) -> str:
+    '''Ask for a name, the model and roots at once.'''
+    return " ".join(await asyncio.gather(named(ctx), greeted(ctx), rooted(ctx)))
+
+
+async def tools_changed(ctx: Context) -> str:
+    '''Tell the session that tools changed.'''
+    await ctx.session.send_tool_list_changed()
+    return "tool list changed"
+
+
+async def prompts_changed(ctx: Context) -> str:
+    '''Tell the session that prompts changed.'''
+    await ctx.session.send_prompt_list_changed()
+    return "prompt list changed"
+
+
 async def prompted(ctx: Context) -> str:
     found = await ctx.elicit("What context should the prompt use?", About)
     return f"Use the following context: {found.data.context}"
 
 
-# What asks by a result of 2026-07-28 there asks in the session here.
-ASKING = {
-    "elicitation": named,
-    "capabilities": greeted,
-    "request_state": confirmed,
-    "tampered_state": confirmed,
-    "multi_round": several,
+# What asks by a result of 2026-07-28 there, or tells its listeners, does so in the session here.
+OLDER = {
+    "test_input_required_result_elicitation": named,
+    "test_input_required_result_sampling": greeted,
+    "test_input_required_result_capabilities": greeted,
+    "test_input_required_result_list_roots": rooted,
+    "test_input_required_result_multiple_inputs": at_once,
+    "test_input_required_result_request_state": confirmed,
+    "test_input_required_result_tampered_state": confirmed,
+    "test_input_required_result_multi_round": several,
+    "test_trigger_tool_change": tools_changed,
+    "test_trigger_prompt_change": prompts_changed,
 }
-for name, asks in ASKING.items():
-    mcp.remove_tool(f"test_input_required_result_{name}")
-    mcp.add_tool(asks, name=f"test_input_required_result_{name}")
+for name, tool in OLDER.items():
+    mcp.remove_tool(name)
+    mcp.add_tool(tool, name=name)
 prompts = mcp._prompt_manager._prompts
 prompts["test_input_required_result_prompt"] = Prompt.from_function(
     prompted, name="test_input_required_result_prompt", description="Ask."
+)
+low = mcp._lowlevel_server
+low.create_initialization_options = partial(
+    low.create_initialization_options, NotificationOptions(tools_changed=True, prompts_changed=True)
 )
 app = mcp.streamable_http_app(event_store=event_store, retry_interval=100)
 
