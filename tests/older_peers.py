@@ -38,7 +38,10 @@ def echo(text: str) -> str:
 async def greet(ctx: Context) -> str:
     """Ask who is there, after some progress."""
     await ctx.report_progress(1, 3, "asking")
-    found = await ctx.elicit("Who is there?", Name)
+    try:
+        found = await ctx.elicit("Who is there?", Name)
+    finally:
+        print("nobody waits at the door", flush=True)
     await ctx.report_progress(2, 3, "asked")
     return f"{found.action}: {found.data.name}" if found.action == "accept" else found.action
 

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_parts import Answer, policy_yaml, until
 from older_peers import python_sdk_one
-from replica_parts import Fleet, Replica, fleet
+from replica_parts import Fleet, Replica, fleet, one_more
 
 RULES = """
   - {name: everything, effect: Allow, who: {everyone: true}}
@@ -89,3 +90,24 @@ def test_a_call_that_waits_outlives_a_change_of_configuration(shared: Fleet) -> 
     ended = last(called(shared, one, tokens.access, **accepted(asked)))
 
     assert ended["result"]["content"][0]["text"] == "accept: Ada"
+
+
+def test_a_replica_that_ends_cancels_what_waits_there_and_the_answer_is_refused_elsewhere(
+    shared: Fleet, tmp_path: Path
+) -> None:
+    one, two, three = shared.replicas
+    tokens = shared.log_in(authorize=one, redeem=two)
+    log = shared.folder / "sdk_one.log"
+
+    with one_more(tmp_path / "ending", shared.gateway) as ending:
+        asked = last(called(shared, ending, tokens.access))
+        before = log.read_text().count("nobody waits")
+        ending.process.terminate()
+        until(lambda: log.read_text().count("nobody waits") > before, seconds=20)
+        ending.process.wait(20)
+    began = time.monotonic()
+    refused = called(shared, three, tokens.access, **accepted(asked))
+
+    assert (refused.status, refused.json()["error"]["code"]) == (400, -32602)
+    assert "make the call anew" in refused.json()["error"]["message"]
+    assert time.monotonic() - began < 15

@@ -119,6 +119,9 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_the_call_too",
             "test_a_parked_call_of_a_grant_that_ended_is_cancelled_within_a_second",
             "test_a_flood_of_parked_calls_ends_the_oldest_of_that_person_only",
+            "test_a_replica_that_ends_cancels_what_waits_there_and_the_client_is_told_to_call_anew",
+            "test_answers_that_come_as_their_call_ends_are_refused_and_nobody_waits_for_it",
+            "test_a_replica_that_ends_while_it_runs_a_call_for_another_one_tells_it_so",
         ),
     ),
 }

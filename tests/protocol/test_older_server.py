@@ -907,6 +907,57 @@ async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
     assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
 
 
+async def test_a_replica_that_ends_cancels_what_waits_there_and_the_client_is_told_to_call_anew(
+    monkeypatch,
+):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    server = eliciting(asks("roots/list", {}))
+    here = older(server)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+
+    here.live.streams.leave()
+    await ended(server)
+    retried = again(first, {"roots": []})
+    answers = [await one.modern("tools/call", retried, meta=CAN_ALL) for one in (here, there)]
+
+    assert [(one.status, body(one)["error"]["code"]) for one in answers] == [(400, -32602)] * 2
+    assert all("make the call anew" in body(one)["error"]["message"] for one in answers)
+    assert server.answered == {}
+
+
+async def test_answers_that_come_as_their_call_ends_are_refused_and_nobody_waits_for_it(
+    monkeypatch,
+):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    here = older(eliciting(asks("roots/list", {})))
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    here.live.older.parked._things.clear()
+
+    answer = await there.modern("tools/call", again(first, {"roots": []}), meta=CAN_ALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
+
+
+async def test_a_replica_that_ends_while_it_runs_a_call_for_another_one_tells_it_so():
+    server = LegacyServer(
+        {"tools/call": lambda _: [asks("roots/list", {})], "answered": lambda _: []}
+    )
+    here = older(server)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+    here.upstream.exchanges[-1].parts.append(asyncio.get_running_loop().create_future())
+    answer = await there.modern("tools/call", again(first, {"roots": []}), meta=CAN_ALL)
+
+    here.live.streams.leave()
+    await here.live.streams.settle(0.05)
+
+    (last,) = events(await drained(answer))
+    assert last["error"]["code"] == -31010
+    assert last["error"]["message"].startswith("the replica that ran this call has ended")
+
+
 @pytest.mark.parametrize("method", [name for name, way in REQUESTS.items() if way is Way.REFUSED])
 async def test_a_request_that_is_not_bridged_never_reaches_the_server(method):
     w = older(LegacyServer({}))

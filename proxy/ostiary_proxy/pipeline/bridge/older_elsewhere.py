@@ -23,7 +23,7 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 
-__all__ = ["Elsewhere", "attend", "finish_for", "hand_over"]
+__all__ = ["Elsewhere", "attend", "finish_for", "gone", "hand_over"]
 
 _TAKEN: Final = 5.0
 """Seconds until the replica that holds the stream must have said so."""
@@ -35,22 +35,25 @@ Going = Callable[[Request], Awaitable[Exchange]]
 """Goes on with a parked call as its client made it again."""
 
 
-async def hand_over(said: Said, request: Request, question: str) -> Exchange:
+async def hand_over(said: Said, request: Request, state: str) -> Exchange:
     """Return the exchange of a call that goes on at another replica; raises Refused."""
     box = said.known.routed.received.live.mailbox
     mail = write_json([said.known.presented.grant.gid, request.whole])
-    there = Elsewhere(said, question)
+    there = Elsewhere(said, state)
     try:
-        await box.put(_key(question, "answers"), mail, seconds=_TAKEN)
-        taken = await box.wait(_key(question, "taken"), seconds=_TAKEN)
+        await box.put(_key(state, "answers"), mail, seconds=_TAKEN)
+        if await box.wait(_key(state, "taken"), seconds=_TAKEN) is None:
+            raise gone()
     except BaseException:
         await there.close()
         raise
-    if taken is None:
-        raise Refused(
-            "InvalidParams", message="the server waits for this answer no more; make the call anew"
-        )
     return there
+
+
+def gone() -> Refused:
+    """Return the refusal of answers that no call waits for (any more)."""
+    message = "the server waits for this answer no more; make the call anew"
+    return Refused("InvalidParams", message=message)
 
 
 class Elsewhere:
@@ -60,15 +63,15 @@ class Elsewhere:
     headers: Mapping[str, str] = {"content-type": EVENTS}
     arrived = False
 
-    def __init__(self, said: Said, question: str) -> None:
+    def __init__(self, said: Said, state: str) -> None:
         self._live = said.known.routed.received.live
-        self._question = question
+        self._state = state
         self._over = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the events, all at once; raises Refused."""
         try:
-            found = await self._live.mailbox.wait(_key(self._question, "end"), seconds=_LONGEST)
+            found = await self._live.mailbox.wait(_key(self._state, "end"), seconds=_LONGEST)
         except StoreUnavailable as away:
             raise Refused("StoreUnavailable", detail=str(away)) from None
         self._over = True
@@ -84,23 +87,20 @@ class Elsewhere:
         if not self._over:
             self._over = True
             self._live.streams.adopt(
-                self._live.mailbox.put(_key(self._question, "left"), b"", seconds=_LONGEST)
+                self._live.mailbox.put(_key(self._state, "left"), b"", seconds=_LONGEST)
             )
 
 
-async def attend(box: Mailbox, question: str, gid: str, seconds: float) -> Request | None:
+async def attend(box: Mailbox, state: str, gid: str, seconds: float) -> Request | None:
     """Return the call that was made again at another replica, None where it was not."""
     deadline = asyncio.get_running_loop().time() + seconds
     while (left := deadline - asyncio.get_running_loop().time()) > 0:
         try:
-            mail = await box.wait(_key(question, "answers"), seconds=left)
-            if mail is None:
-                return None
-            await box.put(_key(question, "taken"), b"", seconds=_TAKEN)
+            mail = await box.wait(_key(state, "answers"), seconds=left)
         except StoreUnavailable:
             await asyncio.sleep(_PAUSE)
             continue
-        return _request(mail, gid)
+        return None if mail is None else _request(mail, gid)
     return None
 
 
@@ -112,23 +112,39 @@ def _request(mail: bytes, gid: str) -> Request | None:
     return message if plain[0] == gid else None
 
 
-async def finish_for(box: Mailbox, question: str, request: Request, going: Going) -> None:
-    """Go on with a call for the client of another replica, until its end or the next question."""
+async def finish_for(box: Mailbox, state: str, request: Request, going: Going) -> None:
+    """Go on with a call for the client of another replica, until its end or the next questions.
+
+    From the moment that the other one knows it waits: it is told an end even where this replica has
+    no time left. Raises StoreUnavailable where it can't be let know.
+    """
     try:
-        exchange = await going(request)
-        body = await _unless_left(box, question, exchange)
-    except OutboundFailed as failed:
-        body = _refusal(request, failure_of(failed))
-    except Refused as refused:
-        body = _refusal(request, refused)
+        await box.put(_key(state, "taken"), b"", seconds=_TAKEN)
+        await _end(box, state, await _outcome(box, state, request, going))
+    except asyncio.CancelledError:
+        ended = Refused("UpstreamUnavailable", message="the replica that ran this call has ended")
+        await _end(box, state, _refusal(request, ended))
+        raise
+
+
+async def _end(box: Mailbox, state: str, body: bytes) -> None:
     with suppress(StoreUnavailable):
-        await box.put(_key(question, "end"), body, seconds=_LONGEST)
+        await box.put(_key(state, "end"), body, seconds=_LONGEST)
 
 
-async def _unless_left(box: Mailbox, question: str, exchange: Exchange) -> bytes:
+async def _outcome(box: Mailbox, state: str, request: Request, going: Going) -> bytes:
+    try:
+        return await _unless_left(box, state, await going(request))
+    except OutboundFailed as failed:
+        return _refusal(request, failure_of(failed))
+    except Refused as refused:
+        return _refusal(request, refused)
+
+
+async def _unless_left(box: Mailbox, state: str, exchange: Exchange) -> bytes:
     """Return all events of `exchange`; where the client leaves before, it is closed."""
     reading = asyncio.ensure_future(exchange.body(_MAX))
-    left = asyncio.ensure_future(box.wait(_key(question, "left"), seconds=_LONGEST))
+    left = asyncio.ensure_future(box.wait(_key(state, "left"), seconds=_LONGEST))
     try:
         await asyncio.wait((reading, left), return_when=asyncio.FIRST_COMPLETED)
         if not reading.done():
@@ -149,5 +165,5 @@ def _event(body: bytes) -> bytes:
     return write_event(Event(data=body.decode(), type="message"))
 
 
-def _key(question: str, what: str) -> str:
-    return f"older:{question}:{what}"
+def _key(state: str, what: str) -> str:
+    return f"older:{state}:{what}"

@@ -19,11 +19,12 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_call import Call
-from ostiary_proxy.pipeline.bridge.older_elsewhere import attend, finish_for, hand_over
+from ostiary_proxy.pipeline.bridge.older_elsewhere import attend, finish_for, gone, hand_over
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
 from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell, today
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import StoreUnavailable
 
 __all__ = ["Parked", "go_on", "retold"]
 
@@ -98,19 +99,25 @@ def _is_allowed(said: Said, asked: Request) -> bool:
 
 
 async def _attended(parked: Parked) -> None:
-    """Go on for the client of another replica that brings the answer there."""
+    """Go on for the client of another replica that brings answers there."""
     live = parked.said.known.routed.received.live
     request = await attend(live.mailbox, parked.key, parked.gid, PATIENCE)
-    if request is None or live.older.parked.take(parked.key) is not parked:
-        return
-    parked.waiting = None
-    method = client_requests(MODERN)[request.method]
+    if request is not None and live.older.parked.take(parked.key) is parked:
+        parked.waiting = None
+        await live.streams.adopt(_finished(parked, request))
 
+
+async def _finished(parked: Parked, request: Request) -> None:
     async def going(request: Request) -> Exchange:
+        method = client_requests(MODERN)[request.method]
         said = replace(today(parked.said), message=request, method=method)
         return await _answered(said, request, parked)
 
-    await live.streams.adopt(finish_for(live.mailbox, parked.key, request, going))
+    try:
+        box = parked.said.known.routed.received.live.mailbox
+        await finish_for(box, parked.key, request, going)
+    except StoreUnavailable:
+        await parked.end()
 
 
 async def go_on(said: Said, request: Request, state: str) -> Exchange:
@@ -123,9 +130,7 @@ async def go_on(said: Said, request: Request, state: str) -> Exchange:
     # The state was sealed for this grant and call already; whose stream goes on is worth a second
     # look.
     if parked is None or parked.gid != said.known.presented.grant.gid:
-        raise Refused(
-            "InvalidParams", message="the server waits for this answer no more; make the call anew"
-        )
+        raise gone()
     older.parked.take(state)
     if parked.waiting is not None:
         parked.waiting.cancel()
