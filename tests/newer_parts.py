@@ -1,24 +1,30 @@
 """A scripted server that speaks 2026-07-28 alone, and legacy clients in front of it."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_parts import (
     ScriptedExchange,
     World,
+    event,
+    events,
     header,
     json_answer,
+    next_said,
     request,
     sent_header,
     world,
 )
 from ostiary_proxy.outbound.exchange import Outgoing
+from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.wire import Headers
 
 __all__ = [
-    "DISCOVERED", "REFUSAL", "ModernServer", "Reply", "call", "in_session", "opening", "told",
+    "DISCOVERED", "REFUSAL", "TAG", "Listened", "ModernServer", "Reply", "call", "cancel", "heard",
+    "in_session", "opening", "stream_of", "told",
 ]  # fmt: skip
 
 DISCOVERED: Mapping[str, Any] = {
@@ -37,6 +43,7 @@ DISCOVERED: Mapping[str, Any] = {
     "cacheScope": "public",
     "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "s", "version": "1"}},
 }
+TAG = "io.modelcontextprotocol/subscriptionId"
 REFUSAL = {"code": -32022, "message": "Unsupported protocol version"}
 Reply = Callable[[dict[str, Any]], Any]
 """The message as it came → a result, or an exchange."""
@@ -105,3 +112,56 @@ def in_session(session: str) -> Headers:
 
 def told(method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+class Listened:
+    """The listen streams of a scripted server: each is fed by hand."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.said: list[asyncio.Queue[bytes | None]] = []
+        self.exchanges: list[ScriptedExchange] = []
+
+    def __call__(self, message: dict[str, Any]) -> ScriptedExchange:
+        said: asyncio.Queue[bytes | None] = asyncio.Queue()
+        acknowledged = told("notifications/subscriptions/acknowledged", notifications={})
+        said.put_nowait(event(acknowledged))
+        self.asked.append(message["params"]["notifications"])
+        self.said.append(said)
+        self.exchanges.append(Fed(200, {"content-type": "text/event-stream"}, [], said=said))
+        return self.exchanges[-1]
+
+    def tell(self, method: str, *, on: int = -1, **params: Any) -> None:
+        number = len(self.said) if on == -1 else on + 1
+        meta = {TAG: f"d.{number}"}
+        self.said[on].put_nowait(event(told(method, **params, _meta=meta)))
+
+
+class Fed(ScriptedExchange):
+    """An event stream that a queue feeds."""
+
+    def __init__(self, *given: Any, said: asyncio.Queue[bytes | None]) -> None:
+        super().__init__(*given)
+        self.said = said
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while (data := await self.said.get()) is not None:
+            yield data
+
+
+def stream_of(answer: Answer) -> AsyncIterator[bytes]:
+    assert not isinstance(answer.body, bytes)
+    return answer.body.__aiter__()
+
+
+async def heard(stream: AsyncIterator[bytes]) -> Any:
+    """Return the next message."""
+    async with asyncio.timeout(5):
+        while not (found := events(await next_said(stream))):
+            pass
+    return found[0]
+
+
+async def cancel(w: World, session: str, request_id: Any = 1) -> Answer:
+    message = told("notifications/cancelled", requestId=request_id)
+    return await w.send(message, headers=in_session(session))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,22 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             yield running_gateway
 
 
-def used(gateway: Gateway, others: str = "-") -> Any:
+@contextmanager
+def modern_tasks(folder: Path) -> Iterator[str]:
+    """Run the server with the extension of 2026-07-28; gives its URL."""
+    port = free_port()
+    command = [sys.executable, str(PARTS / "modern_tasks.py"), str(port)]
+    with running(command, log=folder / "tasks.log") as process:
+        upstream = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(upstream, process)
+        yield upstream
+
+
+def used(gateway: Gateway, others: str, *tools: str) -> Any:
     """Let a client use every task there is; return what it saw."""
     command = [
         str(peer("mcp-1")), str(PARTS / "task_client.py"), gateway.url(), gateway.log_in(), others,
+        *tools,
     ]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -57,14 +70,33 @@ def used(gateway: Gateway, others: str = "-") -> Any:
 
 @pytest.mark.timeout(240)
 def test_tasks_of_real_peers_run_ask_end_and_are_nobody_elses(gateway: Gateway) -> None:
-    first = used(gateway)
-    second = used(gateway, first["task"])
+    tools = ("greet", "ponder", "sleep")
+    first = used(gateway, "-", *tools)
+    second = used(gateway, first["task"], *tools)
 
     for seen in (first, second):
         assert (seen["greet"], seen["ponder"]) == ("hello Ada, pin [redacted]", "because")
         assert (seen["listed"], seen["cancelled"], seen["others"]) == (3, "cancelled", -32602)
     methods = {r["facts"].get("method") for r in gateway.records() if r["kind"] == "decision"}
     assert {"tasks/get", "tasks/result", "tasks/list", "tasks/cancel"} <= methods
+
+
+@pytest.mark.timeout(240)
+def test_a_real_legacy_client_has_tasks_at_a_server_of_2026_07_28(tmp_path: Path) -> None:
+    require(peer("mcp-1").exists(), "the Python SDK before 2.0")
+    tools = ("greet", "multi_input", "failing_job", "protocol_error_job", "confirm_delete")
+    with (
+        modern_tasks(tmp_path) as upstream,
+        dev(tmp_path, three_files(upstream, ASKING)) as gateway,
+    ):
+        first = used(gateway, "-", *tools)
+        second = used(gateway, first["task"], *tools)
+
+    for seen in (first, second):
+        assert [seen[tool] for tool in tools[:-1]] == [
+            "Hello, None!", "both", "it did not work", -32603
+        ]  # fmt: skip
+        assert (seen["listed"], seen["cancelled"], seen["others"]) == (5, "cancelled", -32602)
 
 
 SCENARIOS = {
@@ -79,19 +111,17 @@ SCENARIOS = {
 def test_the_official_suite_finds_the_tasks_extension_whole_behind_the_gateway(
     tmp_path: Path,
 ) -> None:
-    port = free_port()
-    command = [sys.executable, str(PARTS / "modern_tasks.py"), str(port)]
-    with running(command, log=tmp_path / "tasks.log") as process:
-        upstream = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(upstream, process)
-        with dev(tmp_path, three_files(upstream, ASKING)) as gateway:
-            issued = gateway.log_in()
-            counted = {
-                name: conformance(
-                    gateway.url(), tmp_path / name, "--scenario", f"tasks-{name}", issued=issued
-                )
-                for name in SCENARIOS
-            }
+    with (
+        modern_tasks(tmp_path) as upstream,
+        dev(tmp_path, three_files(upstream, ASKING)) as gateway,
+    ):
+        issued = gateway.log_in()
+        counted = {
+            name: conformance(
+                gateway.url(), tmp_path / name, "--scenario", f"tasks-{name}", issued=issued
+            )
+            for name in SCENARIOS
+        }
 
     assert [one for counts in counted.values() for one in counts.lost] == []
     assert {name: counts.passed for name, counts in counted.items()} == SCENARIOS

@@ -1,6 +1,7 @@
-"""A client on the Python SDK 1.x that calls tools as tasks; usage: … URL BEARER TASK.
+"""A client on the Python SDK 1.x that calls tools as tasks; usage: … URL BEARER TASK TOOL...
 
-TASK is somebody else's task that it tries to get, or `-`. Prints what it saw as JSON.
+TASK is somebody else's task that it tries to get, or `-`. The last tool's task is cancelled, the
+others' are waited for. Prints what it saw as JSON.
 """
 
 import asyncio
@@ -56,7 +57,10 @@ async def brought(tasks: Any, tool: str) -> Any:
     async for state in tasks.poll_task(made.task.taskId):
         if state.status == "input_required":
             break
-    result = await tasks.get_task_result(made.task.taskId, types.CallToolResult)
+    try:
+        result = await tasks.get_task_result(made.task.taskId, types.CallToolResult)
+    except McpError as error:
+        return error.error.code
     return result.content[0].text
 
 
@@ -67,11 +71,11 @@ async def refused(asked: Any) -> Any:
         return error.error.code
 
 
-async def use(session: ClientSession, others: str) -> dict[str, Any]:
+async def use(session: ClientSession, others: str, *tools: str) -> dict[str, Any]:
     tasks = session.experimental
-    seen: dict[str, Any] = {"greet": await brought(tasks, "greet")}
-    seen["ponder"] = await brought(tasks, "ponder")
-    kept = (await tasks.call_tool_as_task("sleep", {})).task.taskId
+    *awaited, left = tools
+    seen: dict[str, Any] = {tool: await brought(tasks, tool) for tool in awaited}
+    kept = (await tasks.call_tool_as_task(left, {})).task.taskId
     seen["listed"] = len((await tasks.list_tasks()).tasks)
     seen["cancelled"] = (await tasks.cancel_task(kept)).status
     seen["others"] = await refused(tasks.get_task(others))
@@ -79,7 +83,7 @@ async def use(session: ClientSession, others: str) -> dict[str, Any]:
     return seen
 
 
-async def main(url: str, bearer: str, others: str) -> None:
+async def main(url: str, bearer: str, others: str, *tools: str) -> None:
     headers = {"Authorization": f"Bearer {bearer}"}
     async with (
         httpx.AsyncClient(headers=headers, timeout=30) as http,
@@ -91,7 +95,7 @@ async def main(url: str, bearer: str, others: str) -> None:
         asyncio.timeout(60),
     ):  # fmt: skip
         await session.initialize()
-        print(json.dumps(await use(session, others)))
+        print(json.dumps(await use(session, others, *tools)))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -82,11 +82,12 @@ def test_an_error_comes_back_with_its_code(code: int, data: dict[str, Any]) -> N
     assert error_of(request, there)["code"] == code
 
 
-@given(DECLARED, st.booleans(), st.booleans())
+@given(DECLARED, st.booleans(), st.booleans(), st.booleans())
 def test_what_was_declared_is_read_back_from_the_sessions_id(
-    params: dict[str, Any], logs: bool, subscribes: bool
+    params: dict[str, Any], logs: bool, subscribes: bool, tasks: bool
 ) -> None:
-    bridged = Bridged(declared=declared_in(params), logs=logs, subscribes=subscribes)
+    declared = declared_in(params)
+    bridged = Bridged(declared=declared, logs=logs, subscribes=subscribes, tasks=tasks)
     text = bridged.text()
 
     session = Session(upstream=text, version="2025-11-25", issued_at=0.0, key="k")

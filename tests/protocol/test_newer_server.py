@@ -86,6 +86,8 @@ async def test_initialize_is_answered_from_what_the_server_discovers(version: st
 
     capabilities = {**DISCOVERED["capabilities"]}
     del capabilities["extensions"]
+    if version == "2025-11-25":
+        capabilities["tasks"] = {"cancel": {}, "list": {}, "requests": {"tools": {"call": {}}}}
     assert body(answer) == result(
         {
             "protocolVersion": version,
@@ -341,27 +343,6 @@ async def test_a_session_subscribes_to_a_bounded_number_of_resources() -> None:
 
     assert (await subscribe(256))["error"]["code"] == -32602
     assert await subscribe(0) == result({})
-
-
-@pytest.mark.parametrize("method", [name for name, way in REQUESTS.items() if way is Way.REFUSED])
-async def test_tasks_are_not_bridged_and_say_so(method: str) -> None:
-    w, session = await opening(ModernServer())
-    before = len(w.upstream.sent)
-
-    answer = await w.legacy(session, method, {"taskId": "t"})
-
-    assert body(answer)["error"]["code"] in (-32601, -32602)
-    assert len(w.upstream.sent) == before
-
-
-async def test_a_call_as_a_task_is_made_as_a_plain_one() -> None:
-    server = ModernServer({"tools/call": lambda _: DONE})
-    w, session = await opening(server)
-
-    answer = await w.legacy(session, "tools/call", {"name": "a", "task": {"ttl": 1}})
-
-    assert body(answer)["result"] == {"content": []}
-    assert "task" not in server.sent[-1]["params"]
 
 
 # -- notifications of the client ---------------------------------------------------------------

@@ -16,54 +16,26 @@ from mcp_parts import (
     event,
     events,
     json_answer,
-    next_said,
     request,
     result,
     sse_answer,
 )
-from newer_parts import ModernServer, call, in_session, opening, told
+from newer_parts import (
+    Listened,
+    ModernServer,
+    call,
+    cancel,
+    heard,
+    in_session,
+    opening,
+    stream_of,
+    told,
+)
 from ostiary_proxy.mcp.bridge.newer_table import TOLD, Way
 from ostiary_proxy.outbound.exchange import OutboundFailed
-from ostiary_proxy.pipeline.answer import Answer
 
-TAG = "io.modelcontextprotocol/subscriptionId"
 UPDATED = "notifications/resources/updated"
 ABOUT_THE_STREAM = ("notifications/subscriptions/acknowledged", "notifications/cancelled")
-
-
-class Listened:
-    """The listen streams of a scripted server: each is fed by hand."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.said: list[asyncio.Queue[bytes | None]] = []
-        self.exchanges: list[ScriptedExchange] = []
-
-    def __call__(self, message: dict[str, Any]) -> ScriptedExchange:
-        said: asyncio.Queue[bytes | None] = asyncio.Queue()
-        acknowledged = told("notifications/subscriptions/acknowledged", notifications={})
-        said.put_nowait(event(acknowledged))
-        self.asked.append(message["params"]["notifications"])
-        self.said.append(said)
-        self.exchanges.append(Fed(200, {"content-type": "text/event-stream"}, [], said=said))
-        return self.exchanges[-1]
-
-    def tell(self, method: str, *, on: int = -1, **params: Any) -> None:
-        number = len(self.said) if on == -1 else on + 1
-        meta = {TAG: f"d.{number}"}
-        self.said[on].put_nowait(event(told(method, **params, _meta=meta)))
-
-
-class Fed(ScriptedExchange):
-    """An event stream that a queue feeds."""
-
-    def __init__(self, *given: Any, said: asyncio.Queue[bytes | None]) -> None:
-        super().__init__(*given)
-        self.said = said
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        while (data := await self.said.get()) is not None:
-            yield data
 
 
 async def listening(
@@ -74,23 +46,10 @@ async def listening(
     return w, session, server, stream_of(await w.send(method="GET", headers=in_session(session)))
 
 
-def stream_of(answer: Answer) -> AsyncIterator[bytes]:
-    assert not isinstance(answer.body, bytes)
-    return answer.body.__aiter__()
-
-
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():
             await asyncio.sleep(0.01)
-
-
-async def heard(stream: AsyncIterator[bytes]) -> Any:
-    """Return the next message."""
-    async with asyncio.timeout(5):
-        while not (found := events(await next_said(stream))):
-            pass
-    return found[0]
 
 
 async def ended(stream: AsyncIterator[bytes]) -> bool:
@@ -122,7 +81,7 @@ def test_every_notification_of_the_server_is_told_in_one_of_these_tests() -> Non
     gone = {name for name, way in TOLD.items() if way is not Way.FORWARDED}
 
     assert told_here == TOLD.keys() - gone
-    assert gone == {*ABOUT_THE_STREAM, "notifications/tasks"}
+    assert gone == {*ABOUT_THE_STREAM, "notifications/tasks"}  # tasks have tests of their own
 
 
 @pytest.mark.parametrize("method", ON_A_CALL)
@@ -234,11 +193,6 @@ async def test_a_server_that_tells_nothing_has_no_get_stream() -> None:
 
 def held() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
-
-
-async def cancel(w: World, session: str, request_id: Any = 1) -> Answer:
-    message = told("notifications/cancelled", requestId=request_id)
-    return await w.send(message, headers=in_session(session))
 
 
 async def test_a_cancelled_call_is_closed_at_the_server_and_answered_with_an_error() -> None:

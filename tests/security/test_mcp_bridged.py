@@ -163,9 +163,65 @@ async def test_the_store_never_sees_what_a_client_answered() -> None:
     assert b"a secret" not in row.value
 
 
+async def kept_for_alice() -> tuple[World, str, str]:
+    """Return a call of alice's that is kept as a task: the session and the task's id."""
+    secret = {**DONE, "content": [{"type": "text", "text": "a secret"}]}
+    w, session = await opening(ModernServer({"tools/call": lambda _: secret}))
+    answer = await w.legacy(session, "tools/call", {"name": "a", "task": {}})
+    return w, session, body(answer)["result"]["task"]["taskId"]
+
+
+async def test_the_store_never_sees_what_is_kept_as_a_task() -> None:
+    w, _, _ = await kept_for_alice()
+
+    rows = await w.live.store.scan("mcp-bridged-tasks", "", limit=9)
+
+    assert len(rows) == 2
+    assert not any(b"secret" in row.value or b"ostiary-task" in row.value for row in rows)
+
+
+async def test_what_is_kept_as_a_task_is_nobody_elses_and_no_other_task() -> None:
+    w, session, task_id = await kept_for_alice()
+    server = ModernServer({"tools/call": lambda _: DONE})
+    _, bobs = await opening(server, before=w, token="bob")
+    other = body(await w.legacy(session, "tools/call", {"name": "a", "task": {}}))["result"]
+
+    theirs = await w.legacy(bobs, "tasks/result", {"taskId": task_id}, token="bob")
+    rows = await w.live.store.scan("mcp-bridged-tasks", "", limit=9)
+    for row in rows:  # whoever can write the Store swaps all of them
+        for into in rows:
+            await w.live.store.put("mcp-bridged-tasks", into.key, row.value, expires=None)
+    swapped = [
+        body(await w.legacy(session, "tasks/result", {"taskId": one}))
+        for one in (task_id, other["task"]["taskId"])
+    ]
+
+    assert body(theirs)["error"]["code"] == -32602
+    assert sum("result" in answer for answer in swapped) <= 1
+
+
+async def test_what_a_kept_task_brings_is_redacted_as_the_call_would_be() -> None:
+    redact = {"redact": [{"in": "Result", "pattern": "secret"}]}
+    w, session, task_id = await kept_for_alice()
+    w.allow({**ALLOW_ALL, "transform": redact})
+
+    answer = body(await w.legacy(session, "tasks/result", {"taskId": task_id}))
+
+    assert answer["result"]["content"] == [{"type": "text", "text": "a [redacted]"}]
+
+
+async def test_what_a_kept_task_brings_is_lost_with_the_tool() -> None:
+    w, session, task_id = await kept_for_alice()
+    w.allow(ALLOW_ALL, {"name": "no", "effect": "Deny", "match": {"tools": ["a"]}})
+
+    answer = body(await w.legacy(session, "tasks/result", {"taskId": task_id}))
+
+    assert answer["error"]["code"] == -32602
+
+
 async def test_a_server_that_gives_a_session_id_in_our_form_opens_no_session() -> None:
     forged = Bridged(
-        declared=Declared(capabilities={"sampling": {}}), logs=True, subscribes=True
+        declared=Declared(capabilities={"sampling": {}}), logs=True, subscribes=True, tasks=True
     ).text()
     w = world(lambda _: json_answer(initialized(), mcp_session_id=forged))
 

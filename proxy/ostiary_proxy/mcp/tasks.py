@@ -13,16 +13,20 @@ from ostiary_proxy.mcp.methods import MODERN, TASK_ID, TASKS
 from ostiary_proxy.mcp.results import BadResult
 
 __all__ = [
-    "CAPABILITY", "EXTENSION", "RELATED", "created", "declared", "declares", "hold_to", "id_of",
-    "is_plain", "listed", "named", "related", "seconds",
+    "CAPABILITY", "EXTENSION", "OFFER", "RELATED", "created", "declared", "declares", "hold_to",
+    "id_of", "is_plain", "listed", "named", "related", "seconds",
 ]  # fmt: skip
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
-CAPABILITY: Final[Json] = {"extensions": {EXTENSION: {}}}
+CAPABILITY: Final[dict[str, Json]] = {"extensions": {EXTENSION: {}}}
 """What a client of 2026-07-28 has to declare with a request about tasks."""
+OFFER: Final[Json] = {"cancel": {}, "list": {}, "requests": {"tools": {"call": {}}}}
+"""What a server of 2025-11-25 declares that has all there is of tasks."""
 RELATED: Final = "io.modelcontextprotocol/related-task"
 _LONGEST: Final = 1024
 """Characters of a task's id."""
+_FOREVER: Final = 10**15
+"""Milliseconds: a larger integer may be none that a float can hold."""
 
 
 def declares(capabilities: Object) -> bool:
@@ -85,7 +89,9 @@ def listed(result: Object) -> list[dict[str, Json]]:
 def seconds(task: Object) -> float | None:
     """Return for how long a task is kept, None where nobody says."""
     said = task.get("ttl", task.get("ttlMs"))
-    return said / 1000 if isinstance(said, int | float) and not isinstance(said, bool) else None
+    if not isinstance(said, int | float) or isinstance(said, bool):
+        return None
+    return min(said, _FOREVER) / 1000
 
 
 def related(message: Message) -> str | None:

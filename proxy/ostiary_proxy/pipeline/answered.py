@@ -102,7 +102,7 @@ async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> A
         relay,
         session=decoded.session,
         listening=decoded.subject.method == LISTEN,
-        lingers=decoded.version != MODERN,
+        lingers=_lingers(decoded),
     )
     if decoded.subject.method != "initialize":
         return Answer(status=200, headers=EVENT_STREAM, body=stream)
@@ -117,6 +117,12 @@ async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> A
     if relay.negotiated is not None:
         headers = (*headers, *await _session(decoded, exchange, relay.negotiated, relay.lists))
     return Answer(status=200, headers=headers, body=body)
+
+
+def _lingers(decoded: Decoded) -> bool:
+    """Say whether an answer goes on whose client went away (rule 29): a task does so by itself."""
+    waiting = decoded.method is not None and decoded.method.name == "tasks/result"
+    return decoded.version != MODERN and not waiting
 
 
 async def _session(

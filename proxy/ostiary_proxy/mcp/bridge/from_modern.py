@@ -11,10 +11,11 @@ from ostiary_proxy.mcp.bridge.to_modern import CallEnds
 from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
-from ostiary_proxy.mcp.methods import MODERN
+from ostiary_proxy.mcp.methods import MODERN, TASKS
 from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import BadResult, input_requests
 from ostiary_proxy.mcp.server_methods import server_request
+from ostiary_proxy.mcp.tasks import OFFER, RELATED, declares
 
 __all__ = [
     "Asking", "Wanted", "answered", "asking", "error_of", "initialized", "result_of", "told",
@@ -22,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 _BRIDGED: Final = ("completions", "logging", "prompts", "resources", "tools")
-"""Server capabilities that a legacy client can use here; extensions are not among them."""
+"""Server capabilities that a legacy client can use here; of extensions, tasks alone are more."""
 _NEW: Final = frozenset(("cacheScope", "inputRequests", "requestState", "resultType", "ttlMs"))
 _NO_SCHEMA: Final[dict[str, Json]] = {}
 _INVALID_REQUEST: Final = -32600
@@ -45,9 +46,10 @@ def initialized(discovered: Object, *, version: str, name: str) -> Object:
     served = capabilities if isinstance(capabilities, dict) else {}
     meta = discovered.get("_meta")
     info = meta.get(META_SERVER_INFO) if isinstance(meta, dict) else None
+    tasks = {"tasks": OFFER} if version == TASKS and declares(served) else {}
     result: dict[str, Json] = {
         "protocolVersion": version,
-        "capabilities": {one: served[one] for one in _BRIDGED if one in served},
+        "capabilities": {**{one: served[one] for one in _BRIDGED if one in served}, **tasks},
         "serverInfo": info if isinstance(info, dict) else {"name": name, "version": "unknown"},
     }
     if isinstance(discovered.get("instructions"), str):
@@ -55,8 +57,11 @@ def initialized(discovered: Object, *, version: str, name: str) -> Object:
     return result
 
 
-def result_of(method: str, result: Object) -> Object:
-    """Return a complete result of `method` as a legacy client reads it."""
+def result_of(method: str, result: Object, *, tasks: bool = False) -> Object:
+    """Return a complete result of `method` as a legacy client reads it.
+
+    With `tasks` every tool of a list may be called as a task.
+    """
     kept = {name: value for name, value in result.items() if name not in _NEW}
     meta = kept.pop("_meta", None)
     if isinstance(meta, dict):
@@ -65,7 +70,7 @@ def result_of(method: str, result: Object) -> Object:
     if method == "tools/call" and not isinstance(kept.get("structuredContent", {}), dict):
         del kept["structuredContent"]
     if method == "tools/list" and isinstance(kept.get("tools"), list):
-        kept["tools"] = [_tool(tool) for tool in legible(tools_in(kept))[0]]
+        kept["tools"] = [_tool(tool, tasks=tasks) for tool in legible(tools_in(kept))[0]]
     return kept
 
 
@@ -76,9 +81,11 @@ def tools_in(result: Object) -> list[Json]:
     return [one for one in listed if isinstance(one, dict) and isinstance(one.get("name"), str)]
 
 
-def _tool(tool: Json) -> Json:
+def _tool(tool: Json, *, tasks: bool) -> Json:
     """Return `tool` without an output schema that is not of an object: legacy clients know none."""
     assert isinstance(tool, dict)  # `tools_in` saw to it
+    if tasks:
+        tool = {**tool, "execution": {"taskSupport": "optional"}}
     schema = tool.get("outputSchema", _NO_SCHEMA)
     if schema is _NO_SCHEMA or (isinstance(schema, dict) and schema.get("type") == "object"):
         return tool
@@ -126,13 +133,14 @@ class Wanted:
     state: Json
 
 
-def wanted_in(response: Response, *, retried: bool) -> Wanted | None:
+def wanted_in(response: Response, *, retried: bool, as_task: bool = False) -> Wanted | None:
     """Return what `response` asks for, None for an answer that is complete; raises BadResult.
 
-    `retried` says whether the method may ask at all (rule 45).
+    `retried` says whether the method may ask at all (rule 45), `as_task` whether a task may be the
+    answer.
     """
     result = response.result
-    if result is None:
+    if result is None or (as_task and result.get("resultType") == "task"):
         return None
     entries = input_requests(result, retried=retried)
     if result.get("resultType", "complete") == "complete":
@@ -140,11 +148,14 @@ def wanted_in(response: Response, *, retried: bool) -> Wanted | None:
     return Wanted(entries=entries, state=result.get("requestState"))
 
 
-def answered(request: Request, response: Response, client_id: Id) -> Object:
-    """Return the complete answer to `request` as the one to the client's `client_id`."""
+def answered(request: Request, response: Response, client_id: Id, *, tasks: bool = False) -> Object:
+    """Return the complete answer to `request` as the one to the client's `client_id`.
+
+    `tasks` is as for `result_of`.
+    """
     if response.error is not None:
         return {"jsonrpc": "2.0", "id": client_id, "error": {**error_of(request, response.error)}}
-    result = result_of(request.method, response.result or {})
+    result = result_of(request.method, response.result or {}, tasks=tasks)
     return {"jsonrpc": "2.0", "id": client_id, "result": {**result}}
 
 
@@ -160,21 +171,25 @@ class Asking:
     request: Request
 
 
-def asking(entries: Mapping[str, Object], declared: Declared, *, prefix: str) -> list[Asking]:
+def asking(
+    entries: Mapping[str, Object], declared: Declared, *, prefix: str, task_id: str | None = None
+) -> list[Asking]:
     """Return the requests to the client that `entries` of inputRequests come to.
 
-    Raises BadResult for more than a client can be asked, and CallEnds for what it never declared
-    (rule 23).
+    Those of a task say so. Raises BadResult for more than a client can be asked, and CallEnds for
+    what it never declared (rule 23).
     """
     if len(entries) > _MOST_QUESTIONS:
         raise BadResult(f"the server asks for more than {_MOST_QUESTIONS} things at once")
     return [
-        _asked(key, entry, declared, f"{prefix}.{number}")
+        _asked(key, entry, declared, f"{prefix}.{number}", task_id)
         for number, (key, entry) in enumerate(entries.items(), 1)
     ]
 
 
-def _asked(key: str, entry: Object, declared: Declared, request_id: str) -> Asking:
+def _asked(
+    key: str, entry: Object, declared: Declared, request_id: str, task_id: str | None
+) -> Asking:
     method, said = str(entry["method"]), entry.get("params", {})
     params: dict[str, Json] = dict(said) if isinstance(said, dict) else {}
     kind = _kind(method, params)
@@ -186,6 +201,10 @@ def _asked(key: str, entry: Object, declared: Declared, request_id: str) -> Aski
         )
     if method == "elicitation/create":
         params = _elicitation(params, request_id)
+    if task_id is not None:
+        meta = params.get("_meta")
+        related: Json = {"taskId": task_id}
+        params["_meta"] = {**(meta if isinstance(meta, dict) else {}), RELATED: related}
     whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request_id, "method": method}
     if params:
         whole["params"] = params

@@ -25,10 +25,10 @@ REQUESTS: Final[Mapping[str, Way]] = {
     "resources/unsubscribe": Way.KEPT,
     "completion/complete": Way.FORWARDED,
     "logging/setLevel": Way.KEPT,
-    "tasks/get": Way.REFUSED,
-    "tasks/result": Way.REFUSED,
-    "tasks/list": Way.REFUSED,
-    "tasks/cancel": Way.REFUSED,
+    "tasks/get": Way.TRANSLATED,
+    "tasks/result": Way.TRANSLATED,
+    "tasks/list": Way.TRANSLATED,
+    "tasks/cancel": Way.TRANSLATED,
 }
 """Requests of the client."""
 
@@ -57,6 +57,6 @@ TOLD: Final[Mapping[str, Way]] = {
     "notifications/resources/updated": Way.FORWARDED,
     "notifications/subscriptions/acknowledged": Way.DROPPED,
     "notifications/cancelled": Way.TRANSLATED,
-    "notifications/tasks": Way.DROPPED,
+    "notifications/tasks": Way.TRANSLATED,
 }
 """Notifications of the server."""

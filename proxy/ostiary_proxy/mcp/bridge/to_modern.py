@@ -39,6 +39,10 @@ class CallEnds(Exception):  # noqa: N818 - a statement
             self.error["data"] = data
         super().__init__(message)
 
+    def answer(self, request_id: Id) -> Object:
+        """Return the answer to the call."""
+        return {"jsonrpc": "2.0", "id": request_id, "error": self.error}
+
 
 def standing_alone(
     method: str, params: Object, declared: Declared, *, request_id: Id, level: str | None = None
@@ -63,8 +67,13 @@ def standing_alone(
     return _request(method, {**kept, "_meta": meta}, request_id)
 
 
-def listening(declared: Declared, uris: Sequence[str], *, request_id: Id) -> Request:
-    """Return the listen request that stands for a GET stream with subscriptions to `uris`."""
+def listening(
+    declared: Declared, uris: Sequence[str], tasks: Sequence[str] = (), *, request_id: Id
+) -> Request:
+    """Return the listen request that stands for a GET stream with subscriptions to `uris`.
+
+    It tells of `tasks` too, for a client that declares the extension.
+    """
     wanted: dict[str, Json] = {
         "toolsListChanged": True,
         "promptsListChanged": True,
@@ -72,6 +81,8 @@ def listening(declared: Declared, uris: Sequence[str], *, request_id: Id) -> Req
     }
     if uris:
         wanted["resourceSubscriptions"] = list(uris)
+    if tasks:
+        wanted["taskIds"] = list(tasks)
     return standing_alone(LISTEN, {"notifications": wanted}, declared, request_id=request_id)
 
 

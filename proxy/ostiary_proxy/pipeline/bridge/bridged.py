@@ -26,17 +26,23 @@ class Bridged:
     declared: Declared
     logs: bool
     subscribes: bool
+    tasks: bool
 
     @classmethod
     def of(cls, declared: Declared, capabilities: Object) -> "Bridged":
         """Return the session of a client that was told the server's `capabilities`."""
         resources = capabilities.get("resources")
         subscribes = isinstance(resources, dict) and resources.get("subscribe") is True
-        return cls(declared=declared, logs="logging" in capabilities, subscribes=subscribes)
+        return cls(
+            declared=declared,
+            logs="logging" in capabilities,
+            subscribes=subscribes,
+            tasks="tasks" in capabilities,
+        )
 
     def text(self) -> str:
         """Return it as visible ASCII, short enough to stand among other servers' sessions."""
-        flags = [self.logs, self.subscribes]
+        flags = [self.logs, self.subscribes, self.tasks]
         flags += [self.declared.says(*one) for one in _FLAGS]
         bits = "".join("01"[flag] for flag in flags)
         info = self.declared.info or {}
@@ -56,7 +62,7 @@ def bridged_in(session: Session | None) -> Bridged | None:
     text = session.upstream.removeprefix(_MARK)
     plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     bits, name, version = plain.split("\0")  # written by `text` and sealed since
-    logs, subscribes, *flags = (bit == "1" for bit in bits)
+    logs, subscribes, tasks, *flags = (bit == "1" for bit in bits)
     return Bridged(
         declared=Declared(
             capabilities=_capabilities(flags),
@@ -64,6 +70,7 @@ def bridged_in(session: Session | None) -> Bridged | None:
         ),
         logs=logs,
         subscribes=subscribes,
+        tasks=tasks,
     )
 
 

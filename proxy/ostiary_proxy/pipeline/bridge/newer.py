@@ -9,21 +9,25 @@ from dataclasses import replace
 from typing import Final
 
 from ostiary.decode.json_text import write_json
-from ostiary_proxy.mcp.bridge.from_modern import answered, wanted_in
+from ostiary_proxy.mcp.bridge.from_modern import wanted_in
 from ostiary_proxy.mcp.bridge.newer_table import REQUESTS
-from ostiary_proxy.mcp.bridge.to_modern import standing_alone
+from ostiary_proxy.mcp.bridge.tasks_from_modern import extended
+from ostiary_proxy.mcp.bridge.to_modern import CallEnds, standing_alone
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.message import Notification, Request, Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
+from ostiary_proxy.pipeline.bridge.calling import ANSWER_TIME, Calling, wants_task
 from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_answers import answer_here
-from ostiary_proxy.pipeline.bridge.newer_call import ANSWER_TIME, Call, Calling
+from ostiary_proxy.pipeline.bridge.newer_call import Call
 from ostiary_proxy.pipeline.bridge.newer_listening import listen
+from ostiary_proxy.pipeline.bridge.newer_made import settled
 from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
+from ostiary_proxy.pipeline.bridge.newer_tasks import about_task
 from ostiary_proxy.pipeline.bridge.speaking import is_stream, message_in, unless
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
@@ -59,6 +63,8 @@ async def say_newer(said: Said) -> Exchange:
         return _notify(said, session, message)
     if REQUESTS.get(message.method) is Way.FORWARDED:
         return await _forward(said, session, bridged, message)
+    if bridged.tasks and message.method.startswith("tasks/"):
+        return await about_task(said, session, bridged, message)
     live = said.known.routed.received.live
     return Whole(200, _JSON, await answer_here(live, session, bridged, message))
 
@@ -111,9 +117,8 @@ async def _forward(said: Said, session: Session, bridged: Bridged, asked: Reques
     """Make the call stand for itself; what is not answered at once goes on as a stream."""
     live = said.known.routed.received.live
     level = await live.underway.level(live.store, session) if bridged.logs else None
-    request = standing_alone(
-        asked.method, asked.params, bridged.declared, request_id=asked.id, level=level
-    )
+    declared = extended(bridged.declared) if wants_task(bridged, asked) else bridged.declared
+    request = standing_alone(asked.method, asked.params, declared, request_id=asked.id, level=level)
     calling = Calling(said=said, session=session, bridged=bridged, request=request)
     cancelled = live.underway.started(session, asked.id)
     answer: Exchange | None = None
@@ -140,13 +145,15 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
     if own is None:
         return Whole(exchange.status, exchange.headers, body)
     try:
-        wanted = wanted_in(own, retried=calling.may_ask)
+        wanted = wanted_in(own, retried=calling.may_ask, as_task=calling.as_task)
+        if wanted is not None:
+            return Call(calling, Whole(200, _JSON, body), cancelled)
+        learn_from(calling, own)
+        return Whole(200, _JSON, write_json(await settled(calling, own)))
     except BadResult as bad:
         raise Refused("UpstreamInvalid", detail=str(bad)) from None
-    if wanted is not None:
-        return Call(calling, Whole(200, _JSON, body), cancelled)
-    learn_from(calling, own)
-    return Whole(200, _JSON, write_json(answered(calling.request, own, calling.request.id)))
+    except CallEnds as ended:
+        return Whole(200, _JSON, write_json(ended.answer(calling.client_id)))
 
 
 def _answers(message: Response, calling: Calling) -> bool:

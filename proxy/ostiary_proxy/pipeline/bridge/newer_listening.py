@@ -6,11 +6,12 @@ stream: the newest, on whatever replica (rule 34).
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.bridge.from_modern import told
+from ostiary_proxy.mcp.bridge.tasks_from_modern import extended, told_of_task
 from ostiary_proxy.mcp.bridge.to_modern import listening
 from ostiary_proxy.mcp.message import Notification, Response
 from ostiary_proxy.mcp.sse import Event, write_event
@@ -18,6 +19,7 @@ from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
 from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
+from ostiary_proxy.pipeline.bridge.newer_made import Made, is_kept
 from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in, say_modern
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
@@ -28,6 +30,7 @@ __all__ = ["listen"]
 
 _LOOK: Final = 10.0
 """Seconds between two looks at what other replicas kept for the session."""
+_OF_TASKS: Final = "notifications/tasks"
 
 
 async def listen(said: Said, session: Session, bridged: Bridged) -> Exchange:
@@ -38,14 +41,21 @@ async def listen(said: Said, session: Session, bridged: Bridged) -> Exchange:
     received = said.known.routed.received
     live = received.live
     stream = _Listening(said, session, bridged)
-    uris = (await look_up(live.store, session)).uris
-    exchange = await stream.open(uris)
+    exchange = await stream.open((await stream.look())[1])
     if not is_stream(exchange):
         await exchange.close()
         return Whole(405 if 400 <= exchange.status < 500 else exchange.status, {}, b"")
     kept = await change(live.store, session, lambda now: replace(now, listener=received.id))
     live.underway.keep(session, kept)
     return stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """The resources and the tasks of whose changes a stream tells."""
+
+    uris: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 class _Listening:
@@ -60,20 +70,22 @@ class _Listening:
         self._session = session
         self._bridged = bridged
         self._received = said.known.routed.received
-        self._uris: tuple[str, ...] = ()
+        self._heard = _Heard()
         self._opened = 0
         self._exchange: Exchange | None = None
         self._due = 0.0
 
-    async def open(self, uris: tuple[str, ...]) -> Exchange:
-        """Listen for `uris` from now on, in place of the last ones."""
+    async def open(self, wanted: "_Heard") -> Exchange:
+        """Listen for what is `wanted` from now on, in place of the last."""
         self._opened += 1
+        declared = self._bridged.declared
         request = listening(
-            self._bridged.declared, uris, request_id=f"{self._received.id}.{self._opened}"
-        )
+            extended(declared) if wanted.tasks else declared, wanted.uris, wanted.tasks,
+            request_id=f"{self._received.id}.{self._opened}",
+        )  # fmt: skip
         last = self._exchange
         self._exchange = await say_modern(self._said, request)
-        self._uris = uris
+        self._heard = wanted
         if last is not None:
             await last.close()
         return self._exchange
@@ -84,10 +96,10 @@ class _Listening:
             while self._exchange is not None:
                 async for data in self._told(self._exchange, woken):
                     yield data
-                kept = await self._look()
-                if kept.uris == self._uris or not self._is_mine(kept):
+                kept, wanted = await self.look()
+                if wanted == self._heard or not self._is_mine(kept):
                     return
-                if not is_stream(await self.open(kept.uris)):
+                if not is_stream(await self.open(wanted)):
                     return
 
     async def body(self, limit: int) -> bytes:
@@ -124,15 +136,19 @@ class _Listening:
             return False
         woken.clear()
         self._due = now + _LOOK
-        kept = await self._look()
-        return kept.uris != self._uris or not self._is_mine(kept)
+        kept, wanted = await self.look()
+        return wanted != self._heard or not self._is_mine(kept)
 
     def _is_mine(self, kept: Kept) -> bool:
         return kept.listener == self._received.id and not kept.ended
 
-    async def _look(self) -> Kept:
+    async def look(self) -> tuple[Kept, "_Heard"]:
+        """Return what is kept for the session, and what it wants to hear of."""
         try:
-            return await look_up(self._received.live.store, self._session)
+            kept = await look_up(self._received.live.store, self._session)
+            made = await Made(self._said).ids() if self._bridged.tasks else ()
+            tasks = tuple(task for task in made if not is_kept(task))
+            return kept, _Heard(uris=kept.uris, tasks=tasks)
         except StoreUnavailable as error:
             raise Refused("StoreUnavailable", detail=str(error)) from error
 
@@ -158,4 +174,6 @@ def _passed(event: Event) -> bytes:
     passed = told(message)
     if passed is None:
         return b""
+    if passed.method == _OF_TASKS:
+        passed = told_of_task(passed)
     return write_event(Event(type="message", data=write_json(passed.whole).decode()))

@@ -16,7 +16,7 @@ from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.parameters import legible, mirrored
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
-from ostiary_proxy.pipeline.bridge.newer_call import Calling
+from ostiary_proxy.pipeline.bridge.calling import Calling
 from ostiary_proxy.pipeline.bridge.speaking import ask, message_in, say_modern
 from ostiary_proxy.pipeline.forward import read_body
 

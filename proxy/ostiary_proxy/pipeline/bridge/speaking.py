@@ -17,7 +17,9 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
-__all__ = ["ask", "events_of", "is_stream", "message_in", "say_modern", "unless"]
+__all__ = [
+    "ask", "events_of", "is_stream", "message_in", "response_to", "say_modern", "unless",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 _MAX_BODY: Final = 16 * 1024 * 1024
@@ -43,7 +45,12 @@ async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) 
 
 async def ask(said: Said, request: Request) -> Response | None:
     """Return the answer to a question of our own, or None where it was not answered."""
-    exchange = await say_modern(replace(said, system=True, name=""), request)
+    return await response_to(replace(said, system=True, name=""), request)
+
+
+async def response_to(said: Said, request: Request) -> Response | None:
+    """Return the answer to what is said for the client, or None where it was not answered."""
+    exchange = await say_modern(said, request)
     try:
         async for event in events_of(exchange):
             message = message_in(event)
