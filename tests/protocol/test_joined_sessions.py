@@ -24,6 +24,7 @@ from mcp_parts import (
 )
 from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.store.memory import MemoryStore
+from ostiary_proxy.store.port import StoreUnavailable
 
 CALLED = {"content": [{"type": "text", "text": "done"}]}
 PROGRESS = "notifications/progress"
@@ -447,6 +448,27 @@ async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
     await asyncio.gather(opening, return_exceptions=True)
 
     assert [exchange.closed for exchange in slow.exchanges] == [True]
+
+
+async def test_a_store_that_is_away_leaves_the_streams_open_that_need_none():
+    class Away(MemoryStore):
+        async def get(self, table, key):
+            if table == LATER:
+                raise StoreUnavailable("away")
+            return await super().get(table, key)
+
+    held = asyncio.get_running_loop().create_future()
+    web = Server(GET=[held])
+    web.away = True
+    w = joined({"files": Server(GET=[held]), "web": web})
+    object.__setattr__(w.live, "store", Away(lambda: w.now[0]))
+    _, session = await opened(w)
+
+    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    assert not isinstance(stream.body, bytes)
+    await stream.body.abandon()
+
+    assert [exchange.closed for exchange in w.upstream.exchanges[1:]] == [True]
 
 
 def in_body(*messages):

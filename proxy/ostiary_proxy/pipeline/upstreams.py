@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ostiary_proxy.pipeline.many.silence import Silence
+
 __all__ = ["Upstreams"]
 
 _FAILED: Final[Mapping[str, str]] = {
@@ -27,13 +29,14 @@ _LONGEST: Final = 250
 class Upstreams:
     """The last outcome by server, failures by reason, and the time until answers began.
 
-    `unfit` are tools, by server, that are left out of lists because of their names.
+    `unfit` are tools, by server, that are left out of lists because of their names. `silence` are
+    those of several servers that did not answer in time.
 
     One lives as long as the process; plain integers, for every call passes by. `buckets[i]` counts
     the times up to `BOUNDS[i]` seconds that no smaller bound holds, the last one all others.
     """
 
-    __slots__ = ("buckets", "failures", "last", "seconds", "unfit")
+    __slots__ = ("buckets", "failures", "last", "seconds", "silence", "unfit")
 
     BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -43,6 +46,7 @@ class Upstreams:
         self.failures: Counter[str] = Counter()
         self.buckets = [0] * (len(self.BOUNDS) + 1)
         self.seconds = 0.0
+        self.silence = Silence()
 
     def answered(self, server: str, status: int, seconds: float) -> None:
         """Take note that an answer of this status began after so many seconds."""

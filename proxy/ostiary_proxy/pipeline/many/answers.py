@@ -5,14 +5,14 @@ Who does not answer in time is left out and named; the others' part stands.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.pipeline.many.heard import Heard, hear
-from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, say_at
+from ostiary_proxy.pipeline.many.server import PATIENCE, Say, key_of, named, say_at
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
@@ -44,7 +44,7 @@ class Answers:
 async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
     """Ask each server what `saids` holds for it; raises the first refusal where none answers."""
     limit = _MAX_RESULT // max(1, len(saids))
-    asked = [_ask(said, server, say, limit) for server, said in saids.items()]
+    asked = [_hear(said, server, say, limit) for server, said in saids.items()]
     found = dict(zip(saids, await asyncio.gather(*asked), strict=True))
     heard = {server: one for server, one in found.items() if isinstance(one, Heard)}
     missing = {server: one for server, one in found.items() if isinstance(one, Refused)}
@@ -60,15 +60,11 @@ async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
     return Answers(heard=heard, missing=missing)
 
 
-async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard | Refused | None:
+async def _hear(said: Said, server: str, say: Say, limit: int) -> Heard | Refused | None:
     """Return what one server answers; None where it does not know the method."""
-    assert isinstance(said.message, Request)
+    silence = said.known.routed.received.live.upstreams.silence
     try:
-        async with asyncio.timeout(PATIENCE):
-            exchange = await say_at(replace(said, timeout=PATIENCE), server, say)
-            heard = await hear(exchange, said.message.id, said.version, limit)
-    except TimeoutError:
-        return named(Refused("UpstreamTimeout"), server)
+        heard = await silence.hear(key_of(said, server), _ask(said, server, say, limit))
     except StoreUnavailable as error:
         return Refused("StoreUnavailable", detail=str(error))
     except Refused as refused:
@@ -79,3 +75,16 @@ async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard | Refused
     if told["code"] == _NOT_FOUND:
         return None
     return named(Refused("UpstreamRejected", detail=str(told["message"])[:200]), server)
+
+
+async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard:
+    assert isinstance(said.message, Request)
+    live = said.known.routed.received.live
+    try:
+        with live.borrowed():  # the question may outlive the request
+            async with asyncio.timeout(PATIENCE):
+                exchange = await say_at(said, server, say)
+                return await hear(exchange, said.message.id, said.version, limit)
+    except TimeoutError:
+        live.upstreams.failed(key_of(said, server), "timeout")
+        raise Refused("UpstreamTimeout", detail=f"nothing in {PATIENCE:g} s") from None

@@ -17,11 +17,12 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.answers import Answers, ask_all
 from ostiary_proxy.pipeline.many.server import (
-    PATIENCE,
     Say,
     end_at,
+    key_of,
     named,
     opened_by,
+    patience,
     say_at,
     with_params,
 )
@@ -100,9 +101,9 @@ def _pages(said: Said, cursor: Json) -> Mapping[str, Said]:
 
 
 def _take_note(said: Said, unfit: Mapping[str, tuple[str, ...]]) -> None:
-    upstreams, servers = said.known.routed.received.live.upstreams, said.known.routed.route.servers
+    upstreams = said.known.routed.received.live.upstreams
     for server, names in unfit.items():
-        key = servers[server].route.server_key
+        key = key_of(said, server)
         if new := upstreams.left_out(key, names):
             log.warning("tools are left out: no client takes their names", server=key, tools=new)
 
@@ -130,14 +131,14 @@ async def end(said: Said, say: Say) -> Exchange:
 async def _end(said: Said, server: str, say: Say) -> None:
     # One that can't be told finds out by itself: its session is not used any more.
     with contextlib.suppress(Refused, TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience(said, server)):
             await end_at(said, server, say)
 
 
 async def _tell(said: Said, server: str, say: Say) -> bool:
     """Say whether `server` took it."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience(said, server)):
             exchange = await say_at(said, server, say, greets=False)
     except (Refused, TimeoutError):
         return False

@@ -14,10 +14,11 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
-from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, say_at, with_params
+from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, patience, say_at, with_params
 from ostiary_proxy.pipeline.many.turned import OWN, Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import StoreUnavailable
 
 __all__ = ["listen", "own_streams"]
 
@@ -46,7 +47,7 @@ async def own_streams(said: Said, say: Say) -> Exchange:
         return opened
 
     sources = {server: source(server) for server in said.known.routed.route.servers}
-    streams, gone = await _open(sources)
+    streams, gone = await _open(said, sources)
     if not streams and not gone:
         return Whole(405, {}, b"")
     news = b"".join(_list_changed(kind, {}) for kind in _KINDS)
@@ -73,7 +74,7 @@ async def listen(said: Said, say: Say) -> Exchange:
     sources = {
         server: source(server, params) for server, params in asked.items() if params is not None
     }
-    streams, gone = await _open(sources)
+    streams, gone = await _open(said, sources)
     meta: dict[str, Json] = {META_SUBSCRIPTION: request.id}
     heard = acknowledgement(acknowledged)
     first = _notice(_ACKNOWLEDGED, {"_meta": meta, "notifications": heard})
@@ -102,10 +103,13 @@ def _merged(
 
 
 async def _open(
-    sources: Mapping[str, Source],
+    said: Said, sources: Mapping[str, Source]
 ) -> tuple[Mapping[str, Exchange], Mapping[str, Refused]]:
     """Return the streams that opened, and why the others did not; who has none is in neither."""
-    tries = [asyncio.ensure_future(_try(server, source)) for server, source in sources.items()]
+    tries = [
+        asyncio.ensure_future(_try(server, source, patience(said, server)))
+        for server, source in sources.items()
+    ]
     try:
         tried = await asyncio.gather(*tries)
     except asyncio.CancelledError:
@@ -128,12 +132,14 @@ async def _drop(tries: Sequence["asyncio.Future[Exchange | Refused | None]"]) ->
             await ended.close()
 
 
-async def _try(server: str, source: Source) -> Exchange | Refused | None:
+async def _try(server: str, source: Source, seconds: float) -> Exchange | Refused | None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(seconds):
             return await source()
     except TimeoutError:
         return named(Refused("UpstreamTimeout"), server)
+    except StoreUnavailable as error:
+        return Refused("StoreUnavailable", detail=str(error))
     except Refused as refused:
         return named(refused, server)
 

@@ -24,7 +24,10 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 
-__all__ = ["PATIENCE", "Say", "end_at", "named", "opened_by", "say_at", "with_params"]
+__all__ = [
+    "PATIENCE", "Say", "end_at", "key_of", "named", "opened_by", "patience", "say_at",
+    "with_params",
+]  # fmt: skip
 
 Say = Callable[[Said], Awaitable[Exchange]]
 """How a route's only server is spoken to."""
@@ -76,6 +79,17 @@ def named(refused: Refused, server: str) -> Refused:
         headers=refused.headers,
         result=refused.result,
     )
+
+
+def key_of(said: Said, server: str) -> str:
+    """Return the key under which is noted how a server answers."""
+    return said.known.routed.route.servers[server].route.server_key
+
+
+def patience(said: Said, server: str) -> float:
+    """Return the seconds to wait for a server: a moment where it was silent before."""
+    silence = said.known.routed.received.live.upstreams.silence
+    return silence.patience(key_of(said, server), PATIENCE)
 
 
 def _to(said: Said, server: str) -> Said:
