@@ -127,11 +127,24 @@ def everything_server(folder: Path, port: int) -> Iterator[str]:
 @contextmanager
 def modern_everything_server(folder: Path, port: int) -> Iterator[str]:
     """Run the everything-server as one that speaks 2026-07-28 alone; yields its MCP URL."""
+    with _everything_by("modern_everything", folder, port) as url:
+        yield url
+
+
+@contextmanager
+def short_everything_server(folder: Path, port: int) -> Iterator[str]:
+    """Run the everything-server with names that lack their first part; yields its MCP URL."""
+    with _everything_by("short_everything", folder, port) as url:
+        yield url
+
+
+@contextmanager
+def _everything_by(script: str, folder: Path, port: int) -> Iterator[str]:
     source = SDK / "examples" / "servers" / "everything-server"
     require(source.is_dir(), "the MCP SDK's everything-server")
-    command = [sys.executable, str(ROOT / "tests" / "parts" / "modern_everything.py"), str(port)]
+    command = [sys.executable, str(ROOT / "tests" / "parts" / f"{script}.py"), str(port)]
     env = {**os.environ, "PYTHONPATH": str(source)}
-    with running(command, log=folder / "modern-everything.log", env=env) as process:
+    with running(command, log=folder / f"{script}.log", env=env) as process:
         url = f"http://127.0.0.1:{port}/mcp"
         _until_answers(url, process)
         yield url
