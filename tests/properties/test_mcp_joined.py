@@ -21,12 +21,16 @@ from ostiary_proxy.mcp.results import LISTS, BadResult
 
 servers = st.from_regex(r"\A[a-z]([-a-z0-9]{0,18}[a-z0-9])?\Z")
 ids = st.text(max_size=40) | st.integers(-(2**53) + 1, 2**53 - 1)
+uris = st.text(max_size=40) | st.from_regex(
+    r"\A([a-z]{1,3}\+|ui://)?ui://[a-z]{0,3}(/[a-z+]{0,3})?\Z"
+)
 WORDS = (
     "content", "contents", "messages", "tools", "prompts", "resources", "resourceTemplates", "name",
     "uri", "uriTemplate", "type", "resource", "_meta", "progressToken", "elicitationId", "taskId",
     "task", "tasks", "result", "data", "elicitations", "requestId", "nextCursor", "notifications",
     "resourceSubscriptions", "taskIds", "toolsListChanged", "capabilities", "instructions",
-    "protocolVersion", "ttlMs", "io.modelcontextprotocol/related-task",
+    "protocolVersion", "ttlMs", "io.modelcontextprotocol/related-task", "ui", "resourceUri",
+    "ui/resourceUri",
 )  # fmt: skip
 leaves: st.SearchStrategy[Json] = (
     st.none()
@@ -51,7 +55,7 @@ methods = st.sampled_from(
 )  # fmt: skip
 
 
-@given(servers, servers, st.text(max_size=40), st.text(max_size=40))
+@given(servers, servers, uris, uris)
 def test_names_lead_back_and_two_never_meet(one: str, other: str, first: str, second: str) -> None:
     assert split_name(joined_name(one, first)) == (one, first)
     assert split_uri(joined_uri(one, first)) == (one, first)

@@ -599,6 +599,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_name_without_its_server_looks_like_a_missing_one_and_goes_nowhere",
             "test_policy_sees_the_joined_names",
             "test_resources_links_and_templates_lead_back_to_their_server",
+            "test_tools_and_results_link_to_pages_of_apps_that_keep_their_scheme",
             "test_a_completion_is_asked_of_the_server_of_its_reference",
             "test_a_server_that_is_away_is_named_in_the_others_list_and_in_its_own_calls",
             "test_with_every_server_away_a_list_is_an_error_that_names_one",

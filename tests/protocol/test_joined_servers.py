@@ -165,6 +165,45 @@ async def test_resources_links_and_templates_lead_back_to_their_server():
     assert sent_header(w.upstream.sent[-2], "mcp-name") == "notes://today"
 
 
+async def test_tools_and_results_link_to_pages_of_apps_that_keep_their_scheme():
+    """Hosts of MCP Apps refuse a page whose URI begins with anything but `ui://`."""
+    page = "ui://board/main.html"
+    shown = {"name": "show", "inputSchema": {"type": "object"}}
+    shown["_meta"] = {"ui": {"resourceUri": page, "visibility": ["model"]}, "ui/resourceUri": page}
+    older = {**shown, "name": "older", "_meta": {"openai/outputTemplate": page, "x": page}}
+    plain = {**shown, "name": "plain", "_meta": {"ui": {"visibility": ["app"]}}}
+    files = Server(
+        tools__list={"tools": [shown, older, plain]},
+        tools__call={"content": [], "_meta": {"ui": {"resourceUri": page}}},
+        resources__list={"resources": [{"uri": page, "name": "board"}]},
+        resources__read=lambda message: {
+            "contents": [{"uri": message["params"]["uri"], "text": "<html>"}]
+        },
+    )
+    w = joined({"files": files, "web": Server()})
+
+    listed = await w.modern("tools/list")
+    called = await w.modern("tools/call", {"name": "files_show"})
+    pages = await w.modern("resources/list")
+    read = await w.modern("resources/read", {"uri": "ui://files/board/main.html"})
+    nothing = await w.modern("resources/read", {"uri": "ui://files"})
+
+    joined_page = "ui://files/board/main.html"
+    assert [tool["_meta"] for tool in body(listed)["result"]["tools"]] == [
+        {
+            "ui": {"resourceUri": joined_page, "visibility": ["model"]},
+            "ui/resourceUri": joined_page,
+        },
+        {"openai/outputTemplate": joined_page, "x": page},
+        {"ui": {"visibility": ["app"]}},
+    ]
+    assert body(called)["result"]["_meta"]["ui"]["resourceUri"] == joined_page
+    assert names(pages, "resources", "uri") == [joined_page]
+    assert names(read, "contents", "uri") == [joined_page]
+    assert sent_header(w.upstream.sent[-1], "mcp-name") == page
+    assert body(nothing)["error"]["code"] == -32602
+
+
 async def test_a_completion_is_asked_of_the_server_of_its_reference():
     completion = {"completion": {"values": ["a"]}}
     w = joined({"files": Server(), "web": Server(completion__complete=completion)})

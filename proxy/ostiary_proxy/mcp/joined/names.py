@@ -1,7 +1,7 @@
 """Names of what one of several servers offers: readable, never met twice, leading back to it.
 
-A server's own name holds neither `_` nor `+` nor `:` (the kind's pattern sees to it), so the first
-of them ends it.
+A server's own name holds none of `_`, `+`, `:` and `/` (the kind's pattern sees to it), so the
+first of them ends it.
 """
 
 import re
@@ -17,6 +17,8 @@ __all__ = [
 
 _FITS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Names of tools that models and their clients take."""
+_PAGE: Final = "ui://"
+"""How URIs of pages of MCP Apps begin; clients take no other for one."""
 
 
 def joined_name(server: str, name: str) -> str:
@@ -32,11 +34,16 @@ def split_name(name: str) -> tuple[str, str]:
 
 def joined_uri(server: str, uri: str) -> str:
     """Return the URI, or the template of URIs, of a resource for clients."""
+    if uri.startswith(_PAGE):
+        return f"{_PAGE}{server}/{uri.removeprefix(_PAGE)}"
     return f"{server}+{uri}"
 
 
 def split_uri(uri: str) -> tuple[str, str]:
     """Return the server and its own URI of what clients call `uri`."""
+    if uri.startswith(_PAGE):
+        server, slash, page = uri.removeprefix(_PAGE).partition("/")
+        return (server, _PAGE + page) if slash else ("", "")
     server, _, own = uri.partition("+")
     return server, own
 

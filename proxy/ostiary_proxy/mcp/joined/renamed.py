@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.joined.apps import linked
 from ostiary_proxy.mcp.joined.names import joined_id, joined_name, joined_uri
 from ostiary_proxy.mcp.joined.tasks import related_named, tasks_named
 from ostiary_proxy.mcp.message import Message, Object, Request, Response
@@ -39,12 +40,15 @@ def renamed_items(result: dict[str, Json], server: str) -> dict[str, Json]:
     for items, (field, turn) in _ITEMS.items():
         if isinstance(listed := result.get(items), list):
             result = {**result, items: [_named(item, field, turn, server) for item in listed]}
+    if isinstance(tools := result.get("tools"), list):
+        pages = [linked(tool, server) if isinstance(tool, dict) else tool for tool in tools]
+        result = {**result, "tools": pages}
     return result
 
 
 def _result(result: dict[str, Json], server: str) -> dict[str, Json]:
     """Return a result, or what is told of a task, which holds the result of its call."""
-    result = tasks_named(renamed_items(result, server), server)
+    result = linked(tasks_named(renamed_items(result, server), server), server)
     if isinstance(brought := result.get("result"), dict):
         result = {**result, "result": _result(brought, server)}
     if isinstance(content := result.get("content"), list):
