@@ -54,7 +54,8 @@ async def test_a_failure_of_upstream_is_answered_as_ours(name):
     said = await w.modern("tools/call", {"name": "a"})
 
     assert (said.status, body(said)["error"]["code"], body(said)["id"]) == (status, code, 1)
-    assert w.log.words() == [("decision", "allow"), ("outcome", "error")]
+    words = w.log.words()
+    assert (words[0], words[-1]) == (("decision", "allow"), ("outcome", "error"))
     assert {name for name, _ in said.headers} == {"content-type"}
     w.upstream.script = lambda _: json_answer(result({}))
     assert (await w.modern("tools/call", {"name": "a"})).status == 200

@@ -151,8 +151,7 @@ async def _forward(cleared: Cleared) -> Answer:
         return answer
     finally:
         if not kept:
-            verdict = cleared.screened.consented.permitted.verdict
-            live.streams.adopt(let_go(decoded.known, verdict, upstream))
+            live.streams.adopt(let_go(decoded.known, upstream))
 
 
 async def _modern(cleared: Cleared) -> Answer:

@@ -7,6 +7,7 @@ from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.mirrored import encode_mirror
 from ostiary_proxy.outbound.exchange import Exchange, Outgoing
 from ostiary_proxy.pipeline.forward import send
+from ostiary_proxy.pipeline.own_requests import is_own, recorded
 from ostiary_proxy.pipeline.ports import UpstreamCall
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
@@ -28,6 +29,10 @@ _HEADS: Final[dict[str, Headers]] = {
 
 async def say_natively(said: Said) -> Exchange:
     """Return the exchange of `said` with the route's server; raises Refused as `send` does."""
+    return await (recorded(said, _sent) if is_own(said) else _sent(said))
+
+
+async def _sent(said: Said) -> Exchange:
     return await send(said.known.routed.received.live, _call(said), _outgoing(said))
 
 

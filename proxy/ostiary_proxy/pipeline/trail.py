@@ -1,6 +1,7 @@
 """The records of one request: its decision before forwarding, its outcome after (decision 16)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ostiary.decode.strict_json import Json
@@ -9,13 +10,14 @@ from ostiary.policy.verdict import RuleRef, RuleTrace, Verdict
 from ostiary_proxy.audit.record import Kind, Record
 from ostiary_proxy.identity import Presented
 from ostiary_proxy.mcp.joined.names import server_of
-from ostiary_proxy.mcp.message import Id
+from ostiary_proxy.mcp.message import Id, Response
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import Received
+from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 
-__all__ = ["cut", "decision", "outcome", "refusal", "server_message"]
+__all__ = ["cut", "decision", "outcome", "own_request", "refusal", "server_message"]
 
 _LONGEST: Final = 256
 
@@ -37,6 +39,33 @@ def decision(
     if session is not None:
         facts["session"] = session.key[:16]
     return _record(Kind.DECISION, received, facts, subject)
+
+
+def own_request(said: Said, record_id: str, at: float) -> Record:
+    """Return the record of what we say to a server by ourselves, in the name of who says `said`.
+
+    `during` names the decision on what it is said for, or that was the last of its session.
+    """
+    known, message = said.known, said.message
+    received = known.routed.received
+    route = known.routed.route.route
+    asked = None if message is None or isinstance(message, Response) else message.method
+    facts: dict[str, Json] = {
+        "decision": "allow",
+        "by": "gateway",
+        "during": received.id,
+        "http": said.http_method,
+        "method": asked or said.http_method,
+        "route": route.key,
+        **_who(known.presented),
+    }
+    if said.name:
+        facts["name"] = cut(said.name)
+    if route.server is not None:
+        facts["server"] = route.server
+    if said.session is not None:
+        facts["session"] = said.session.key[:16]
+    return replace(_record(Kind.DECISION, received, facts, None), id=record_id, at=at)
 
 
 def refusal(received: Received, refused: Refused) -> Record:

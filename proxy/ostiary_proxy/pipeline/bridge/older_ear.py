@@ -17,6 +17,7 @@ from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
+from ostiary_proxy.pipeline.own_requests import note_refused
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -27,6 +28,7 @@ Heard = asyncio.Queue[Notification | None]
 _BACKLOG: Final = 32
 _PATIENCE: Final = 2.0
 """Seconds until a server has opened its stream."""
+_NOBODY: Final = "no call of the client's runs that could ask this"
 
 
 async def open_ear(said: Said, kept: Kept) -> bool:
@@ -107,7 +109,7 @@ class Ear:
 
     async def _ask(self, said: Said, method: str, uri: str) -> bool:
         asked = requested(method, {"uri": uri}, self._kept.next_id())
-        reading = Reading(self._kept.session.version, await tell(said, self._kept, asked))
+        reading = Reading(self._kept.session.version, await tell(said, self._kept, asked, name=uri))
         try:
             answer = await reading.answer(asked.id)
         except OutboundFailed:
@@ -143,7 +145,8 @@ class Ear:
         elif calls and calls[-1].tell(asked):
             return
         else:
-            answer = refused(asked, "no call of the client's runs that could ask this")
+            await note_refused(self._kept.user, asked, _NOBODY)
+            answer = refused(asked, _NOBODY)
         await (await tell(today(self._kept.user), self._kept, answer)).close()
 
     def _calls(self) -> list[Reading]:

@@ -1,6 +1,7 @@
 """Opening the session at a legacy server of whoever asks there, and what it is told first."""
 
 import hashlib
+from dataclasses import replace
 
 from ostiary.decode.json_text import canonical_json
 from ostiary_proxy.mcp.bridge.from_legacy import offered
@@ -52,8 +53,8 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
     live = said.known.routed.received.live
     if not live.older.sessions.room(said.known.presented.grant.person):
         raise Refused("RateLimited", message="too many sessions are open for you at this server")
-    asked = initialize(request, 0)
-    exchange = await say_natively(bare(said, asked, None))
+    opening = Session(upstream=None, version="", issued_at=live.clock(), key=live.entropy(16).hex())
+    exchange = await say_natively(bare(said, initialize(request, 0), opening))
     try:
         found = await _negotiated(exchange)
     finally:
@@ -61,12 +62,7 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
     upstream = exchange.headers.get("mcp-session-id")
     if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
         raise NotLegacy("a session id that is not visible ASCII")
-    session = Session(
-        upstream=upstream,
-        version=str(found["protocolVersion"]),
-        issued_at=live.clock(),
-        key=live.entropy(16).hex(),
-    )
+    session = replace(opening, upstream=upstream, version=str(found["protocolVersion"]))
     kept = Kept(
         key=key, url=said.upstream.url, session=session, initialized=found, user=remembered(said)
     )

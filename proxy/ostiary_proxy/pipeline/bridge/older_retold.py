@@ -21,6 +21,7 @@ from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, whole_of
 from ostiary_proxy.pipeline.bridge.older_session import tell, today
 from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
+from ostiary_proxy.pipeline.own_requests import note_refused
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -122,6 +123,7 @@ class Retold:
         elif _may_be_asked(self._said, self._request, self._call, asked):
             self._call.questions.ask(asked)
         else:
+            await note_refused(self._said, asked, "the client can't be asked this")
             await self._answer(refused(asked, "Method not found"))
 
     async def _answer(self, answer: Response) -> None:

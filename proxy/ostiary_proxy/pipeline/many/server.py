@@ -153,6 +153,7 @@ async def _greet(said: Said, session: Session, say: Say) -> Opened:
         session=None,
         parameters=(),
         timeout=PATIENCE,
+        system=True,
     )
     opened = opened_by(await hear(await say(greeting), _GREETING, greeting.version, _MAX_GREETING))
     own = kept(session, "", opened)
