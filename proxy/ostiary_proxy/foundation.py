@@ -11,9 +11,10 @@ import structlog
 
 from ostiary.config.document import Audit, Bundle
 from ostiary.crypto.rings import Rings
+from ostiary_proxy.audit.counted import QUOTAS
 from ostiary_proxy.audit.log import ChainedLog, LogSettings
-from ostiary_proxy.audit.quota import RefusalQuota
-from ostiary_proxy.audit.record import AuditUnavailable
+from ostiary_proxy.audit.quota import Quota
+from ostiary_proxy.audit.record import AuditLog, AuditUnavailable
 from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
@@ -57,7 +58,7 @@ class Foundation:
         self.tls = PublicTls(now) if settings.tls else None
         self._process: Process | None = None
         self._log: ChainedLog | None = None
-        self._quota: RefusalQuota | None = None
+        self._quotas: list[Quota] = []
         self._chosen: Chosen | None = None
         self._storage: StorageAsked | None = None
 
@@ -108,24 +109,24 @@ class Foundation:
         """Close the store, and write the end of the log."""
         if self._chosen is not None:
             await self._chosen.close()
-        if self._quota is not None:
-            await self._quota.close()
+        for quota in self._quotas:
+            await quota.close()
         if self._log is not None:
             await self._log.close()
 
     async def _open(self, bundle: Bundle, asked: StorageAsked) -> Process:
-        """Strangers' refusals come under a quota, after they were counted."""
+        """Open the store and the log, whose records come under quotas after they were counted."""
         settings = self.settings
         self._storage = asked
         self._chosen = choose(asked, _name(bundle), file=settings.state, clock=now)
         self._log = await _open_log(settings, self.rings, bundle)
-        self._quota = RefusalQuota(self._log, clock=now, entropy=os.urandom)
+        limited = self._under_quotas(self._log)
         await _advise(self._chosen)
         return Process(
             rings=self.rings,
             store=self._chosen.store,
             wakes=self._chosen.wakes,
-            log=CountedLog(self._quota, self.tally),
+            log=CountedLog(limited, self.tally),
             streams=self.streams,
             upstreams=self.upstreams,
             spoken=Spoken(now),
@@ -138,6 +139,12 @@ class Foundation:
             new_id=partial(next, _ids()),
             environ=os.environ,
         )
+
+    def _under_quotas(self, written: AuditLog) -> AuditLog:
+        for counted in QUOTAS:
+            written = Quota(written, counted, clock=now, entropy=os.urandom)
+            self._quotas.append(written)
+        return written
 
 
 def _hear(kept: Kept, look_again: Callable[[], None], word: str) -> None:

@@ -1,4 +1,4 @@
-"""Strangers who are refused again and again can't fill the disk (security decision 16)."""
+"""Strangers, and servers that misbehave, can't fill the disk (security decision 16)."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from audit_parts import NOW, Place, counting_entropy
-from ostiary_proxy.audit.quota import RefusalQuota
+from ostiary_proxy.audit.counted import OWN_REQUESTS, SERVER_MESSAGES, STRANGERS
+from ostiary_proxy.audit.quota import Counted, Quota
 from ostiary_proxy.audit.record import AuditUnavailable, Kind, Record
 
 
@@ -29,8 +30,8 @@ def refusal(source: str | int, code: str = "NoToken") -> Record:
     return Record(id="r", kind=Kind.REFUSAL, at=NOW, facts={"code": code}, personal=personal)
 
 
-def quota(log: Any) -> RefusalQuota:
-    return RefusalQuota(log, clock=lambda: NOW, entropy=counting_entropy())
+def quota(log: Any, counted: Counted = STRANGERS) -> Quota:
+    return Quota(log, counted, clock=lambda: NOW, entropy=counting_entropy())
 
 
 async def test_beyond_ten_a_minute_a_source_is_only_counted() -> None:
@@ -133,6 +134,89 @@ async def test_a_refusal_under_the_quota_that_can_not_be_written_is_told() -> No
     with pytest.raises(AuditUnavailable):
         await limited.write(refusal("203.0.113.7"))
     await limited.close()
+
+
+def own(number: int, method: str = "initialize", gid: str = "g1") -> Record:
+    facts: dict[str, Any] = {
+        "decision": "allow", "by": "gateway", "method": method, "gid": gid, "route": "team/files",
+    }  # fmt: skip
+    return Record(id=f"own-{number}", kind=Kind.DECISION, at=NOW, facts=facts)
+
+
+def outcome(number: int) -> Record:
+    return Record(id=f"own-{number}", kind=Kind.OUTCOME, at=NOW, facts={"outcome": "ok"})
+
+
+async def test_what_a_server_makes_the_gateway_say_is_written_300_times_a_minute_and_counted() -> (
+    None
+):
+    log = Kept()
+    limited = quota(log, OWN_REQUESTS)
+    for number in range(1000):
+        await limited.write(own(number, "DELETE" if number % 2 else "initialize"))
+        await limited.write(outcome(number))
+    await limited.write(own(1000, gid="g2"))
+    await limited.write(outcome(1000))
+    assert len(log.records) == 2 * 301
+
+    await limited.close()
+
+    summary = log.records[-1]
+    assert (summary.kind, summary.facts, summary.personal) == (
+        "system",
+        {
+            "event": "own-requests-counted",
+            "requests": 700,
+            "methods": {"initialize": 350, "DELETE": 350},
+            "grants": 1,
+        },
+        {"grants": {"g1 team/files": 700}},
+    )
+
+
+async def test_what_clients_say_is_under_no_quota() -> None:
+    log = Kept()
+    limited = quota(log, OWN_REQUESTS)
+    for number in range(1000):
+        facts: dict[str, Any] = {"decision": "allow", "method": "tools/call", "gid": "g1"}
+        await limited.write(Record(id=f"own-{number}", kind=Kind.DECISION, at=NOW, facts=facts))
+        await limited.write(outcome(number))
+
+    assert len(log.records) == 2000
+
+
+def dropped(during: str, why: str, decision: str = "drop") -> Record:
+    facts: dict[str, Any] = {"decision": decision, "during": during, "detail": why}
+    return Record(id="s", kind=Kind.SERVER_MESSAGE, at=NOW, facts=facts)
+
+
+async def test_dropped_messages_of_one_answer_are_written_100_times_a_minute_and_counted() -> None:
+    log = Kept()
+    limited = quota(log, SERVER_MESSAGES)
+    for number in range(5000):
+        await limited.write(dropped("d1", f"no message: {number}"))
+    await limited.write(dropped("d2", "not readable"))
+    assert len(log.records) == 101
+
+    await limited.close()
+
+    summary = log.records[-1]
+    details = summary.facts["details"]
+    assert isinstance(details, dict)
+    assert (summary.facts["event"], summary.facts["dropped"], summary.facts["exchanges"]) == (
+        "server-messages-counted", 4900, 1,
+    )  # fmt: skip
+    assert (len(details), details["others"]) == (51, 4850)
+    assert summary.personal == {"exchanges": {"d1": 4900}}
+
+
+async def test_what_a_server_asks_and_people_see_is_always_written() -> None:
+    log = Kept()
+    limited = quota(log, SERVER_MESSAGES)
+    for _ in range(500):
+        await limited.write(dropped("d1", "policy", decision="pass"))
+
+    assert len(log.records) == 500
 
 
 async def test_a_flood_costs_the_disk_a_few_kilobytes(tmp_path: Path) -> None:

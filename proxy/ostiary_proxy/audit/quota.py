@@ -1,8 +1,6 @@
-"""Refusals of strangers: a few a minute are written whole, the others counted into one summary.
+"""A quota on records that others can make us write: some a minute whole, the rest in one summary.
 
-So that nobody who can't log in fills the disk (security decision 16). A stranger's refusal is a
-REFUSAL without the fact `gid`: nobody's grant stands behind it. IPv6 sources count as their /64,
-which is what one stranger has.
+What comes under one stands in `counted`.
 """
 
 import asyncio
@@ -10,62 +8,74 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from ostiary.crypto.seal import Entropy
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.audit.record import AuditLog, AuditUnavailable, Kind, Record
 
-__all__ = ["RefusalQuota"]
+__all__ = ["Counted", "Quota"]
 
-_PER_SOURCE: Final = 10
-_PER_MINUTE: Final = 300
-_SOURCES: Final = 4096
-_NAMED: Final = 50
+_NAMES: Final = 4096
+_SHOWN: Final = 50
 _MINUTE: Final = 60.0
 _OTHERS: Final = "others"
-_UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Records under a quota: those that `name` names.
+
+    `each` of one name and `most` in all are written in a minute. The summary of the others is the
+    `event`; it says how many they were as `total`, counts what their `fact` says, and how many had
+    which of the `names`.
+    """
+
+    name: Callable[[Record], str | None]
+    each: int
+    most: int
+    event: str
+    total: str
+    fact: str
+    names: str
 
 
 @dataclass(slots=True)
 class _Minute:
-    """What happened in one minute: refusals seen by source, and those only counted, with codes."""
+    """What happened in one minute: records seen by name, and those only counted, with facts."""
 
     seen: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
-    codes: Counter[str] = field(default_factory=Counter)
+    facts: Counter[str] = field(default_factory=Counter)
     written: int = 0
 
 
-class RefusalQuota:
-    """An AuditLog before another one: passes everything on but what strangers have too much of."""
+class Quota:
+    """An AuditLog before another one: passes everything on but what there is too much of."""
 
-    def __init__(self, log: AuditLog, *, clock: Callable[[], float], entropy: Entropy) -> None:
+    def __init__(
+        self, log: AuditLog, counted: Counted, *, clock: Callable[[], float], entropy: Entropy
+    ) -> None:
         self._log = log
+        self._of = counted
         self._clock = clock
         self._entropy = entropy
         self._minute = _Minute()
+        self._decisions: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def write(self, record: Record) -> None:
-        """Write `record`, or count it: a stranger's, whose source or all sources had enough.
+        """Write `record`, or count it: one of a name, or of them all, that had enough.
 
-        The personal `source` and the fact `code` are what it is counted by. Raises
-        AuditUnavailable where it had to be written and could not.
+        The outcome of what was only counted is not written either. Raises AuditUnavailable where
+        it had to be written and could not.
         """
-        if record.kind is not Kind.REFUSAL or "gid" in record.facts:
+        if record.kind is Kind.OUTCOME and record.id in self._decisions:
+            self._decisions.remove(record.id)
+        elif (name := self._of.name(record)) is None or self._may(name):
             await self._log.write(record)
-            return
-        minute, name = self._minute, self._name(str(record.personal.get("source", _UNKNOWN)))
-        minute.seen[name] += 1
-        self._wait_for_the_end()
-        if minute.seen[name] <= _PER_SOURCE and minute.written < _PER_MINUTE:
-            minute.written += 1
-            await self._log.write(record)
-            return
-        minute.counted[name] += 1
-        minute.codes[str(record.facts.get("code", "?"))] += 1
+        else:
+            self._count(_known(name, self._minute.seen, _NAMES), record)
 
     async def flush(self) -> None:
         """Write the summary of what was only counted, and begin a new minute.
@@ -79,7 +89,7 @@ class RefusalQuota:
             await self._log.write(self._summary(minute))
         except AuditUnavailable:
             self._minute.counted += minute.counted
-            self._minute.codes += minute.codes
+            self._minute.facts += minute.facts
             raise
 
     async def close(self) -> None:
@@ -89,14 +99,23 @@ class RefusalQuota:
             await asyncio.wait([self._task])
         await self.flush()
 
-    def _name(self, source: str) -> str:
-        name = _network(source)
-        known = name in self._minute.seen or len(self._minute.seen) < _SOURCES
-        return name if known else _OTHERS
-
-    def _wait_for_the_end(self) -> None:
+    def _may(self, name: str) -> bool:
+        """Say whether one more of `name` may be written in this minute."""
+        minute, name = self._minute, _known(name, self._minute.seen, _NAMES)
+        minute.seen[name] += 1
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._end_minute(), name="audit-refusals")
+            self._task = asyncio.create_task(self._end_minute(), name=self._of.event)
+        if minute.seen[name] > self._of.each or minute.written >= self._of.most:
+            return False
+        minute.written += 1
+        return True
+
+    def _count(self, name: str, record: Record) -> None:
+        minute = self._minute
+        minute.counted[name] += 1
+        minute.facts[_known(str(record.facts.get(self._of.fact, "?")), minute.facts, _SHOWN)] += 1
+        if record.kind is Kind.DECISION:
+            self._decisions.add(record.id)
 
     async def _end_minute(self) -> None:
         await asyncio.sleep(_MINUTE)
@@ -107,28 +126,22 @@ class RefusalQuota:
             await asyncio.sleep(_MINUTE)
 
     def _summary(self, minute: _Minute) -> Record:
-        named = dict(minute.counted.most_common(_NAMED))
-        codes: dict[str, Json] = dict(minute.codes.most_common(_NAMED))
-        sources: dict[str, Json] = {**named}
+        facts: dict[str, Json] = {**minute.facts}
+        names: dict[str, Json] = dict(minute.counted.most_common(_SHOWN))
         return Record(
             id=self._entropy(8).hex(),
-            kind=Kind.REFUSAL,
+            kind=Kind.SYSTEM,
             at=self._clock(),
             facts={
-                "event": "refusals-counted",
-                "refused": minute.counted.total(),
-                "codes": codes,
-                "sources": len(minute.counted),
+                "event": self._of.event,
+                self._of.total: minute.counted.total(),
+                f"{self._of.fact}s": facts,
+                self._of.names: len(minute.counted),
             },
-            personal={"sources": sources},
+            personal={self._of.names: names},
         )
 
 
-def _network(source: str) -> str:
-    try:
-        address = ip_address(source)
-    except ValueError:
-        return _UNKNOWN
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
+def _known(name: str, counts: Counter[str], most: int) -> str:
+    """Return `name`, or that of all others where `most` are known already."""
+    return name if name in counts or len(counts) < most else _OTHERS
