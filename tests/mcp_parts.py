@@ -24,6 +24,7 @@ from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.places import Places
 from ostiary_proxy.pipeline.ports import UpstreamCall
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
@@ -377,6 +378,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         underway=Underway(lambda: now[0]),
         older=Older(streams, "here"),
         kept=Kept(lambda: now[0], tell=cries.append),
+        places=Places("here"),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",

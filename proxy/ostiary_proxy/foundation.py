@@ -23,6 +23,7 @@ from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.places import Places
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
@@ -134,6 +135,7 @@ class Foundation:
             underway=Underway(now),
             older=self.older,
             kept=Kept(now, tell=Crier(self._chosen.wakes, self.streams.adopt).cry),
+            places=Places(self.older.replica),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

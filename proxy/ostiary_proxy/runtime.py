@@ -29,6 +29,7 @@ from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.places import Places
 from ostiary_proxy.pipeline.routes import LiveRoutes, live_routes
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
@@ -58,6 +59,7 @@ class Process:
     underway: Underway
     older: Older
     kept: Kept
+    places: Places
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -226,6 +228,7 @@ def _live(
         underway=process.underway,
         older=process.older,
         kept=process.kept,
+        places=process.places,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

@@ -15,7 +15,7 @@ from mcp_parts import (
     world,
 )
 from ostiary_proxy.pipeline.event_ids import RESUMABLE
-from resumption_parts import TEXT, broken, ids, resume
+from resumption_parts import PRIMING, TEXT, broken, ids, resume
 
 
 async def sessionless(w: World, token: str) -> str:
@@ -108,3 +108,51 @@ async def test_an_event_is_not_told_where_nobody_could_say_later_what_it_answers
     data = await drained(answer)
 
     assert (ids(data), data) == ([], b"")
+
+
+async def rows(w: World) -> list[int]:
+    """Return how large each row of what can be resumed is."""
+    found = await w.live.store.scan(RESUMABLE, "", limit=10_000)
+    return [len(row.value) for row in found]
+
+
+async def test_hundreds_of_large_calls_take_a_bounded_part_of_the_store() -> None:
+    w = world()
+    session = await w.session()
+    w.upstream.script = lambda _: sse_answer(PRIMING)
+
+    for number in range(300):
+        text = "x" * (60_000 if number % 2 else 3_000)
+        await drained(
+            await w.legacy(session, "tools/call", {"name": "a", "arguments": {"text": text}})
+        )
+
+    sizes = await rows(w)
+    assert len(sizes) == 16 + 128
+    assert sum(sizes) < 1.5 * 1024 * 1024
+
+
+async def test_the_oldest_answers_can_be_resumed_no_more_and_the_newest_can() -> None:
+    w = world()
+    session = await w.session()
+    first = await broken(w, session)
+    others = [await broken(w, session) for _ in range(128)]
+    w.upstream.script = lambda _: sse_answer(TEXT)
+
+    statuses = [(await resume(w, session, last)).status for last in (first, *others)]
+
+    assert statuses == [400, *[200] * 128]
+
+
+async def test_one_persons_calls_leave_the_places_of_others_alone() -> None:
+    w = world()
+    bobs = await w.session(token="bob")
+    w.upstream.script = lambda _: sse_answer(PRIMING)
+    answer = await w.legacy(bobs, "tools/call", {"name": "a"}, token="bob")
+    (last,) = ids(await drained(answer))
+    session = await w.session()
+    for _ in range(300):
+        await broken(w, session)
+    w.upstream.script = lambda _: sse_answer(TEXT)
+
+    assert (await resume(w, bobs, last, token="bob")).status == 200

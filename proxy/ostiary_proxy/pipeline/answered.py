@@ -20,10 +20,11 @@ from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import RelayStream
-from ostiary_proxy.pipeline.event_ids import LARGEST, EventIds
+from ostiary_proxy.pipeline.event_ids import EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
 from ostiary_proxy.pipeline.kept import Recalled
 from ostiary_proxy.pipeline.known import Known
+from ostiary_proxy.pipeline.places import LARGEST
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session, end, seal_session
@@ -217,7 +218,10 @@ def _ids(decoded: Decoded) -> EventIds | None:
     if decoded.session is None or len(decoded.body) > LARGEST:
         return None
     known = decoded.known
-    return EventIds(known=known, session=decoded.session, stream=known.routed.received.id)
+    return EventIds(
+        known=known, session=decoded.session, stream=known.routed.received.id,
+        size=len(decoded.body),
+    )  # fmt: skip
 
 
 def stream_of(

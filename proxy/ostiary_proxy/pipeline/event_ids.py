@@ -20,11 +20,9 @@ from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.pipeline.subjects import read_subject, written_subject
 from ostiary_proxy.refused import Refused
 
-__all__ = ["LARGEST", "RESUMABLE", "EventIds", "Resumed", "resume"]
+__all__ = ["RESUMABLE", "EventIds", "Resumed", "resume"]
 
 RESUMABLE: Final = "mcp-resumable"
-LARGEST: Final = 64 * 1024
-"""Bytes of a request whose answer can be resumed; the Store has to keep it."""
 _KEPT: Final = 3600.0
 """Seconds for which the answer to a request can be resumed."""
 _LONGEST: Final = 1024
@@ -33,26 +31,31 @@ _SEALED: Final = 4096
 _PURPOSE: Final = "mcp-event"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EventIds:
     """Makes the ids of one stream.
 
     `stream` is the decision id of the request that is answered there, empty for the stream that a
-    GET opened.
+    GET opened; `size` its bytes. `place` is where the Store keeps it, once an id was made.
     """
 
     known: Known
     session: Session
     stream: str = ""
+    size: int = 0
+    place: str = ""
 
     def sealed(self, event_id: str, now: float) -> str | None:
         """Return the id for the client; None where the server's could not stand in a header."""
         if len(event_id) > _LONGEST or not (event_id.isascii() and event_id.isprintable()):
             return None
         live, grant = self.known.routed.received.live, self.known.presented.grant
+        if self.stream and not self.place:
+            whose = f"{grant.person.issuer}\0{grant.person.subject}"
+            self.place = live.places.next(live.seal.steady_hash(RESUMABLE, whose), self.size)
         return give_handle(
-            live.seal, grant, _PURPOSE, [self.stream, event_id], now=now, entropy=live.entropy,
-            about=self.session.key,
+            live.seal, grant, _PURPOSE, [self.stream, event_id, self.place], now=now,
+            entropy=live.entropy, about=self.session.key,
         )  # fmt: skip
 
     def row(self, request: Request, subject: Subject, now: float) -> PutRow:
@@ -60,17 +63,19 @@ class EventIds:
         live = self.known.routed.received.live
         plain = write_json([request.id, *written_subject(subject)])
         value = live.seal.seal(plain, aad=_kept(self.session, self.stream), entropy=live.entropy)
-        return PutRow(table=RESUMABLE, key=self.stream, value=value, expires=now + _KEPT)
+        return PutRow(table=RESUMABLE, key=self.place, value=value, expires=now + _KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
     """Where a stream goes on: after the event that the server calls `event_id`, or anew.
 
-    `stream` is that of `EventIds`; `request` and its `subject` are None where it answers nothing.
+    `stream` and `place` are those of `EventIds`; `request` and its `subject` are None where it
+    answers nothing.
     """
 
     stream: str = ""
+    place: str = ""
     event_id: str = ""
     request: Request | None = None
     subject: Subject | None = None
@@ -85,16 +90,16 @@ async def resume(known: Known, session: Session, value: str) -> Resumed:
             live.seal, grant, _PURPOSE, value, now=received.now, max_age=MAX_AGE, longest=_SEALED,
             about=session.key,
         )  # fmt: skip
-        stream, event_id = (str(part) for part in handle.value)
+        stream, event_id, place = (str(part) for part in handle.value)
         if not stream:
             return Resumed(event_id=event_id)
-        row = await live.store.get(RESUMABLE, stream)
+        row = await live.store.get(RESUMABLE, place)
         if row is None:
             raise _unknown()
         request, subject = _asked(live.seal.open(row.value, aad=_kept(session, stream)))
     except (BadHandle, SealBroken):
         raise _unknown() from None
-    return Resumed(stream=stream, event_id=event_id, request=request, subject=subject)
+    return Resumed(stream=stream, place=place, event_id=event_id, request=request, subject=subject)
 
 
 def _kept(session: Session, stream: str) -> bytes:

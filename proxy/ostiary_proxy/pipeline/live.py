@@ -16,6 +16,7 @@ from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.places import Places
 from ostiary_proxy.pipeline.ports import Authority, Credentials
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams
@@ -78,6 +79,7 @@ class Live:
     underway: Underway
     older: Older
     kept: Kept
+    places: Places
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

@@ -107,7 +107,7 @@ async def _asked(known: Known, session: Session, resumed: Resumed) -> Asked:
         method=client_requests(session.version).get(subject.method),
         session=session,
         redactions=verdict.redactions,
-        ids=EventIds(known=known, session=session, stream=resumed.stream),
+        ids=EventIds(known=known, session=session, stream=resumed.stream, place=resumed.place),
     )
 
 
