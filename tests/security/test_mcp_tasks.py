@@ -8,6 +8,7 @@ import pytest
 
 from mcp_parts import (
     ALLOW_ALL,
+    ALLOW_SERVER,
     ScriptedExchange,
     World,
     body,
@@ -320,3 +321,126 @@ async def test_a_page_of_too_many_tasks_is_not_looked_up() -> None:
     answer = await w.legacy(session, "tasks/list", {})
 
     assert body(answer)["error"]["code"] == -31012
+
+
+ELICIT = request(
+    "elicitation/create",
+    {
+        "message": "?", "requestedSchema": {"type": "object", "properties": {}}, "_meta": RELATED,
+    },
+    request_id="s1",
+)  # fmt: skip
+NOTE = {
+    "jsonrpc": "2.0", "method": "notifications/message",
+    "params": {"level": "info", "data": "write to bob@example.com", "_meta": RELATED},
+}  # fmt: skip
+
+
+def saying(*said: Any) -> World:
+    """Return a world whose server says that in the answer to each call, and takes everything."""
+    return world(
+        lambda sent: (
+            sse_answer(*said, result({}))
+            if b"tools/call" in sent.body
+            else ScriptedExchange(202, {}, [])
+        ),
+        ALLOW_ALL,
+        ALLOW_SERVER,
+    )
+
+
+async def heard(w: World, token: str = "alice") -> list[Any]:
+    session = await w.session(token=token)
+    w.upstream.sent.clear()
+    answer = await w.legacy(session, "tools/call", {"name": "x"}, token=token)
+    return events(await drained(answer))
+
+
+async def test_a_server_asks_under_a_task_of_the_callers_own_only() -> None:
+    w = saying(ELICIT)
+    await know_task(w, "t")
+
+    assert await heard(w) == [ELICIT, result({})]
+    assert await heard(w, "bob") == [result({})]
+    assert json.loads(w.upstream.sent[1].body) == {
+        "jsonrpc": "2.0", "id": "s1", "error": {"code": -32602, "message": "no such task"},
+    }  # fmt: skip
+    (dropped,) = [one for one in w.log.records if one.facts.get("decision") == "drop"]
+    assert dropped.facts == {
+        "decision": "drop",
+        "during": dropped.facts["during"],
+        "detail": "not a task of this grant",
+        "method": "elicitation/create",
+        "rpc_id": "s1",
+    }
+
+
+async def test_a_server_tells_under_a_task_of_the_callers_own_only() -> None:
+    w = saying(NOTE)
+    await know_task(w, "t")
+
+    assert await heard(w) == [NOTE, result({})]
+    assert await heard(w, "bob") == [result({})]
+
+
+async def test_a_server_may_speak_of_a_task_that_the_client_works_at_in_this_session() -> None:
+    w = saying(NOTE)
+    session = await w.session()
+    await know_task(w, "t", session=session)
+
+    answer = await w.legacy(session, "tools/call", {"name": "x"})
+
+    assert events(await drained(answer)) == [NOTE, result({})]
+    assert await heard(w) == [result({})]
+
+
+async def test_what_a_server_tells_of_a_task_is_redacted_like_its_call() -> None:
+    masked = {
+        "name": "masked", "effect": "Allow", "who": {"everyone": True}, "match": {"tools": ["a"]},
+        "transform": {"redact": [{"pattern": "bob@[a-z.]+"}]},
+    }  # fmt: skip
+    other = {**ALLOW_ALL, "match": {"tools": ["x"]}}
+    house = {**ALLOW_ALL, "name": "house", "match": {"methods": ["initialize"]}}
+    w = saying(NOTE)
+    w.allow(masked, other, house)
+    await know_task(w, "t")
+
+    (note, _) = await heard(w)
+
+    assert "bob@example.com" not in json.dumps(note)
+
+
+async def test_nothing_is_told_of_a_task_whose_tool_is_denied_now() -> None:
+    w = saying(NOTE)
+    await know_task(w, "t")
+    w.allow(ALLOW_ALL, {"name": "no-a", "effect": "Deny", "match": {"tools": ["a"]}})
+
+    assert await heard(w) == [result({})]
+
+
+@pytest.mark.parametrize("token", ["alice", "bob"])
+async def test_an_answer_under_a_task_of_somebody_elses_is_refused(token: str) -> None:
+    w = world(lambda _: json_answer(result({"content": [], "_meta": RELATED})))
+    await know_task(w, "t")
+    session = await w.session(token=token)
+
+    answer = body(await w.legacy(session, "tools/call", {"name": "x"}, token=token))
+
+    assert answer.get("error", {}).get("code") == (None if token == "alice" else -31012)
+
+
+async def test_what_a_task_brings_names_it_without_the_store() -> None:
+    w = world(lambda _: json_answer(result({"content": [], "_meta": RELATED})))
+    await know_task(w, "t")
+    session = await w.session()
+
+    answer = body(await w.legacy(session, "tasks/result", {"taskId": "t"}))
+
+    assert answer == result({"content": [], "_meta": RELATED})
+
+
+@pytest.mark.parametrize("meta", [{**RELATED, "x": 1}, {next(iter(RELATED)): "t"}, RELATED])
+async def test_a_server_that_names_no_task_or_one_that_never_was_is_not_heard(meta: Any) -> None:
+    w = saying({**NOTE, "params": {"level": "info", "data": "x", "_meta": meta}})
+
+    assert await heard(w) == [result({})]

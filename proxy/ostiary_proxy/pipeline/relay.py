@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
+from ostiary.policy.redact import Redaction
 from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.message import Id, Message, Object, Request, Response
 from ostiary_proxy.mcp.methods import TASK_ID
@@ -21,6 +22,7 @@ from ostiary_proxy.pipeline.judge import HIDING, Judge, about, refusal_of
 from ostiary_proxy.pipeline.notices import may_differ, voice_of
 from ostiary_proxy.pipeline.redacted import redacted, redacted_error, redacted_task
 from ostiary_proxy.pipeline.refusal import rpc_error
+from ostiary_proxy.pipeline.related import unless_foreign
 from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.server_says import By, ServerSays
 from ostiary_proxy.pipeline.task_list import own_tasks
@@ -178,12 +180,20 @@ class Relay:
     def _message(self, event: Event, message: Message, now: float) -> Sequence[Out]:
         if isinstance(message, Response):
             return self._event_response(event, message, now)
-        if isinstance(message, Request):
-            return (self._server.asks(event, message, self._by(now)),)
-        return (self._server.tells(event, message, self._by(now)),)
 
-    def _by(self, now: float) -> By:
-        return By(judge=self._judge, redactions=self._redactions, now=now)
+        def said(more: tuple[Redaction, ...]) -> Out:
+            by = self._by(now, more)
+            if isinstance(message, Request):
+                return self._server.asks(event, message, by)
+            return self._server.tells(event, message, by)
+
+        def foreign(why: str) -> Out:
+            return self._server.foreign(event, message, why, now)
+
+        return (unless_foreign(message, self._asked, self._judge, now, then=said, foreign=foreign),)
+
+    def _by(self, now: float, more: tuple[Redaction, ...] = ()) -> By:
+        return By(judge=self._judge, redactions=(*self._redactions, *more), now=now)
 
     def _event_response(self, event: Event, message: Response, now: float) -> Sequence[Out]:
         if self.answered or not self._is_asked(message.id):
@@ -210,6 +220,13 @@ class Relay:
     def _response(self, message: Response, raw: bytes, now: float) -> Out:
         """Return the answer's bytes, the very same where nothing had to change."""
         self.answered = True
+        return unless_foreign(
+            message, self._asked, self._judge, now,
+            then=lambda _: self._judged(message, raw, now),
+            foreign=lambda why: self._refused(Refused("UpstreamInvalid", detail=why), message),
+        )  # fmt: skip
+
+    def _judged(self, message: Response, raw: bytes, now: float) -> Out:
         asked = self._asked
         try:
             if self._is_unknown(message):
@@ -218,11 +235,14 @@ class Relay:
                 return self._error_answer(message, message.error, raw, now)
             out = self._read_result(message, raw, now)
         except Refused as refused:
-            self._error = refused.how.rpc
-            self._end("refused", over=False)
-            return Out(data=rpc_error(refused, asked.decision, message.id))
+            return self._refused(refused, message)
         self._end("ok", over=False)
         return out
+
+    def _refused(self, refused: Refused, message: Response) -> Out:
+        self._error = refused.how.rpc
+        self._end("refused", over=False)
+        return Out(data=rpc_error(refused, self._asked.decision, message.id))
 
     def _error_answer(self, message: Response, error: Object, raw: bytes, now: float) -> Out:
         """Return upstream's error; what is redacted in results is redacted in errors too."""

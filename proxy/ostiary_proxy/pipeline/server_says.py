@@ -98,6 +98,14 @@ class ServerSays:
 
         return _of_task(message, owner, by.now, then)
 
+    def foreign(self, event: Event, message: Request | Notification, why: str, now: float) -> Out:
+        """Return what refuses a message under a task that is not the caller's."""
+        facts: dict[str, Json] = {"method": message.method[:256]}
+        if not isinstance(message, Request):
+            return self.drop(event, why, facts, now)
+        answer = error_body(message.id, -32602, "no such task")
+        return self.drop(event, why, {**facts, "rpc_id": message.id}, now, answer)
+
     def _asked_of(self, event: Event, message: Request, subject: Subject, by: By) -> Out:
         """Return a request that waits for its answer, where policy lets the server ask."""
         session = self._asked.session
