@@ -40,7 +40,7 @@ async def write_answer(
         async for piece in _pieces(body) if isinstance(body, bytes) else body:
             await _write(request, response, piece)
         await response.write_eof()
-    except (ConnectionError, asyncio.CancelledError):
+    except BaseException:
         if not isinstance(body, bytes):
             await asyncio.shield(body.abandon())
         raise

@@ -91,7 +91,7 @@ def seconds(task: Object) -> float | None:
     said = task.get("ttl", task.get("ttlMs"))
     if not isinstance(said, int | float) or isinstance(said, bool):
         return None
-    return min(said, _FOREVER) / 1000
+    return max(0, min(said, _FOREVER)) / 1000
 
 
 def related(message: Message) -> str | None:

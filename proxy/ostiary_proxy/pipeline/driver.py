@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+import structlog
+
 from ostiary_proxy.audit.record import AuditUnavailable
 from ostiary_proxy.identity import Grant
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
@@ -25,6 +27,7 @@ from ostiary_proxy.store.port import Conflict, StoreUnavailable
 
 __all__ = ["RelayStream"]
 
+log = structlog.get_logger(__name__)
 _COMMENT: Final = 20.0
 """Seconds of silence after which a keep-alive comment is sent (pitfall 17)."""
 _SILENCE: Final = 300.0
@@ -89,6 +92,18 @@ class RelayStream:
 
     async def __anext__(self) -> bytes:
         """Return the next piece whose effects have happened; the first may be empty (`Stream`)."""
+        try:
+            piece = await self._piece()
+        except Exception:
+            log.exception("a stream failed", decision=self._decision)
+            piece = self._break_off()
+        if piece is None:
+            await self._finish(self._relay.word)
+            raise StopAsyncIteration
+        return piece
+
+    async def _piece(self) -> bytes | None:
+        """Return the next piece, None at the end."""
         while True:
             while self._outs:
                 if self._woken and not self._over:
@@ -105,9 +120,15 @@ class RelayStream:
                     self._wrote = self._tick()
                     return out.data
             if self._over:
-                await self._finish(self._relay.word)
-                raise StopAsyncIteration
+                return None
             self._outs.extend(await self._next())
+
+    def _break_off(self) -> bytes | None:
+        """End for a fault of our own, as a refusal would: nothing gets through or stays open."""
+        told = self._relay.fail(Refused("Internal"))
+        self._outs.clear()
+        self._over = True
+        return told[0].data if told else None
 
     def wake(self) -> None:
         """Judge again soon."""

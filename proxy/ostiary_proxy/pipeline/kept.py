@@ -125,7 +125,8 @@ class Kept:
         plain = write_json({name: value for name, value in result.items() if name != "ttlMs"})
         if len(plain) > _LARGEST:
             return
-        entry = _Entry(route=route, result=plain, since=now, until=now + min(ttl / 1000, _LONGEST))
+        lives = min(ttl, _LONGEST * 1000) / 1000  # an integer may be larger than any float
+        entry = _Entry(route=route, result=plain, since=now, until=now + lives)
         shared = scope == "public" and key.method != "resources/read"
         self._put(replace(key, whom=()) if shared else key, entry)
 
