@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from mcp_parts import (
     ALLOW_ALL,
     MODERN_META,
+    ScriptedExchange,
     body,
     drained,
     events,
@@ -218,6 +220,46 @@ async def test_a_call_that_outlived_its_token_is_cut_when_its_grant_is_revoked()
     w.live.streams.wake()
 
     assert [message["error"]["code"] for message in events(await drained(answer))] == [-31002]
+
+
+async def awaited(change, *, seconds):
+    """Return what a call is told whose JSON answer comes that late, after a change of the world."""
+    held = asyncio.get_running_loop().create_future()
+    pieces: list[Any] = [b'{"jsonrpc":"2.0","id":1,', held, b'"result":{"content":["pin 1234"]}}']
+    w = world(lambda _: ScriptedExchange(200, {"content-type": "application/json"}, pieces))
+    call = asyncio.create_task(w.modern("tools/call", {"name": "a"}))
+    while not w.upstream.exchanges:
+        await asyncio.sleep(0)
+    w.now[0] += seconds
+    change(w)
+    held.set_result(None)
+    return w, body(await call)
+
+
+async def test_an_answer_that_comes_after_its_grant_was_revoked_is_not_told():
+    w, told = await awaited(lambda w: w.doors.grants.clear(), seconds=1)
+
+    assert (told["id"], told["error"]["code"]) == (1, -31002)
+    assert w.log.words()[-1] == ("outcome", "cut")
+
+
+async def test_an_answer_that_comes_after_its_token_ended_is_told_as_long_as_the_grant_lives():
+    _, told = await awaited(lambda _: None, seconds=20_000)
+
+    assert told == result({"content": ["pin 1234"]})
+
+
+async def test_an_answer_that_comes_after_policy_changed_against_it_is_not_told():
+    w, told = await awaited(lambda w: w.allow(READ), seconds=1)
+
+    assert (told["id"], told["error"]["code"]) == (1, -32602)
+    assert w.log.words()[-1] == ("outcome", "cut")
+
+
+async def test_an_answer_that_comes_late_is_redacted_by_the_policy_of_then():
+    _, told = await awaited(lambda w: w.allow(REDACT), seconds=1)
+
+    assert told == result({"content": ["pin [redacted]"]})
 
 
 async def test_a_policy_that_still_allows_cuts_nothing():

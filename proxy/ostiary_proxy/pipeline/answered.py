@@ -14,7 +14,7 @@ from ostiary_proxy.mcp.methods import LEGACY, LISTEN, MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
-from ostiary_proxy.pipeline.bearer import Bearer
+from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.behind import say
 from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
@@ -22,6 +22,7 @@ from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.driver import RelayStream
 from ostiary_proxy.pipeline.event_ids import EventIds
 from ostiary_proxy.pipeline.forward import BODY_TIME, media_type, read_body
+from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.kept import Recalled
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.places import LARGEST
@@ -36,6 +37,8 @@ __all__ = ["EVENT_STREAM", "answer_of", "finish", "session_id", "stream_of"]
 
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _MAX_ERROR: Final = 1024 * 1024
+_AT_ONCE: Final = 1.0
+"""Seconds within which an answer is judged like its question; open streams are as long unjudged."""
 JSON: Final = ("content-type", "application/json")
 EVENT_STREAM: Final[Headers] = (
     ("content-type", "text/event-stream"),
@@ -88,11 +91,21 @@ async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answ
 async def _relayed(decoded: Decoded, relay: Relay, body: bytes) -> bytes:
     """Return what the relay makes of a whole body, once all that comes before has happened."""
     live = decoded.known.routed.received.live
-    out = await found(relay.whole(body, live.clock()), live.store)
+    judge = await _judge_of_answer(decoded.known)
+    out = await found(relay.whole(body, live.clock(), judge), live.store)
     post = _post_of(decoded.known, decoded.session)
     for effect in out.before:
         await carry(effect, live, post)
     return out.data
+
+
+async def _judge_of_answer(known: Known) -> Judge | None:
+    """Return the judge of today where an answer was long in coming, None where the grant ended."""
+    received = known.routed.received
+    now = received.live.clock()
+    if now < received.now + _AT_ONCE:
+        return known.judge
+    return await rejudge(received.live.newest(), Bearer.of(known), now)
 
 
 async def _streamed(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answer:
@@ -242,14 +255,7 @@ def stream_of(
         exchange=exchange,
         relay=relay,
         judge=known.judge,
-        bearer=Bearer(
-            issued=known.bearer,
-            presented=known.presented,
-            origin=received.request.origin,
-            path=received.request.path,
-            source=received.request.source,
-            listening=listening,
-        ),
+        bearer=Bearer.of(known, listening=listening),
         decision=received.id,
         post=_post_of(known, session),
         lingers=lingers,

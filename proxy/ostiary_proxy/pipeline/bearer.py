@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
@@ -25,6 +26,19 @@ class Bearer:
     path: str
     source: Address
     listening: bool
+
+    @classmethod
+    def of(cls, known: Known, *, listening: bool = False) -> "Bearer":
+        """Return who asks, to be judged again later."""
+        request = known.routed.received.request
+        return cls(
+            issued=known.bearer,
+            presented=known.presented,
+            origin=request.origin,
+            path=request.path,
+            source=request.source,
+            listening=listening,
+        )
 
     def __repr__(self) -> str:
         return f"Bearer(gid={self.presented.grant.gid!r})"

@@ -70,8 +70,14 @@ class Relay:
                 break
         return outs
 
-    def whole(self, body: bytes, now: float) -> Out:
-        """Return the answer that came as one JSON body: the response asked for, or an error."""
+    def whole(self, body: bytes, now: float, judge: Judge | None) -> Out:
+        """Return the answer that came as one JSON body: the response asked for, or an error.
+
+        Another judge than that of the question is heard first, as in `update`.
+        """
+        refused = None if judge is self._judge else self._judged(judge, now)
+        if refused is not None:
+            return self._fail(refused, word="cut")
         try:
             message, body = only_message(body, self._asked.version)
         except Misread as misread:
@@ -94,17 +100,23 @@ class Relay:
         """
         if self._over:
             return ()
-        if judge is None:
-            return self.fail(Refused("InvalidToken", detail="the grant ended"), word="cut")
-        before, self._judge = self._judge, judge
-        verdict = judge.verdict(self._asked.subject, now)
-        if not verdict.allowed:
-            refused = refusal_of(judge, self._asked.subject, verdict, now)
+        before, refused = self._judge, self._judged(judge, now)
+        if refused is not None:
             return self.fail(refused, word="cut")
-        self._redactions = verdict.redactions
-        if not tells or not may_differ(before, judge, since, now):
+        if not tells or not may_differ(before, self._judge, since, now):
             return ()
         return self._server.changed(now)
+
+    def _judged(self, judge: Judge | None, now: float) -> Refused | None:
+        """Let `judge` decide from now on; return why nothing may be said any more."""
+        if judge is None:
+            return Refused("InvalidToken", detail="the grant ended")
+        self._judge = judge
+        verdict = judge.verdict(self._asked.subject, now)
+        if not verdict.allowed:
+            return refusal_of(judge, self._asked.subject, verdict, now)
+        self._redactions = verdict.redactions
+        return None
 
     def close(self, broken: Refused | None = None) -> Sequence[Out]:
         """Take note that upstream's stream ended, or broke off; what gets no answer gets an error.

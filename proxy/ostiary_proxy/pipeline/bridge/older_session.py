@@ -102,16 +102,7 @@ class Kept:
 
 def bearer_of(said: Said) -> Bearer:
     """Return who says it, to be judged again later."""
-    known = said.known
-    request = known.routed.received.request
-    return Bearer(
-        issued=known.bearer,
-        presented=known.presented,
-        origin=request.origin,
-        path=request.path,
-        source=request.source,
-        listening=False,
-    )
+    return Bearer.of(said.known)
 
 
 def remembered(said: Said) -> Said:
