@@ -343,4 +343,4 @@ async def test_keep_alive_comments_and_retry_pass():
     answer = await w.modern("tools/call", {"name": "a"})
 
     data = await drained(answer)
-    assert data.startswith(b": ping\n\nretry: 50\n\n")
+    assert data.startswith(b":\n\nretry: 50\n\n")

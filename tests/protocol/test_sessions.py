@@ -268,7 +268,7 @@ async def test_the_id_of_a_dropped_event_still_passes():
 
     primed, silent, answer, _ = data.decode().split("\n\n")
     assert [line.partition(":")[0] for line in primed.split("\n")] == ["id", "data"]
-    assert [line.partition(":")[0] for line in silent.split("\n")] == ["event", "id", "data"]
+    assert [line.partition(":")[0] for line in silent.split("\n")] == ["id", "data"]
     assert silent.endswith("data: ")
     assert "id: " in answer
 

@@ -47,3 +47,15 @@ async def test_a_stream_that_fails_as_nobody_foresaw_ends_in_an_error_and_holds_
     assert [(message["id"], message["error"]["code"]) for message in told] == [(1, -31099)]
     assert (len(w.live.streams), w.upstream.exchanges[0].closed) == (0, True)
     assert w.log.words() == [("decision", "allow"), ("outcome", "error")]
+
+
+async def test_words_beside_the_data_of_an_event_reach_nobody() -> None:
+    beside = b": 4111\nevent: 4111\nretry: 4111 x\n\n"
+    typed = b': 4111\nevent: 4111\ndata: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n'
+    w = world(lambda _: sse_answer(beside, typed))
+
+    told = await drained(await w.modern("tools/call", {"name": "a"}))
+
+    assert told == (
+        b':\n\n:\nevent: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n'
+    )

@@ -1,5 +1,6 @@
 """Server-sent events: bytes in any chunks to events, and events to bytes (rules 27 and 33)."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -7,6 +8,9 @@ __all__ = ["MAX_EVENT", "Event", "EventTooLarge", "Splitter", "write_event"]
 
 MAX_EVENT: Final = 1024 * 1024
 """Bytes of one event with all its lines (decision 22)."""
+_MESSAGE: Final = "message"
+_NUMBER: Final = re.compile("[0-9]{1,9}")
+"""Milliseconds of a `retry`."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -31,7 +35,23 @@ class Event:
 
     def silent(self) -> "Event":
         """Return the event with its data emptied; its id counts for the client (pitfall 7)."""
-        return replace(self, data="" if self.id is not None or self.retry is not None else None)
+        marks = self.id is not None or self.retry is not None
+        return Event(data="" if marks else None, id=self.id, retry=self.retry)
+
+    def plain(self) -> "Event":
+        """Return the event with no words but its data: nobody judges what stands beside that.
+
+        What is read as a message is one for the client too, whatever type the event has.
+        """
+        if not self.comments and self.retry is None and self.type in (None, _MESSAGE):
+            return self
+        number = self.retry is not None and _NUMBER.fullmatch(self.retry) is not None
+        return replace(
+            self,
+            type=_MESSAGE if self.type is not None and self.data else None,
+            retry=self.retry if number else None,
+            comments=("",) if self.comments else (),
+        )
 
 
 class Splitter:

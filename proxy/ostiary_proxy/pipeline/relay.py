@@ -65,7 +65,7 @@ class Relay:
         except EventTooLarge as error:
             return self.fail(Refused("UpstreamInvalid", detail=str(error)))
         for event in events:
-            outs.extend(self._marked(event, now))
+            outs.extend(self._marked(event.plain(), now))
             if outs and outs[-1].last:
                 break
         return outs
