@@ -2,7 +2,22 @@
 
 import pytest
 
-from mcp_parts import ScriptedExchange, World, body, drained, events, sse_answer, world
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    ScriptedExchange,
+    World,
+    body,
+    drained,
+    events,
+    json_answer,
+    next_said,
+    result,
+    sse_answer,
+    world,
+)
+from ostiary_proxy.outbound.exchange import Outgoing
+from ostiary_proxy.pipeline.session import PENDING
 
 HUGE = "1" + "0" * 400
 LISTED = f'{{"resultType":"complete","tools":[],"ttlMs":{HUGE},"cacheScope":"private"}}'
@@ -47,6 +62,68 @@ async def test_a_stream_that_fails_as_nobody_foresaw_ends_in_an_error_and_holds_
     assert [(message["id"], message["error"]["code"]) for message in told] == [(1, -31099)]
     assert (len(w.live.streams), w.upstream.exchanges[0].closed) == (0, True)
     assert w.log.words() == [("decision", "allow"), ("outcome", "error")]
+
+
+async def test_a_server_that_sends_junk_fills_no_log_and_its_answer_comes_all_the_same() -> None:
+    junk = {"jsonrpc": "2.0", "method": "notifications/junk"}
+    w = world(lambda _: sse_answer(*[junk] * 1000, result({"content": []})))
+
+    told = events(await drained(await w.modern("tools/call", {"name": "a"})))
+
+    assert told == [result({"content": []})]
+    assert w.log.words().count(("server-message", "drop")) == 100
+    assert w.log.records[-1].facts["unrecorded"] == 900
+
+
+async def test_a_server_that_drops_on_and_on_has_its_share_of_the_log_again_each_minute() -> None:
+    junk = {"jsonrpc": "2.0", "method": "notifications/junk"}
+    w = world(lambda _: sse_answer(*[junk] * 150, b": a minute\n\n", *[junk] * 150))
+    answer = await w.modern("subscriptions/listen", {"notifications": {}})
+    assert not isinstance(answer.body, bytes)
+    pieces = aiter(answer.body)
+
+    await next_said(pieces)
+    w.now[0] += 60
+    await next_said(pieces)
+
+    assert w.log.words().count(("server-message", "drop")) == 200
+
+
+async def test_a_server_that_asks_without_end_is_refused_and_fills_neither_log_nor_store() -> None:
+    asked = [{"jsonrpc": "2.0", "id": f"s{n}", "method": "roots/list"} for n in range(300)]
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        if b"tools/call" not in sent.body:
+            return ScriptedExchange(202, {}, [])
+        return sse_answer(*asked, result({"content": []}))
+
+    w = world(script, ALLOW_ALL, ALLOW_SERVER)
+    session = await w.session()
+    w.upstream.sent.clear()
+
+    told = events(await drained(await w.legacy(session, "tools/call", {"name": "a"})))
+
+    assert told == [*asked[:100], result({"content": []})]
+    assert len(await w.live.store.scan(PENDING, "", limit=1000)) == 100
+    assert w.log.words().count(("server-message", "pass")) == 100
+    refused = [sent.body for sent in w.upstream.sent[1:]]
+    assert len(refused) == 200
+    assert all(b'"code":-31006' in one for one in refused)
+
+
+async def test_a_result_that_asks_for_more_than_anybody_answers_is_an_invalid_answer() -> None:
+    entries = {f"r{n}": {"method": "roots/list"} for n in range(65)}
+    w = world(
+        lambda _: json_answer(result({"resultType": "input_required", "inputRequests": entries})),
+        ALLOW_ALL,
+        ALLOW_SERVER,
+    )
+    meta: dict[str, object] = {"io.modelcontextprotocol/clientCapabilities": {"roots": {}}}
+
+    told = body(await w.modern("tools/call", {"name": "a"}, meta=meta))
+
+    assert told["error"]["code"] == -31012
+    assert w.log.words().count(("server-message", "pass")) == 0
 
 
 async def test_words_beside_the_data_of_an_event_reach_nobody() -> None:

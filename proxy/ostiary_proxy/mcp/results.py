@@ -41,6 +41,8 @@ LISTS: Final[Mapping[str, ListShape]] = {
 }
 CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
 """Methods whose results say how long they may be kept, and for whom (rule 38)."""
+_MOST: Final = 64
+"""Requests in one result; each is judged, and recorded."""
 CHANGING: Final = ("tools", "prompts", "resources")
 """Capabilities whose lists may change, and of which clients are told so."""
 
@@ -117,6 +119,8 @@ def entries_of(holder: Object) -> Mapping[str, Object]:
     asked = holder.get("inputRequests", {})
     if not isinstance(asked, dict):
         raise BadResult("inputRequests must be an object")
+    if len(asked) > _MOST:
+        raise BadResult(f"more than {_MOST} entries of inputRequests")
     return {name: _entry(entry) for name, entry in asked.items()}
 
 

@@ -156,6 +156,8 @@ class Relay:
         facts: dict[str, Json] = {"answered": self.answered}
         if self._server.passed:
             facts["notifications"] = dict(self._server.passed)
+        if self._server.counted:
+            facts["unrecorded"] = self._server.counted
         if self._task is not None:
             facts["task"] = cut(self._task)
         if self._error is not None:

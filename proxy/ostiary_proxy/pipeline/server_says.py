@@ -33,6 +33,7 @@ from ostiary_proxy.pipeline.notices import WHY, notices_of
 from ostiary_proxy.pipeline.redacted import redacted, redacted_task
 from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.session import MAX_AGE, PENDING, Session, pending_key, waiting_row
+from ostiary_proxy.pipeline.share import Share
 from ostiary_proxy.pipeline.tasks import TASKS, Owner
 from ostiary_proxy.pipeline.trail import server_message
 from ostiary_proxy.refused import Refused
@@ -73,8 +74,14 @@ class ServerSays:
     def __init__(self, asked: Asked, new_id: Callable[[], str]) -> None:
         self._asked = asked
         self._new_id = new_id
+        self._share = Share()
         self.heard = Heard(asked)
         self.passed: dict[str, int] = {}
+
+    @property
+    def counted(self) -> int:
+        """Return how many of its messages were dropped without a record of their own."""
+        return self._share.counted
 
     def asks(self, event: Event, message: Request, by: By) -> Out:
         """Return a request for the client with what has to happen before, or what refuses it."""
@@ -118,6 +125,10 @@ class ServerSays:
             refused = Refused("Denied")
             answer = error_body(message.id, refused.how.rpc, refused.message)
             return self.drop(event, f"policy: {verdict.reason}", facts, by.now, answer)
+        if not self._share.takes(by.now):
+            refused = Refused("RateLimited")
+            answer = error_body(message.id, refused.how.rpc, refused.message)
+            return _nothing(event, AnswerUpstream(body=answer))
         waiting = PutRow(
             table=PENDING,
             key=pending_key(session, message.id),
@@ -201,6 +212,8 @@ class ServerSays:
             reader.read_task(message.params)
         except (Refused, BadResult) as error:
             return self.drop(event, str(error), facts, by.now)
+        if reader.asked_for and not self._share.takes(by.now):
+            return _nothing(event)
         self.passed[message.method] = self.passed.get(message.method, 0) + 1
         before = [
             self.record(passed=True, why="input request", subject=asked, now=by.now)
@@ -240,11 +253,13 @@ class ServerSays:
         now: float,
         answer: bytes | None = None,
     ) -> Out:
-        """Keep a message from the client; its event id still passes, or resuming would go wrong."""
-        before: tuple[Effect, ...] = (self.record(passed=False, why=why, subject=facts, now=now),)
+        """Keep a message from the client."""
+        before: list[Effect] = []
+        if self._share.takes(now):
+            before.append(self.record(passed=False, why=why, subject=facts, now=now))
         if answer is not None:
-            before = (*before, AnswerUpstream(body=answer))
-        return Out(data=write_event(event.silent()), before=before)
+            before.append(AnswerUpstream(body=answer))
+        return _nothing(event, *before)
 
     def record(
         self, *, passed: bool, why: str, subject: dict[str, Json], now: float
@@ -259,6 +274,11 @@ class ServerSays:
             subject=subject,
         )
         return WriteRecord(record=record)
+
+
+def _nothing(event: Event, *before: Effect) -> Out:
+    """Tell nothing of an event but its id, or resuming would go wrong."""
+    return Out(data=write_event(event.silent()), before=before)
 
 
 def _of_task(
