@@ -22,6 +22,7 @@ from mcp_parts import (
     world,
 )
 from ostiary_proxy.outbound.exchange import Outgoing
+from task_parts import EXTENDED, know_task
 
 LEGACY = ("2025-03-26", "2025-06-18", "2025-11-25")
 FORM = {"mode": "form", "message": "pin 1234?", "requestedSchema": {"type": "object"}}
@@ -154,6 +155,35 @@ async def test_what_a_server_asks_is_redacted_as_it_is_shown() -> None:
     _, said = await called(w, "2025-11-25")
 
     assert said[0]["params"] == {**FORM, "message": "pin [redacted]?"}
+
+
+FORMS = {"f": {"method": "elicitation/create", "params": FORM}}
+ASKING: dict[str, dict[str, Any]] = {
+    "tools/call": {"resultType": "input_required", "inputRequests": FORMS},
+    "tasks/get": {"taskId": "t", "status": "input_required", "inputRequests": FORMS},
+}
+
+
+@pytest.mark.parametrize("method", ASKING)
+async def test_what_a_server_asks_inside_a_result_is_redacted_as_it_is_shown(method: str) -> None:
+    w = world(lambda _: json_answer(result(ASKING[method])), ALLOW_ALL, redacting("Result"))
+    await know_task(w, "t")
+    params = {"name": "a"} if method == "tools/call" else {"taskId": "t"}
+
+    shown = body(await w.modern(method, params, meta=EXTENDED))["result"]
+
+    clean = {"method": "elicitation/create", "params": {**FORM, "message": "pin [redacted]?"}}
+    assert shown["inputRequests"] == {"f": clean}
+
+
+async def test_a_question_whose_params_are_no_object_is_an_invalid_answer() -> None:
+    asks = {"r": {"method": "roots/list", "params": "pin 1234"}}
+    answer = result({"resultType": "input_required", "inputRequests": asks})
+    w = world(lambda _: json_answer(answer), ALLOW_ALL, redacting("Result"))
+
+    said = body(await w.modern("tools/call", {"name": "a"}, meta=EXTENDED))
+
+    assert said["error"]["code"] == -31012
 
 
 async def test_what_a_call_redacts_does_not_come_by_a_question() -> None:

@@ -125,7 +125,11 @@ def entries_of(holder: Object) -> Mapping[str, Object]:
 
 
 def _entry(entry: Json) -> Object:
-    if not isinstance(entry, dict) or not isinstance(entry.get("method"), str):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("method"), str)
+        or not isinstance(entry.get("params", {}), dict)
+    ):
         raise BadResult("an entry of inputRequests is no request")
     return entry
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ostiary.decode.strict_json import Json
+from ostiary.policy.redact import Redaction
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Object
@@ -26,6 +27,7 @@ from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.cursors import give_cursor
 from ostiary_proxy.pipeline.effects import PutRow
 from ostiary_proxy.pipeline.judge import Judge
+from ostiary_proxy.pipeline.redacted import redacted
 from ostiary_proxy.pipeline.rounds import give_state
 from ostiary_proxy.pipeline.tasks import Owner
 from ostiary_proxy.refused import Refused
@@ -90,12 +92,12 @@ class Reader:
         self.task = Owner(holder=asked.holder).row(task, asked.subject, self.now)
         self.task_id = id_of(task)
 
-    def read_task(self, task: Object) -> None:
-        """Judge what the server asks inside a task of 2026-07-28; raises Refused, BadResult."""
+    def read_task(self, task: Object) -> Object:
+        """Return a task, what the server asks in it judged; raises Refused, BadResult."""
         brought = named(task).get("result")
         if isinstance(brought, dict) and not is_plain(brought):
             raise BadResult("what a task brings asks for more")
-        self._judge_all(entries_of(task))
+        return self._asking(task, entries_of(task))[0]
 
     def _legible(self, result: Object) -> Object:
         """Learn what callers repeat in headers; leave out what clients must drop (rule 42)."""
@@ -124,24 +126,31 @@ class Reader:
         if self.task is not None:
             return result
         if asked.method is not None and asked.method.name == "tasks/get":
-            self.read_task(result)
-            return result
+            return self.read_task(result)
         retried = asked.method is not None and asked.method.retried
-        kinds = self._judge_all(input_requests(result, retried=retried))
+        shown, kinds = self._asking(result, input_requests(result, retried=retried))
         if result.get("resultType") != "input_required":
-            return result
+            return shown
         return give_state(
-            result, kinds, asked.subject, number=asked.round, holder=asked.holder, now=self.now
+            shown, kinds, asked.subject, number=asked.round, holder=asked.holder, now=self.now
         )
 
-    def _judge_all(self, entries: Mapping[str, Object]) -> dict[str, ServerRequest]:
-        return {
-            name: self._input(str(entry["method"]), entry.get("params", {}))
-            for name, entry in entries.items()
-        }
+    def _asking(
+        self, holder: Object, entries: Mapping[str, Object]
+    ) -> tuple[Object, dict[str, ServerRequest]]:
+        """Return `holder` with its requests as their own rules redact them, and their kinds."""
+        shown: dict[str, Json] = {}
+        kinds: dict[str, ServerRequest] = {}
+        for name, entry in entries.items():
+            params = entry.get("params", {})
+            asked = params if isinstance(params, dict) else {}
+            kinds[name], redactions = self._input(str(entry["method"]), asked)
+            clean = redacted(asked, redactions)
+            shown[name] = {**entry, **({} if clean is asked else {"params": {**clean}})}
+        return (holder if shown == entries else {**holder, "inputRequests": shown}), kinds
 
-    def _input(self, name: str, params: Json) -> ServerRequest:
-        asked = params if isinstance(params, dict) else {}
+    def _input(self, name: str, asked: Object) -> tuple[ServerRequest, tuple[Redaction, ...]]:
+        """Return the kind of a request that the server may make, and what to redact in it."""
         subject = server_request(MODERN, name, asked)
         if subject is None:
             raise BadResult(f"the server asks for {name[:40]!r}, which is not served")
@@ -158,4 +167,4 @@ class Reader:
                 detail=verdict.reason,
             )
         self.asked_for.append({"method": name, "name": subject.name})
-        return kind
+        return kind, verdict.redactions

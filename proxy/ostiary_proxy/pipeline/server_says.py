@@ -209,7 +209,7 @@ class ServerSays:
             return self.drop(event, "not a task of this grant", facts, by.now)
         reader = Reader(asked=self._asked, judge=by.judge, now=by.now)
         try:
-            reader.read_task(message.params)
+            task = reader.read_task(message.params)
         except (Refused, BadResult) as error:
             return self.drop(event, str(error), facts, by.now)
         if reader.asked_for and not self._share.takes(by.now):
@@ -219,7 +219,7 @@ class ServerSays:
             self.record(passed=True, why="input request", subject=asked, now=by.now)
             for asked in reader.asked_for
         ]
-        params = redacted_task(message.params, verdict.redactions)
+        params = redacted_task(task, verdict.redactions)
         return Out(data=_with_params(event, message, params), before=tuple(before))
 
     def _told(self, event: Event, message: Notification, by: By) -> Out:
