@@ -75,7 +75,7 @@ class Relay:
 
         Another judge than that of the question is heard first, as in `update`.
         """
-        refused = None if judge is self._judge else self._judged(judge, now)
+        refused = None if judge is self._judge else self._judge_by(judge, now)
         if refused is not None:
             return self._fail(refused, word="cut")
         try:
@@ -100,14 +100,14 @@ class Relay:
         """
         if self._over:
             return ()
-        before, refused = self._judge, self._judged(judge, now)
+        before, refused = self._judge, self._judge_by(judge, now)
         if refused is not None:
             return self.fail(refused, word="cut")
         if not tells or not may_differ(before, self._judge, since, now):
             return ()
         return self._server.changed(now)
 
-    def _judged(self, judge: Judge | None, now: float) -> Refused | None:
+    def _judge_by(self, judge: Judge | None, now: float) -> Refused | None:
         """Let `judge` decide from now on; return why nothing may be said any more."""
         if judge is None:
             return Refused("InvalidToken", detail="the grant ended")
@@ -156,8 +156,6 @@ class Relay:
         facts: dict[str, Json] = {"answered": self.answered}
         if self._server.passed:
             facts["notifications"] = dict(self._server.passed)
-        if self._server.counted:
-            facts["unrecorded"] = self._server.counted
         if self._task is not None:
             facts["task"] = cut(self._task)
         if self._error is not None:

@@ -49,6 +49,7 @@ _TEXTS: Final = ("notifications/message", "notifications/progress")
 """Notifications in which a server says something to people and models."""
 _PATIENCE: Final = 3600.0
 """Seconds that a server's request may wait for its answer."""
+_TOO_MANY: Final = "more questions than a server may ask in a minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +78,6 @@ class ServerSays:
         self._share = Share()
         self.heard = Heard(asked)
         self.passed: dict[str, int] = {}
-
-    @property
-    def counted(self) -> int:
-        """Return how many of its messages were dropped without a record of their own."""
-        return self._share.counted
 
     def asks(self, event: Event, message: Request, by: By) -> Out:
         """Return a request for the client with what has to happen before, or what refuses it."""
@@ -128,7 +124,7 @@ class ServerSays:
         if not self._share.takes(by.now):
             refused = Refused("RateLimited")
             answer = error_body(message.id, refused.how.rpc, refused.message)
-            return _nothing(event, AnswerUpstream(body=answer))
+            return self.drop(event, _TOO_MANY, facts, by.now, answer)
         waiting = PutRow(
             table=PENDING,
             key=pending_key(session, message.id),
@@ -213,7 +209,7 @@ class ServerSays:
         except (Refused, BadResult) as error:
             return self.drop(event, str(error), facts, by.now)
         if reader.asked_for and not self._share.takes(by.now):
-            return _nothing(event)
+            return self.drop(event, _TOO_MANY, facts, by.now)
         self.passed[message.method] = self.passed.get(message.method, 0) + 1
         before = [
             self.record(passed=True, why="input request", subject=asked, now=by.now)
@@ -253,13 +249,11 @@ class ServerSays:
         now: float,
         answer: bytes | None = None,
     ) -> Out:
-        """Keep a message from the client."""
-        before: list[Effect] = []
-        if self._share.takes(now):
-            before.append(self.record(passed=False, why=why, subject=facts, now=now))
+        """Keep a message from the client; its event id still passes, or resuming would go wrong."""
+        before: tuple[Effect, ...] = (self.record(passed=False, why=why, subject=facts, now=now),)
         if answer is not None:
-            before.append(AnswerUpstream(body=answer))
-        return _nothing(event, *before)
+            before = (*before, AnswerUpstream(body=answer))
+        return Out(data=write_event(event.silent()), before=before)
 
     def record(
         self, *, passed: bool, why: str, subject: dict[str, Json], now: float
@@ -274,11 +268,6 @@ class ServerSays:
             subject=subject,
         )
         return WriteRecord(record=record)
-
-
-def _nothing(event: Event, *before: Effect) -> Out:
-    """Tell nothing of an event but its id, or resuming would go wrong."""
-    return Out(data=write_event(event.silent()), before=before)
 
 
 def _of_task(
