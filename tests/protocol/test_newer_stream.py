@@ -315,7 +315,7 @@ async def test_what_breaks_off_ends_in_an_error() -> None:
     ("failure", "code"),
     [
         (ScriptedExchange(503, {}, []), -31010),
-        (ScriptedExchange(502, {"content-type": "text/html"}, [b"<html>"]), -31012),
+        (ScriptedExchange(502, {"content-type": "text/html"}, [b"<html>"]), -31010),
         (ScriptedExchange(401, {}, []), -31013),
         (OutboundFailed("timeout"), -31011),
     ],

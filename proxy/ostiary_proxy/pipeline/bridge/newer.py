@@ -28,7 +28,7 @@ from ostiary_proxy.pipeline.bridge.newer_made import settled
 from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
 from ostiary_proxy.pipeline.bridge.newer_tasks import about_task
-from ostiary_proxy.pipeline.bridge.speaking import is_stream, message_in, unless
+from ostiary_proxy.pipeline.bridge.speaking import answer_in, is_stream, message_in, unless
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
@@ -137,13 +137,12 @@ async def _forward(said: Said, session: Session, bridged: Bridged, asked: Reques
 async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event) -> Exchange:
     """Return the answer that came at once, or the call that the server wants input for."""
     body = await read_body(exchange, _MAX_BODY)
-    message = message_in(body)
-    own = message if isinstance(message, Response) and _answers(message, calling) else None
+    own = _own(calling, exchange, body)
     if await _gave_up(calling, exchange.status, own):
         calling.live.spoken.forget(calling.said.upstream.url)
         return _FORGOTTEN
     if own is None:
-        return Whole(exchange.status, exchange.headers, body)
+        return Whole(exchange.status, exchange.headers, b"")
     try:
         wanted = wanted_in(own, retried=calling.may_ask, as_task=calling.as_task)
         if wanted is not None:
@@ -156,8 +155,12 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
         return Whole(200, _JSON, write_json(ended.answer(calling.client_id)))
 
 
-def _answers(message: Response, calling: Calling) -> bool:
-    return message.id == calling.request.id
+def _own(calling: Calling, exchange: Exchange, body: bytes) -> Response | None:
+    """Return the answer to what was asked; who refuses without reading the id invents one."""
+    answer = answer_in(exchange, body)
+    if answer is not None and exchange.status == 200 and answer.id != calling.request.id:
+        return None
+    return answer
 
 
 async def _gave_up(calling: Calling, status: int, answer: Response | None) -> bool:

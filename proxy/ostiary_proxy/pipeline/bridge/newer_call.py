@@ -18,7 +18,13 @@ from ostiary_proxy.mcp.sse import Event
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.calling import Calling, CallStream, answer_from_client, event_of
 from ostiary_proxy.pipeline.bridge.newer_made import settled
-from ostiary_proxy.pipeline.bridge.speaking import events_of, message_in, say_modern, unless
+from ostiary_proxy.pipeline.bridge.speaking import (
+    UNREADABLE,
+    events_of,
+    message_in,
+    say_modern,
+    unless,
+)
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Call"]
@@ -64,6 +70,8 @@ class Call(CallStream):
                 if self._wanted is not None:
                     return
                 yield event_of(await settled(calling, message))
+            elif isinstance(message, Response) and message.id == calling.client_id:
+                yield replace(event, data=UNREADABLE)  # not what was asked in this round
             elif message is None or isinstance(message, Response):
                 yield event
             elif (passed := told(message)) is not None:

@@ -18,9 +18,12 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
 __all__ = [
-    "ask", "events_of", "is_stream", "message_in", "response_to", "say_modern", "unless",
+    "UNREADABLE", "answer_in", "ask", "events_of", "is_stream", "message_in", "response_to",
+    "say_modern", "unless",
 ]  # fmt: skip
 
+UNREADABLE: Final = "[]"
+"""What is a message in no revision: in place of what is one in the client's alone."""
 _T = TypeVar("_T")
 _MAX_BODY: Final = 16 * 1024 * 1024
 
@@ -69,19 +72,36 @@ def is_stream(exchange: Exchange) -> bool:
 async def events_of(exchange: Exchange) -> AsyncIterator[Event]:
     """Iterate over the events of an answer; one that is no stream is one event.
 
-    Raises OutboundFailed and Refused.
+    An array leaves as `UNREADABLE`: a client of 2025-03-26 would read messages in it that nobody
+    here has seen. Raises OutboundFailed and Refused.
     """
     if not is_stream(exchange):
         body = await read_body(exchange, _MAX_BODY)
-        yield Event(data=body.decode(errors="replace"))
+        if answer_in(exchange, body) is not None:
+            yield Event(data=body.decode())
+        elif exchange.status == 200:
+            yield Event(data=UNREADABLE)
         return
     splitter = Splitter()
     try:
         async for data in exchange.chunks():
             for event in splitter.feed(data):
-                yield event
+                yield replace(event, data=UNREADABLE) if _is_array(event) else event
     except EventTooLarge as error:
         raise Refused("UpstreamInvalid", detail=str(error)) from None
+
+
+def _is_array(event: Event) -> bool:
+    return event.data is not None and event.data.lstrip(" \t\r\n").startswith("[")
+
+
+def answer_in(exchange: Exchange, body: bytes) -> Response | None:
+    """Return the answer that `exchange` holds in one body, if any: by status and type too."""
+    message = message_in(body)
+    if media_type(exchange) != "application/json" or not isinstance(message, Response):
+        return None
+    refused = message.error is not None and 400 <= exchange.status < 500
+    return message if exchange.status == 200 or refused else None
 
 
 def message_in(said: Event | bytes) -> Message | None:

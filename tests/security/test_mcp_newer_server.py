@@ -1,0 +1,117 @@
+"""Attacks by servers of 2026-07-28 on legacy clients, and by those on everybody else there."""
+
+import json
+from typing import Any
+
+import pytest
+
+from mcp_parts import (
+    ALLOW_ALL,
+    ALLOW_SERVER,
+    ScriptedExchange,
+    body,
+    drained,
+    events,
+    json_answer,
+    request,
+    result,
+    sse_answer,
+)
+from newer_parts import ModernServer, call, opening
+
+DONE = {"resultType": "complete", "content": []}
+ASKS = request("sampling/createMessage", {"messages": [], "maxTokens": 1}, request_id=9)
+
+
+def batch(*messages: Any) -> bytes:
+    return b"data: " + json.dumps(messages).encode() + b"\n\n"
+
+
+# -- what is a message to some clients and to no server ----------------------------------------
+
+
+@pytest.mark.parametrize("message", [ASKS, result({**DONE, "ttlMs": 1})])
+async def test_an_array_reaches_no_client_that_could_read_messages_in_it(message: Any) -> None:
+    said = sse_answer(batch(message), result(DONE))
+    w, session = await opening(
+        ModernServer({"tools/call": lambda _: said}), ALLOW_ALL, ALLOW_SERVER, version="2025-03-26"
+    )
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == -31012
+    assert "server-message" not in [kind for kind, _ in w.log.words()]
+
+
+async def test_an_array_on_a_get_stream_reaches_no_client_either() -> None:
+    said = sse_answer(batch(ASKS))
+    w, session = await opening(
+        ModernServer({"subscriptions/listen": lambda _: said}),
+        ALLOW_ALL, ALLOW_SERVER, version="2025-03-26",
+    )  # fmt: skip
+
+    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    assert events(await drained(stream)) == []
+    assert w.log.words()[-2:] == [("server-message", "drop"), ("outcome", "ok")]
+
+
+async def test_an_array_as_a_whole_answer_is_none() -> None:
+    said = json_answer([result({**DONE, "ttlMs": 1})])
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}), version="2025-03-26")
+
+    answer = await call(w, session)
+
+    assert body(answer)["error"]["code"] == -31012
+
+
+async def test_a_later_round_is_not_answered_under_the_clients_own_id() -> None:
+    untold = {**DONE, "inputRequests": {"q": {"method": "sampling/createMessage"}}}
+
+    def reply(message: dict[str, Any]) -> Any:
+        if "requestState" in message["params"]:
+            return sse_answer(result(untold))
+        return {"resultType": "input_required", "requestState": "S"}
+
+    w, session = await opening(ModernServer({"tools/call": reply}), ALLOW_ALL, ALLOW_SERVER)
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == -31012
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (json_answer(result(DONE), status=500), -31010),
+        (json_answer(result(DONE), status=400), -31014),
+        (ScriptedExchange(200, {"content-type": "text/html"}, [b'{"jsonrpc":"2.0"}']), -31012),
+        (json_answer(b'{"jsonrpc":"2.0","id":1,"result":{"content":["\xff"]}}'), -31012),
+    ],
+)
+async def test_what_is_no_answer_natively_is_none_across_the_eras(
+    said: ScriptedExchange, code: int
+) -> None:
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+
+    answer = await call(w, session)
+
+    assert body(answer)["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "code"), [(200, b'["\xff"]', -31012), (500, b"[]", -31010)]
+)
+async def test_nor_is_it_one_in_a_later_round(status: int, content: bytes, code: int) -> None:
+    def reply(message: dict[str, Any]) -> Any:
+        if "requestState" not in message["params"]:
+            return {"resultType": "input_required", "requestState": "S"}
+        own = json.dumps(message["id"]).encode()
+        said = b'{"jsonrpc":"2.0","id":' + own + b',"result":{"content":' + content + b"}}"
+        return json_answer(said, status=status)
+
+    w, session = await opening(ModernServer({"tools/call": reply}))
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["error"]["code"] == code
