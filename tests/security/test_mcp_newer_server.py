@@ -1,5 +1,6 @@
 """Attacks by servers of 2026-07-28 on legacy clients, and by those on everybody else there."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,12 +13,16 @@ from mcp_parts import (
     body,
     drained,
     events,
+    initialize,
     json_answer,
     request,
     result,
     sse_answer,
+    world,
 )
-from newer_parts import ModernServer, call, opening
+from newer_parts import REFUSAL, ModernServer, call, opening
+from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.pipeline.bridge import speaking
 
 DONE = {"resultType": "complete", "content": []}
 ASKS = request("sampling/createMessage", {"messages": [], "maxTokens": 1}, request_id=9)
@@ -115,3 +120,29 @@ async def test_nor_is_it_one_in_a_later_round(status: int, content: bytes, code:
     (last,) = events(await drained(await call(w, session)))
 
     assert last["error"]["code"] == code
+
+
+# -- questions of our own ----------------------------------------------------------------------
+
+
+async def test_a_server_that_tells_without_end_keeps_no_client_waiting_for_its_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speaking, "_PATIENCE", 0.05)
+    said = sse_answer(request("ping"), asyncio.get_running_loop().create_future())
+    w = world(ModernServer({"server/discover": lambda _: said}))
+
+    answer = await w.send(initialize())
+
+    assert body(answer)["error"] == REFUSAL
+    assert said.closed
+
+
+async def test_a_question_of_ours_whose_answer_breaks_off_is_not_answered() -> None:
+    said = sse_answer(request("ping"), OutboundFailed("closed"))
+    w = world(ModernServer({"server/discover": lambda _: said}))
+
+    answer = await w.send(initialize())
+
+    assert body(answer)["error"] == REFUSAL
+    assert w.log.words()[-1] == ("outcome", "error")

@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.envelope import Misread, read_message
-from ostiary_proxy.mcp.message import Message, Request, Response
+from ostiary_proxy.mcp.message import Id, Message, Request, Response
 from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
-from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type, read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
@@ -18,7 +18,8 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
 __all__ = [
-    "UNREADABLE", "answer_in", "ask", "events_of", "is_stream", "message_in", "response_to",
+    "UNREADABLE", "answer_in", "answer_to", "ask", "events_of", "is_stream", "message_in",
+    "response_to",
     "say_modern", "unless",
 ]  # fmt: skip
 
@@ -26,6 +27,8 @@ UNREADABLE: Final = "[]"
 """What is a message in no revision: in place of what is one in the client's alone."""
 _T = TypeVar("_T")
 _MAX_BODY: Final = 16 * 1024 * 1024
+_PATIENCE: Final = 60.0
+"""Seconds that a question of ours waits for its answer, whatever else is told meanwhile."""
 
 
 async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) -> Exchange:
@@ -47,18 +50,25 @@ async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) 
 
 
 async def ask(said: Said, request: Request) -> Response | None:
-    """Return the answer to a question of our own, or None where it was not answered."""
+    """Return the answer to a question of our own, None where none came."""
     return await response_to(replace(said, system=True, name=""), request)
 
 
 async def response_to(said: Said, request: Request) -> Response | None:
-    """Return the answer to what is said for the client, or None where it was not answered."""
-    exchange = await say_modern(said, request)
+    """Return the answer to what is said for the client, None where none came."""
+    return await answer_to(await say_modern(said, request), request.id)
+
+
+async def answer_to(exchange: Exchange, request_id: Id) -> Response | None:
+    """Return the answer to `request_id`, None where it does not come in time; end the exchange."""
     try:
-        async for event in events_of(exchange):
-            message = message_in(event)
-            if isinstance(message, Response) and message.id == request.id:
-                return message
+        async with asyncio.timeout(_PATIENCE):
+            async for event in events_of(exchange):
+                message = message_in(event)
+                if isinstance(message, Response) and message.id == request_id:
+                    return message
+    except (OutboundFailed, TimeoutError):
+        return None
     finally:
         await exchange.close()
     return None
