@@ -3,6 +3,7 @@
 docs/concepts/eras.md has the table.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,8 @@ async def test_a_server_known_to_speak_2026_alone_is_not_asked_to_initialize() -
 
     await opening(server, before=w)
 
-    assert [b"initialize" in sent.body for sent in w.upstream.sent] == [True, False, False]
+    asked = [json.loads(sent.body)["method"] for sent in w.upstream.sent]
+    assert asked == ["initialize", "server/discover", "initialize", "server/discover"]
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,7 @@ async def test_questions_of_our_own_are_told_from_the_persons_by_their_credentia
     assert said == [
         ("initialize", False, False),
         ("server/discover", True, False),
+        ("initialize", True, False),
         ("tools/call", False, True),
     ]
 

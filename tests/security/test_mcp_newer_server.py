@@ -9,19 +9,22 @@ import pytest
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    Script,
     ScriptedExchange,
     body,
     drained,
     events,
     initialize,
+    initialized,
     json_answer,
     request,
     result,
+    sent_header,
     sse_answer,
     world,
 )
 from newer_parts import REFUSAL, ModernServer, call, opening
-from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.bridge import speaking
 
 DONE = {"resultType": "complete", "content": []}
@@ -146,3 +149,74 @@ async def test_a_question_of_ours_whose_answer_breaks_off_is_not_answered() -> N
 
     assert body(answer)["error"] == REFUSAL
     assert w.log.words()[-1] == ("outcome", "error")
+
+
+# -- what the gateway takes a server for -------------------------------------------------------
+
+
+def speaking_both(refusal: ScriptedExchange, opened: list[str]) -> Script:
+    """Return a server of both eras that refuses an initialize which does not name its client."""
+    newer = ModernServer()
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        if sent_header(sent, "mcp-protocol-version") == "2026-07-28":
+            return newer(sent)
+        if sent.method == "DELETE":
+            opened.remove(str(sent_header(sent, "mcp-session-id")))
+            return ScriptedExchange(204, {}, [])
+        message = json.loads(sent.body)
+        if "name" not in message["params"]["clientInfo"]:
+            return refusal
+        opened.append(message["params"]["clientInfo"]["name"])
+        return json_answer({**initialized(), "id": message["id"]}, mcp_session_id=opened[-1])
+
+    return script
+
+
+def refused(code: int, status: int) -> ScriptedExchange:
+    error = {"code": code, "message": "not so"}
+    return json_answer({"jsonrpc": "2.0", "id": 1, "error": error}, status=status)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refused(-32602, 200),
+        refused(-32022, 400),
+        ScriptedExchange(413, {}, []),
+        ScriptedExchange(400, {}, []),
+    ],
+)
+async def test_one_odd_client_does_not_take_the_legacy_era_from_all_others(
+    refusal: ScriptedExchange,
+) -> None:
+    opened: list[str] = []
+    w = world(speaking_both(refusal, opened))
+    odd = initialize()
+
+    answer = await w.send({**odd, "params": {**odd["params"], "clientInfo": {}}})
+    others = await w.send(odd)
+
+    assert "error" in body(answer)
+    assert body(others) == initialized()
+    assert opened == ["t"]
+
+
+@pytest.mark.parametrize("busy", [ScriptedExchange(429, {}, []), refused(-32000, 200)])
+async def test_a_server_that_opens_no_more_sessions_for_now_is_asked_again(
+    busy: ScriptedExchange,
+) -> None:
+    newer, idle = ModernServer(), json_answer(initialized())
+    now = [busy, idle]
+    w = world(
+        lambda sent: (
+            newer(sent) if sent_header(sent, "mcp-protocol-version") == "2026-07-28" else now[0]
+        )
+    )
+
+    bridged = await w.send(initialize())
+    now.pop(0)
+    natively = await w.send(initialize())
+
+    assert body(bridged)["result"]["serverInfo"] == {"name": "s", "version": "1"}
+    assert body(natively) == initialized()

@@ -11,6 +11,7 @@ from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged, looks_bridged
+from ostiary_proxy.pipeline.bridge.newer_plain import opens_sessions
 from ostiary_proxy.pipeline.bridge.speaking import ask, message_in
 from ostiary_proxy.pipeline.forward import media_type, read_body
 from ostiary_proxy.pipeline.native import say_natively
@@ -28,7 +29,7 @@ async def open_session(said: Said, request: Request) -> Exchange:
     """Return the answer to initialize; raises Refused as `say` does.
 
     A server of which nothing else is known is asked to initialize first. Where it refuses, it is
-    asked what it speaks; neither question runs anything.
+    asked what it speaks, and whether it opens sessions for others; no such question runs anything.
     """
     spoken, url = said.known.routed.received.live.spoken, said.upstream.url
     declared = declared_in(request.params)
@@ -45,9 +46,11 @@ async def open_session(said: Said, request: Request) -> Exchange:
     if answer.status == 200 and not _is_error(body):
         return answer
     discovered = await discover(said, declared)
-    if discovered is None:
+    opens = None if discovered is None else await opens_sessions(said)
+    if discovered is None or opens:
         return answer
-    spoken.showed(url, Era.MODERN)
+    if opens is False:
+        spoken.showed(url, Era.MODERN)
     return _opened(said, request, declared, discovered)
 
 
