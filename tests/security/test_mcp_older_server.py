@@ -18,6 +18,7 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.outbound.exchange import Exchange, Outgoing
 
 CALL = {"name": "a", "arguments": {"x": 1}}
 ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
@@ -248,3 +249,29 @@ async def test_sessions_of_one_person_are_bounded():
 
     assert len(w.live.older.sessions) == 16
     await until(lambda: server.methods().count("DELETE") == 4)
+
+
+async def test_sessions_that_one_person_opens_at_the_same_time_are_bounded_too(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    w = world(LegacyServer({"tools/call": lambda _: {"content": []}}))
+    send, let = w.upstream.send, asyncio.Event()
+
+    async def slow(sent: Outgoing) -> Exchange:
+        if b'"initialize"' in sent.body:
+            await let.wait()
+        return await send(sent)
+
+    monkeypatch.setattr(w.upstream, "send", slow)
+    calls = [
+        asyncio.create_task(
+            w.modern("tools/call", CALL, meta={DECLARED: {"experimental": {n: {}}}})
+        )
+        for n in map(str, range(20))
+    ]
+    await until(lambda: len(w.live.older._opening) == 16)
+    let.set()
+    answers = [body(answer) for answer in await asyncio.gather(*calls)]
+
+    assert [one["error"]["code"] for one in answers if "error" in one] == [-31006] * 4
+    assert len(w.live.older.sessions) == 16

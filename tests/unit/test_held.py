@@ -78,6 +78,18 @@ async def test_a_person_whose_things_are_all_busy_gets_no_room():
     assert held.room(BEN)
 
 
+async def test_what_is_still_coming_takes_up_room_until_it_is_there_or_fails():
+    _, held = shelf()
+
+    with held.coming(ANNA) as first, held.coming(ANNA) as second, held.coming(ANNA) as third:
+        assert (first, second, third) == (True, True, False)
+        with held.coming(BEN) as bens:
+            assert bens
+            assert not held.room(BEN)
+
+    assert held.room(ANNA)
+
+
 async def test_there_is_no_room_beyond_the_most_for_all():
     _, held = shelf(each=9)
     for key in ("a", "b", "c"):

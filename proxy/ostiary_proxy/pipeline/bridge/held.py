@@ -5,6 +5,9 @@ needs the room.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 from ostiary_proxy.identity import Person
@@ -45,6 +48,7 @@ class Held(Generic[T]):
         self._most = most
         self._things: dict[str, T] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
+        self._coming: Counter[tuple[str, str]] = Counter()
         streams.heed(self)
 
     def __len__(self) -> int:
@@ -52,13 +56,25 @@ class Held(Generic[T]):
 
     def room(self, person: Person) -> bool:
         """Make room for one more thing of `person` by ending their oldest; False where none is."""
-        theirs = [key for key, thing in self._things.items() if _same(thing.person, person)]
-        if len(theirs) >= self._each:
+        who = _who(person)
+        theirs = [key for key, thing in self._things.items() if _who(thing.person) == who]
+        if len(theirs) + self._coming[who] >= self._each:
             idle = next((key for key in theirs if not self._things[key].busy), None)
             if idle is None:
                 return False
             self._drop(idle)
-        return len(self._things) < self._most
+        return len(self._things) + self._coming.total() < self._most
+
+    @contextmanager
+    def coming(self, person: Person) -> Iterator[bool]:
+        """Keep the room that a thing of `person` needs, while it comes; False where none is."""
+        who, there = _who(person), self.room(person)
+        self._coming[who] += there
+        try:
+            yield there
+        finally:
+            self._coming[who] -= there
+            self._coming += Counter()  # forgets who waits for nothing
 
     def put(self, key: str, thing: T) -> None:
         """Keep `thing`, the newest."""
@@ -109,5 +125,5 @@ class Held(Generic[T]):
             self._streams.adopt(thing.end())
 
 
-def _same(one: Person, other: Person) -> bool:
-    return (one.issuer, one.subject) == (other.issuer, other.subject)
+def _who(person: Person) -> tuple[str, str]:
+    return person.issuer, person.subject

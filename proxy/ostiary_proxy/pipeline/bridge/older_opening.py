@@ -50,9 +50,16 @@ def _key(said: Said, request: Request) -> str:
 
 
 async def _opened(key: str, said: Said, request: Request) -> Kept:
+    sessions = said.known.routed.received.live.older.sessions
+    with sessions.coming(said.known.presented.grant.person) as there:
+        if not there:
+            message = "too many sessions are open for you at this server"
+            raise Refused("RateLimited", message=message)
+        return await _greeted(key, said, request)
+
+
+async def _greeted(key: str, said: Said, request: Request) -> Kept:
     live = said.known.routed.received.live
-    if not live.older.sessions.room(said.known.presented.grant.person):
-        raise Refused("RateLimited", message="too many sessions are open for you at this server")
     opening = Session(upstream=None, version="", issued_at=live.clock(), key=live.entropy(16).hex())
     exchange = await say_natively(bare(said, initialize(request, 0), opening))
     try:
