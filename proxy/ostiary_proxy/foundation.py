@@ -100,6 +100,7 @@ class Foundation:
         if self._log is not None:
             await self._log.rekey(rings)
         if self._process is not None:
+            self._process.mailbox.rekey(rings.seal)
             self._process = replace(self._process, rings=rings)
 
     def internal_jwks(self) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class Mailbox:
         self._entropy = entropy
         self._waiting: dict[str, asyncio.Event] = {}
 
+    def rekey(self, seal: SealRing) -> None:
+        """Use the keys in `seal` from now on."""
+        self._seal = seal
+
     async def put(self, key: str, value: bytes, *, seconds: float) -> None:
         """Leave `value` for whoever waits for `key` within `seconds`; raises StoreUnavailable."""
         sealed = self._seal.seal(value, aad=_aad(key), entropy=self._entropy)
