@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,23 +10,29 @@ import pytest
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    ORIGIN,
+    PATH,
     Script,
     ScriptedExchange,
+    World,
     body,
     drained,
     events,
     initialize,
     initialized,
     json_answer,
+    live_route,
     request,
     result,
     sent_header,
     sse_answer,
     world,
 )
-from newer_parts import REFUSAL, ModernServer, call, opening
+from newer_parts import REFUSAL, ModernServer, call, in_session, opening
+from ostiary.config.document import Upstream
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.bridge import speaking
+from ostiary_proxy.store.port import StoreUnavailable
 
 DONE = {"resultType": "complete", "content": []}
 ASKS = request("sampling/createMessage", {"messages": [], "maxTokens": 1}, request_id=9)
@@ -58,7 +65,7 @@ async def test_an_array_on_a_get_stream_reaches_no_client_either() -> None:
         ALLOW_ALL, ALLOW_SERVER, version="2025-03-26",
     )  # fmt: skip
 
-    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    stream = await w.send(method="GET", headers=in_session(session))
 
     assert events(await drained(stream)) == []
     assert w.log.words()[-2:] == [("server-message", "drop"), ("outcome", "ok")]
@@ -220,3 +227,67 @@ async def test_a_server_that_opens_no_more_sessions_for_now_is_asked_again(
 
     assert body(bridged)["result"]["serverInfo"] == {"name": "s", "version": "1"}
     assert body(natively) == initialized()
+
+
+# -- what changes meanwhile --------------------------------------------------------------------
+
+
+def move(w: World) -> None:
+    """Let the route lead to another server."""
+    moved = live_route((ALLOW_ALL, ALLOW_SERVER))
+    elsewhere = Upstream(url="http://elsewhere.internal/mcp")
+    route = moved.route.model_copy(update={"upstream": elsewhere})
+    object.__setattr__(w.live, "routes", {(ORIGIN, PATH): replace(moved, route=route)})
+    w.live.streams.wake()
+
+
+async def test_a_call_that_waited_goes_on_at_no_server_that_its_route_led_to_before() -> None:
+    wants = {"resultType": "input_required", "inputRequests": {"r": {"method": "roots/list"}}}
+    w, session = await opening(
+        ModernServer({"tools/call": lambda _: wants}),
+        ALLOW_ALL, ALLOW_SERVER, capabilities={"roots": {}},
+    )  # fmt: skip
+    answer = await call(w, session)
+    assert not isinstance(answer.body, bytes)
+    (question,) = events(await anext(answer.body))
+    said = len(w.upstream.sent)
+
+    move(w)
+    await w.send(result({"roots": []}, request_id=question["id"]), headers=in_session(session))
+    (last,) = events(await drained(answer))
+
+    assert last["error"]["code"] == -31010
+    assert len(w.upstream.sent) == said
+
+
+async def test_a_get_stream_is_opened_anew_at_no_server_that_its_route_led_to_before() -> None:
+    silent = sse_answer(asyncio.get_running_loop().create_future())
+    w, session = await opening(ModernServer({"subscriptions/listen": lambda _: silent}))
+    answer = await w.send(method="GET", headers=in_session(session))
+    assert not isinstance(answer.body, bytes)
+    reading = asyncio.create_task(drained(answer))
+    await asyncio.sleep(0)
+    said = len(w.upstream.sent)
+
+    move(w)
+    await w.legacy(session, "resources/subscribe", {"uri": "file:///a"})
+    await reading
+
+    assert len(w.upstream.sent) == said
+    assert silent.closed
+
+
+async def test_a_get_stream_that_the_store_does_not_know_is_closed_at_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = sse_answer(asyncio.get_running_loop().create_future())
+    w, session = await opening(ModernServer({"subscriptions/listen": lambda _: silent}))
+
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(w.live.store, "put", away)
+    answer = await w.send(method="GET", headers=in_session(session))
+
+    assert answer.status == 503
+    assert silent.closed

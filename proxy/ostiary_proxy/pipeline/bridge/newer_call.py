@@ -18,13 +18,8 @@ from ostiary_proxy.mcp.sse import Event
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.calling import Calling, CallStream, answer_from_client, event_of
 from ostiary_proxy.pipeline.bridge.newer_made import settled
-from ostiary_proxy.pipeline.bridge.speaking import (
-    UNREADABLE,
-    events_of,
-    message_in,
-    say_modern,
-    unless,
-)
+from ostiary_proxy.pipeline.bridge.newer_saying import Saying
+from ostiary_proxy.pipeline.bridge.speaking import UNREADABLE, events_of, message_in, unless
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Call"]
@@ -42,11 +37,13 @@ class Call(CallStream):
         self._exchange = exchange
         self._cancelled = cancelled
         self._wanted: Wanted | None = None
+        self._saying = Saying(calling.said)
 
     async def close(self) -> None:
         """End the call; one that goes on at the server is cancelled by that (rule 28)."""
         await super().close()
         await self._exchange.close()
+        self._saying.close()
 
     async def _events(self) -> AsyncIterator[Event]:
         for turn in range(1, _ROUNDS + 1):
@@ -114,5 +111,5 @@ class Call(CallStream):
         await self._exchange.close()
         calling = self._calling = replace(self._calling, request=request)
         self._exchange = await unless(
-            self._cancelled, say_modern(calling.said, request, parameters=calling.parameters)
+            self._cancelled, self._saying.say(request, parameters=calling.parameters)
         )

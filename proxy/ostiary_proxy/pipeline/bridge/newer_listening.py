@@ -20,7 +20,8 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
 from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_made import Made, is_kept
-from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in, say_modern
+from ostiary_proxy.pipeline.bridge.newer_saying import Saying
+from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
@@ -43,9 +44,13 @@ async def listen(said: Said, session: Session, bridged: Bridged) -> Exchange:
     stream = _Listening(said, session, bridged)
     exchange = await stream.open((await stream.look())[1])
     if not is_stream(exchange):
-        await exchange.close()
+        await stream.close()
         return Whole(405 if 400 <= exchange.status < 500 else exchange.status, {}, b"")
-    kept = await change(live.store, session, lambda now: replace(now, listener=received.id))
+    try:
+        kept = await change(live.store, session, lambda now: replace(now, listener=received.id))
+    except BaseException:
+        await stream.close()
+        raise
     live.underway.keep(session, kept)
     return stream
 
@@ -67,6 +72,7 @@ class _Listening:
 
     def __init__(self, said: Said, session: Session, bridged: Bridged) -> None:
         self._said = said
+        self._saying = Saying(said)
         self._session = session
         self._bridged = bridged
         self._received = said.known.routed.received
@@ -84,7 +90,7 @@ class _Listening:
             request_id=f"{self._received.id}.{self._opened}",
         )  # fmt: skip
         last = self._exchange
-        self._exchange = await say_modern(self._said, request)
+        self._exchange = await self._saying.say(request)
         self._heard = wanted
         if last is not None:
             await last.close()
@@ -110,6 +116,7 @@ class _Listening:
         """Stop listening."""
         if self._exchange is not None:
             await self._exchange.close()
+        self._saying.close()
 
     async def _told(self, exchange: Exchange, woken: asyncio.Event) -> AsyncIterator[bytes]:
         """Iterate over one listen stream until it ends or the session wants another one."""
