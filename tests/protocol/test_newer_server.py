@@ -518,7 +518,7 @@ ASKED: Mapping[str, tuple[str, Any, Any]] = {
     "url": (
         "elicitation/create",
         {"mode": "url", "message": "?", "url": "https://example.com"},
-        {"elicitationId": "d3.1.1", "mode": "url", "message": "?", "url": "https://example.com"},
+        {"elicitationId": "d4.1.1", "mode": "url", "message": "?", "url": "https://example.com"},
     ),
     "sampling": ("sampling/createMessage", {"messages": [], "maxTokens": 1},
                  {"messages": [], "maxTokens": 1}),
@@ -577,9 +577,9 @@ async def test_what_the_server_wants_is_asked_on_the_stream_of_the_call(kind: st
     )
 
     first, second = server.sent[-2:]
-    assert asked == {"jsonrpc": "2.0", "id": "d3.1.1", **entry_of(method, shown)}
+    assert asked == {"jsonrpc": "2.0", "id": "d4.1.1", **entry_of(method, shown)}
     assert ended["result"]["structuredContent"] == {"given": {"q": given}}
-    assert (first["id"], second["id"]) == (1, "d3.1")
+    assert (first["id"], second["id"]) == (1, "d4.1")
     assert second["params"] == {
         **first["params"], "inputResponses": {"q": given}, "requestState": "S0",
     }  # fmt: skip
@@ -613,7 +613,7 @@ async def test_several_rounds_are_one_call_for_the_client() -> None:
                 reply = result({"action": "accept"}, request_id=message["id"])
                 await w.send(reply, headers=in_session(session))
 
-    assert [message.get("id") for message in seen] == ["d3.1.1", "d3.2.1", "d3.3.1", 1]
+    assert [message.get("id") for message in seen] == ["d4.1.1", "d4.2.1", "d4.3.1", 1]
     states = [sent["params"].get("requestState") for sent in server.sent[1:]]
     assert states == [None, "S0", "S1", "S2"]
 

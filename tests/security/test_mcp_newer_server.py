@@ -22,6 +22,7 @@ from mcp_parts import (
     initialized,
     json_answer,
     live_route,
+    next_said,
     request,
     result,
     sent_header,
@@ -249,7 +250,7 @@ async def test_a_call_that_waited_goes_on_at_no_server_that_its_route_led_to_bef
     )  # fmt: skip
     answer = await call(w, session)
     assert not isinstance(answer.body, bytes)
-    (question,) = events(await anext(answer.body))
+    (question,) = events(await next_said(answer.body))
     said = len(w.upstream.sent)
 
     move(w)
