@@ -40,7 +40,13 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_without_a_session_there_are_no_batches",
         ),
     ),
-    "6": ("A response posted in 2026-07-28 is refused.", ("test_a_posted_response_is_refused",)),
+    "6": (
+        "A response posted in 2026-07-28 is refused, one in a session taken.",
+        (
+            "test_a_posted_response_is_refused",
+            "test_a_server_request_gets_exactly_one_answer_from_its_own_session",
+        ),
+    ),
     "7": (
         "An accepted notification is 202 and empty; a refused one 4xx.",
         (
@@ -57,7 +63,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "9": (
         "MCP-Protocol-Version stands on every POST and equals _meta.",
-        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_header_of_2026_before_a_body_of_another_revision_is_a_mismatch",
+        ),
     ),
     "10": (
         "A version that the session did not agree on is 400; absent means the session's.",
@@ -68,13 +77,17 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "11": (
         "Mcp-Method and Mcp-Name equal the body.",
-        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_each_method_that_names_something_repeats_the_name_in_a_header",
+        ),
     ),
     "12": (
         "The base64 form is decoded before it is compared.",
         (
             "test_a_name_beyond_ascii_travels_in_base64_and_is_encoded_anew",
             "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_half_of_the_base64_form_is_the_name_itself",
         ),
     ),
     "13": (
@@ -112,11 +125,17 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "18": (
         "Policy decides on the body.",
-        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_header_that_names_what_is_allowed_opens_nothing_that_is_not",
+        ),
     ),
     "19": (
         "Mcp-Name is never trusted: another name in the body stops the call.",
-        ("test_headers_that_differ_from_the_body_are_a_mismatch",),
+        (
+            "test_headers_that_differ_from_the_body_are_a_mismatch",
+            "test_a_header_that_names_what_is_allowed_opens_nothing_that_is_not",
+        ),
     ),
     "20": (
         "An unsupported version is -32022 with what is served.",
@@ -131,7 +150,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("test_a_request_without_the_required_meta_is_refused",),
     ),
     "23": (
-        "An input request that the client did not declare is -32021.",
+        "An input request that the client did not declare is 400 -32021.",
         (
             "test_an_input_request_that_the_client_did_not_declare_never_reaches_it",
             "test_an_address_to_visit_needs_a_client_that_shows_addresses",
@@ -228,14 +247,24 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "36": (
         "A version that initialize can't have is named.",
-        ("test_a_version_that_is_not_served_with_initialize_is_named",),
+        (
+            "test_a_version_that_is_not_served_with_initialize_is_named",
+            "test_a_version_that_is_not_served_becomes_the_newest_legacy_one",
+            "test_each_way_to_refuse_initialize_is_found_out",
+        ),
     ),
     "37": (
-        "resultType is one that is served.",
-        ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
+        "resultType is one that is served, in results of our own too.",
+        (
+            "test_an_answer_of_a_wrong_type_is_an_upstream_error",
+            "test_a_listen_stream_ends_in_good_order",
+            "test_the_lists_of_all_servers_are_one_list_in_their_order",
+            "test_a_result_gets_what_2026_wants_in_it",
+            "test_a_modern_client_is_asked_to_show_the_link",
+        ),
     ),
     "38": (
-        "Results are used again only as their caching fields say.",
+        "Results are used again only as their caching fields say; those of our own have them.",
         (
             "test_a_result_is_used_again_for_what_is_left_of_its_time",
             "test_a_result_that_came_as_an_event_is_used_again",
@@ -255,6 +284,9 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_server_that_answers_wrongly_is_not_away",
             "test_what_a_resource_holds_is_not_answered_for_a_server_that_is_away",
             "test_neither_keeping_nor_sealing_asks_the_store",
+            "test_a_result_gets_what_2026_wants_in_it",
+            "test_the_lists_of_all_servers_are_one_list_in_their_order",
+            "test_discovery_unites_what_the_servers_can_do",
         ),
     ),
     "39": (
@@ -355,15 +387,22 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
     "53": (
-        "Access is controlled and calls are limited.",
+        "Access is controlled, calls are limited, URIs mean one thing, outputs are redacted.",
         (
             "test_a_denied_call_is_http_200_with_a_decision_id_and_never_forwarded",
             "test_an_input_request_needs_an_allow_that_names_it",
+            "test_a_full_limit_is_refused_with_the_time_to_wait_and_lists_spend_nothing",
+            "test_no_spelling_of_a_uri_walks_around_a_deny",
+            "test_results_are_redacted_text_and_structure_json_and_stream_alike",
         ),
     ),
     "54": (
         "A forbidden resource looks like a missing one.",
-        ("test_a_hidden_resource_and_a_missing_one_look_alike",),
+        (
+            "test_a_hidden_resource_and_a_missing_one_look_alike",
+            "test_a_missing_resource_looks_like_a_forbidden_one",
+            "test_a_resource_that_is_not_there_looks_like_a_hidden_one",
+        ),
     ),
     "P3": (
         "A GET stream passes what is known and ends with the token.",
@@ -482,6 +521,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_headers_that_differ_from_the_body_are_a_mismatch",
             "test_a_request_without_the_required_meta_is_refused",
+            "test_one_sign_of_2026_in_a_session_demands_the_others",
+            "test_a_header_of_2026_before_a_body_of_another_revision_is_a_mismatch",
         ),
     ),
     "P17": (

@@ -77,13 +77,17 @@ _RESOURCE_SERVER: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "69": (
         "A session is never taken for a login.",
-        ("test_no_token_is_401_before_anything_else_is_said",),
+        (
+            "test_no_token_is_401_before_anything_else_is_said",
+            "test_another_persons_session_looks_unknown",
+        ),
     ),
     "70": (
         "Session ids can't be guessed and belong to one person.",
         (
             "test_another_persons_session_looks_unknown",
             "test_a_session_does_not_outlive_its_grant",
+            "test_an_event_id_is_worth_nothing_in_another_session",
         ),
     ),
     "71": (

@@ -24,8 +24,10 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.mcp.methods import REVISIONS
 
 CALL = {"name": "read_file", "arguments": {"path": "a"}, "_meta": MODERN_META}
+DENY_SECRET = {"name": "no-secret", "effect": "Deny", "match": {"tools": ["secret"]}}
 
 
 async def test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own():
@@ -82,6 +84,12 @@ MISMATCHES = {
         ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"),
         ("mcp-name", "read_file"), ("mcp-name", "read_file"),
     ),
+    "no base64": (
+        ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name",
+        "=?base64?cmVhZF9maWxl!?="),
+    ),
+    "two methods": (*modern_headers("tools/call", CALL), ("mcp-method", "tools/call")),
+    "two versions": (*modern_headers("tools/call", CALL), ("mcp-protocol-version", "2026-07-28")),
     "two parameters": (*modern_headers("tools/call", CALL), ("mcp-param-a", "1"), ("mcp-param-a",
     "2")),
 }  # fmt: skip
@@ -97,6 +105,78 @@ async def test_headers_that_differ_from_the_body_are_a_mismatch(name):
     assert w.upstream.sent == []
 
 
+@pytest.mark.parametrize("legacy", REVISIONS[:-1])
+async def test_a_header_of_2026_before_a_body_of_another_revision_is_a_mismatch(legacy):
+    w = world()
+    meta = {"io.modelcontextprotocol/protocolVersion": legacy}
+
+    answer = await w.modern("tools/list", meta=meta)
+
+    assert (answer.status, body(answer)["error"]["code"], body(answer)["id"]) == (400, -32020, 1)
+    assert w.upstream.sent == []
+
+
+@pytest.mark.parametrize("sign", ["the header", "_meta"])
+async def test_one_sign_of_2026_in_a_session_demands_the_others(sign):
+    w = world()
+    session = await w.session()
+    w.upstream.sent.clear()
+    headers: tuple[tuple[str, str], ...] = (("mcp-session-id", session),)
+    params = {"name": "a", "_meta": MODERN_META}
+    if sign == "the header":
+        headers = (*headers, ("mcp-protocol-version", "2026-07-28"))
+        params = {"name": "a"}
+
+    answer = await w.send(request("tools/call", params), headers=headers)
+
+    code = -32602 if sign == "the header" else -32020
+    assert (answer.status, body(answer)["error"]["code"], body(answer)["id"]) == (400, code, 1)
+    assert w.upstream.sent == []
+
+
+NAMED: dict[str, dict[str, Any]] = {
+    "tools/call": {"name": "a"},
+    "prompts/get": {"name": "a"},
+    "resources/read": {"uri": "a"},
+    "tasks/get": {"taskId": "a"},
+    "tasks/update": {"taskId": "a", "inputResponses": {}},
+    "tasks/cancel": {"taskId": "a"},
+}
+
+
+@pytest.mark.parametrize("method", NAMED)
+@pytest.mark.parametrize("mirrored", [(), (("mcp-name", "b"),), (("mcp-name", "A"),)])
+async def test_each_method_that_names_something_repeats_the_name_in_a_header(method, mirrored):
+    w = world()
+
+    headers = (*modern_headers(method, {}), *mirrored)
+    answer = await w.modern(method, NAMED[method], headers=headers)
+
+    assert (answer.status, body(answer)["error"]["code"], body(answer)["id"]) == (400, -32020, 1)
+    assert w.upstream.sent == []
+
+
+async def test_a_header_that_names_what_is_allowed_opens_nothing_that_is_not():
+    w = world(None, ALLOW_ALL, DENY_SECRET)
+
+    answer = await w.modern(
+        "tools/call", {"name": "secret"}, headers=modern_headers("tools/call", {"name": "a"})
+    )
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32020)
+    assert w.upstream.sent == []
+
+
+@pytest.mark.parametrize("name", ["=?base64?YQ", "YQ==?=", "=?BASE64?YQ==?="])
+async def test_half_of_the_base64_form_is_the_name_itself(name):
+    w = world()
+
+    answer = await w.modern("tools/call", {"name": name})
+
+    assert answer.status == 200
+    assert sent_header(w.upstream.sent[0], "mcp-name") == name
+
+
 async def test_a_name_beyond_ascii_travels_in_base64_and_is_encoded_anew():
     w = world()
     encoded = f"=?base64?{base64.b64encode('löschen'.encode()).decode()}?="
@@ -110,16 +190,22 @@ async def test_a_name_beyond_ascii_travels_in_base64_and_is_encoded_anew():
     assert sent_header(w.upstream.sent[0], "mcp-name") == encoded
 
 
-@pytest.mark.parametrize("missing", MODERN_META)
-async def test_a_request_without_the_required_meta_is_refused(missing):
-    meta = {key: value for key, value in MODERN_META.items() if key != missing}
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"_meta": {}},
+        *({"_meta": {**MODERN_META, name: wrong}} for name in MODERN_META for wrong in (None, 1)),
+        *({"_meta": {n: MODERN_META[n] for n in MODERN_META if n != name}} for name in MODERN_META),
+    ],
+)
+async def test_a_request_without_the_required_meta_is_refused(params):
     w = world()
 
-    answer = await w.send(
-        request("tools/list", {"_meta": meta}), headers=modern_headers("tools/list", {})
-    )
+    answer = await w.send(request("tools/list", params), headers=modern_headers("tools/list", {}))
 
-    assert (answer.status, body(answer)["error"]["code"]) == (400, -32602)
+    assert (answer.status, body(answer)["error"]["code"], body(answer)["id"]) == (400, -32602, 1)
+    assert w.upstream.sent == []
 
 
 async def test_an_unsupported_version_is_told_what_is_served():
@@ -143,7 +229,7 @@ async def test_a_method_outside_the_table_is_404_whatever_the_globs_say(method):
 
     answer = await w.modern(method)
 
-    assert (answer.status, body(answer)["error"]["code"]) == (404, -32601)
+    assert (answer.status, body(answer)["error"]["code"], body(answer)["id"]) == (404, -32601, 1)
     assert w.upstream.sent == []
 
 
@@ -153,6 +239,7 @@ async def test_a_posted_response_is_refused():
     answer = await w.send(result({}), headers=(("mcp-protocol-version", "2026-07-28"),))
 
     assert (answer.status, w.upstream.sent) == (400, [])
+    assert w.log.words() == [("refusal", "deny")]
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -168,7 +255,6 @@ TOOLS = {
     "resultType": "complete", "ttlMs": 5, "cacheScope": "public",
     "tools": [{"name": "b"}, {"name": "secret"}, {"name": "a"}, {"Name": "x"}, "no tool"],
 }  # fmt: skip
-DENY_SECRET = {"name": "no-secret", "effect": "Deny", "match": {"tools": ["secret"]}}
 SHOWN = {**TOOLS, "cacheScope": "private", "tools": [{"name": "b"}, {"name": "a"}]}
 
 
@@ -229,7 +315,7 @@ async def test_an_input_request_that_the_client_did_not_declare_never_reaches_it
     answer = await w.modern("tools/call", {"name": "a"})
 
     error = body(answer)["error"]
-    assert error["code"] == -32021
+    assert (answer.status, error["code"], body(answer)["id"]) == (400, -32021, 1)
     assert error["data"]["requiredCapabilities"] == {"elicitation": {}}
 
 

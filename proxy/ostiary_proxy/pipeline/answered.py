@@ -85,7 +85,7 @@ async def _whole(cleared: Cleared, decoded: Decoded, exchange: Exchange) -> Answ
     if isinstance(exchange, Recalled):
         facts["cached"] = True
     await finish(decoded.known, relay.word, facts)
-    return Answer(status=200, headers=headers, body=data)
+    return Answer(status=relay.status, headers=headers, body=data)
 
 
 async def _relayed(decoded: Decoded, relay: Relay, body: bytes) -> bytes:

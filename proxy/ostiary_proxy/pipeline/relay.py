@@ -35,9 +35,9 @@ __all__ = ["Relay"]
 class Relay:
     """Judges one answer.
 
-    `word` says how it ended, `negotiated` is the version that an initialize result chose, and
-    `lists` what may be listed there. Once an event id left, the stream is `resumable`: where it
-    ends is not where the answer ends.
+    `word` says how it ended, `status` is the HTTP status of an answer that came whole, `negotiated`
+    the version that an initialize result chose, and `lists` what may be listed there. Once an event
+    id left, the stream is `resumable`: where it ends is not where the answer ends.
     """
 
     def __init__(self, asked: Asked, judge: Judge, new_id: Callable[[], str]) -> None:
@@ -52,6 +52,7 @@ class Relay:
         self.answered = False
         self.resumable = False
         self.word = "unknown"
+        self.status = 200
         self.negotiated: str | None = None
         self.lists: tuple[str, ...] = ()
 
@@ -247,6 +248,8 @@ class Relay:
                 return self._error_answer(message, message.error, raw, now)
             out = self._read_result(message, raw, now)
         except Refused as refused:
+            if refused.code == "MissingClientCapability":
+                self.status = refused.how.status  # clients look for it there (rule 23)
             return self._refused(refused, message)
         self._end("ok", over=False)
         return out
