@@ -8,9 +8,10 @@ from ostiary.decode.strict_json import Json
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
+from ostiary_proxy.mcp.bridge.unheard import unheard
 from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_proxy.mcp.inputs import lacking
-from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
+from ostiary_proxy.mcp.message import Id, Message, Notification, Object, Request, Response
 from ostiary_proxy.mcp.methods import MODERN, TASKS
 from ostiary_proxy.mcp.parameters import legible
 from ostiary_proxy.mcp.results import BadResult, input_requests
@@ -103,15 +104,14 @@ def error_of(request: Request, error: Object) -> Object:
     return {**error, "code": _CODES.get(code, code)}
 
 
-def told(message: Notification | Request) -> Notification | None:
+def told(message: Message) -> Notification | None:
     """Return a server's notification without the mark of the stream that it came on.
 
-    None where it only concerns that stream. A request is no part of one (rule 26): it becomes a
-    notification that no revision knows, for the record.
+    None where it only concerns that stream. A request is no part of one (rule 26), nor is an answer
+    to what was not asked on it.
     """
-    if isinstance(message, Request):
-        unknown: Object = {"jsonrpc": "2.0", "method": f"request:{message.method}"[:256]}
-        return Notification(method=str(unknown["method"]), whole=unknown)
+    if not isinstance(message, Notification):
+        return unheard(message)
     if message.method in _ABOUT_THE_STREAM:
         return None
     meta = message.params.get("_meta")

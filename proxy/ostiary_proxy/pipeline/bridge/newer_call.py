@@ -19,7 +19,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.calling import Calling, CallStream, answer_from_client, event_of
 from ostiary_proxy.pipeline.bridge.newer_made import settled
 from ostiary_proxy.pipeline.bridge.newer_saying import Saying
-from ostiary_proxy.pipeline.bridge.speaking import UNREADABLE, events_of, message_in, unless
+from ostiary_proxy.pipeline.bridge.speaking import events_of, message_in, unless
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Call"]
@@ -67,9 +67,7 @@ class Call(CallStream):
                 if self._wanted is not None:
                     return
                 yield event_of(await settled(calling, message))
-            elif isinstance(message, Response) and message.id == calling.client_id:
-                yield replace(event, data=UNREADABLE)  # not what was asked in this round
-            elif message is None or isinstance(message, Response):
+            elif message is None:
                 yield event
             elif (passed := told(message)) is not None:
                 yield replace(event, data=write_json(passed.whole).decode())

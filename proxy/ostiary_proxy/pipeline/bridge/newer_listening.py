@@ -176,7 +176,7 @@ def _ends(event: Event) -> bool:
 
 def _passed(event: Event) -> bytes:
     message = message_in(event)
-    if message is None or isinstance(message, Response):
+    if message is None:
         return write_event(replace(event, id=None, retry=None))
     passed = told(message)
     if passed is None:

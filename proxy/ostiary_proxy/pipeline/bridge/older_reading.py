@@ -141,8 +141,9 @@ class Reading:
             finally:
                 told.cancel()
             if reading.done():
+                more = reading.result()  # what failed stays, for whoever asks again
                 self._reading = None
-                if not reading.result():
+                if not more:
                     return bool(self._found)
         return True
 

@@ -10,6 +10,7 @@ from ostiary.policy.facts import Kind
 from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.from_legacy import TAKEN_BACK, completed, failed, links, told
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of, declared, log_level, refused
+from ostiary_proxy.mcp.bridge.unheard import unheard
 from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Message, Notification, Object, Request, Response
@@ -30,6 +31,8 @@ __all__ = ["AGAIN", "Retold", "message_of", "retold_refusal", "retold_whole"]
 AGAIN: Final = "again"
 """The requestState of a call that nothing waits for: it is simply made anew."""
 _JSON: Final = "application/json"
+_LOG: Final = "notifications/message"
+_PROGRESS: Final = "notifications/progress"
 _MAX_REFUSAL: Final = 64 * 1024
 _UNKNOWN: Final = -32601
 _STATUS: Final[Mapping[Json, int]] = {_UNKNOWN: 404, -32020: 400, -32021: 400, -32022: 400}
@@ -99,22 +102,24 @@ class Retold:
     async def _retold(self, message: Message) -> Object | None:
         if isinstance(message, Response):
             if message.id != self._call.id:
-                return None
+                return unheard(message).whole
             self._over = True
             await self._call.finish()
             return message_of(self._said, self._request, self._call, message)
         if isinstance(message, Request):
             await self._asked(message)
             return None
-        if message.method == TAKEN_BACK:
-            self._call.questions.take_back(message)
-        if message.method == "notifications/progress" and not self._is_ours(message):
-            return None
-        token = _progress(self._request)
-        return told(message, token=token, level=log_level(self._request))
+        return self._told(message)
 
-    def _is_ours(self, note: Notification) -> bool:
-        return note.params.get("progressToken") == self._call.id
+    def _told(self, note: Notification) -> Object | None:
+        """Return what the client hears; a log message that it did not ask for is no stray one."""
+        if note.method == TAKEN_BACK:
+            self._call.questions.take_back(note)
+            return None
+        ours = note.method != _PROGRESS or note.params.get("progressToken") == self._call.id
+        token, level = _progress(self._request), log_level(self._request)
+        said = told(note, token=token, level=level) if ours else None
+        return unheard(note).whole if said is None and note.method != _LOG else said
 
     async def _asked(self, asked: Request) -> None:
         """Keep it for the client, or answer for one that can't be asked this."""

@@ -80,7 +80,8 @@ async def _is_answered(said: Said, call: Call) -> bool:
     Raises Refused.
     """
     try:
-        return isinstance(await call.reading.first(_AT_ONCE), Response)
+        first = await call.reading.first(_AT_ONCE)
+        return isinstance(first, Response) and first.id == call.id
     except OutboundFailed as failed:
         await call.finish()
         raise failure_of(failed) from failed

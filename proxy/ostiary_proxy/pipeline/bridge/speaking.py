@@ -18,12 +18,12 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
 
 __all__ = [
-    "UNREADABLE", "answer_in", "answer_to", "ask", "events_of", "is_stream", "message_in",
+    "answer_in", "answer_to", "ask", "events_of", "is_stream", "message_in",
     "response_to",
     "say_modern", "unless",
 ]  # fmt: skip
 
-UNREADABLE: Final = "[]"
+_UNREADABLE: Final = "[]"
 """What is a message in no revision: in place of what is one in the client's alone."""
 _T = TypeVar("_T")
 _MAX_BODY: Final = 16 * 1024 * 1024
@@ -82,7 +82,7 @@ def is_stream(exchange: Exchange) -> bool:
 async def events_of(exchange: Exchange) -> AsyncIterator[Event]:
     """Iterate over the events of an answer; one that is no stream is one event.
 
-    An array leaves as `UNREADABLE`: a client of 2025-03-26 would read messages in it that nobody
+    An array leaves as `_UNREADABLE`: a client of 2025-03-26 would read messages in it that nobody
     here has seen. Raises OutboundFailed and Refused.
     """
     if not is_stream(exchange):
@@ -90,13 +90,13 @@ async def events_of(exchange: Exchange) -> AsyncIterator[Event]:
         if answer_in(exchange, body) is not None:
             yield Event(data=body.decode())
         elif exchange.status == 200:
-            yield Event(data=UNREADABLE)
+            yield Event(data=_UNREADABLE)
         return
     splitter = Splitter()
     try:
         async for data in exchange.chunks():
             for event in splitter.feed(data):
-                yield replace(event, data=UNREADABLE) if _is_array(event) else event
+                yield replace(event, data=_UNREADABLE) if _is_array(event) else event
     except EventTooLarge as error:
         raise Refused("UpstreamInvalid", detail=str(error)) from None
 

@@ -8,7 +8,7 @@ from typing import Final
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.eras import META_SUBSCRIPTION
 from ostiary_proxy.mcp.joined.requests import acknowledgement, listening
-from ostiary_proxy.mcp.message import Message, Notification, Object, Request
+from ostiary_proxy.mcp.message import Message, Object, Request, Response
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.forward import media_type
@@ -153,9 +153,12 @@ async def _opened(said: Said, server: str, say: Say) -> Exchange | None:
 
 
 def _is_news(message: Message) -> bool:
-    """Pass what a server has to tell, not what its own listening begins and ends with."""
+    """Pass what a server has to tell, not what its own listening begins and ends with.
+
+    What it may not say here passes too: the way back drops that and writes it down.
+    """
     frames = (_ACKNOWLEDGED, "notifications/cancelled")
-    return isinstance(message, Notification) and message.method not in frames
+    return not isinstance(message, Response) and message.method not in frames
 
 
 def _list_changed(kind: str, params: dict[str, Json]) -> bytes:
