@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway_parts import free_port
-from real_parts import BIN, NODE, SDK, _until_answers, require, running
+from real_parts import BIN, NODE, SDK, require, serving
 from setup_parts import peer
 
 __all__ = ["everything_in_typescript", "everything_older", "python_sdk_one"]
@@ -227,12 +227,8 @@ def python_sdk_one(folder: Path, *, alone: bool = False) -> Iterator[str]:
     require(peer("mcp-1").exists(), "the Python SDK before 2.0")
     script, port = folder / "sdk_one.py", free_port()
     script.write_text(_SERVER)
-    with running(
-        [str(peer("mcp-1")), str(script), str(port), "alone" if alone else ""],
-        log=folder / "sdk_one.log",
-    ) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    command = [str(peer("mcp-1")), str(script), str(port), "alone" if alone else ""]
+    with serving(command, port, log=folder / "sdk_one.log") as url:
         yield url
 
 
@@ -242,14 +238,10 @@ def everything_in_typescript(folder: Path) -> Iterator[str]:
     script = NODE / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
     require(script.exists(), "TypeScript's everything server")
     port = free_port()
-    with running(
-        [str(BIN / "node"), str(script), "streamableHttp"],
-        log=folder / "everything-ts.log",
-        env={**os.environ, "PORT": str(port)},
-        cwd=NODE,
-    ) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    command, env = [str(BIN / "node"), str(script), "streamableHttp"], {"PORT": str(port)}
+    with serving(
+        command, port, log=folder / "everything-ts.log", env={**os.environ, **env}, cwd=NODE
+    ) as url:
         yield url
 
 
@@ -260,11 +252,6 @@ def everything_older(folder: Path) -> Iterator[str]:
     require(source.is_dir(), "the MCP SDK's everything-server")
     script, port = folder / "older.py", free_port()
     script.write_text(_OLDER)
-    command, env = (
-        [sys.executable, str(script), str(port)],
-        {**os.environ, "PYTHONPATH": str(source)},
-    )
-    with running(command, log=folder / "older.log", env=env) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    command, env = [sys.executable, str(script), str(port)], {"PYTHONPATH": str(source)}
+    with serving(command, port, log=folder / "older.log", env={**os.environ, **env}) as url:
         yield url

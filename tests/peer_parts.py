@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway_parts import free_port
+from older_peers import everything_in_typescript
 from ostiary_cli.headless import Headless
-from real_parts import BIN, NODE, ROOT, SDK, _until_answers, everything_server, require, running
+from real_parts import BIN, NODE, ROOT, everything_server, require, serving
 from setup_parts import peer
 
 __all__ = ["CLIENTS", "SERVERS", "Client", "Server", "see"]
@@ -59,30 +60,14 @@ def _own(*script: str, cwd: Path = ROOT) -> Callable[[Path], Any]:
         require(Path(script[0]).exists(), script[0])
         port = free_port()
         log = folder / f"{Path(script[-1]).name}.log"
-        with running([*script, str(port)], log=log, cwd=cwd) as process:
-            url = f"http://127.0.0.1:{port}/mcp"
-            _until_answers(url, process)
+        with serving([*script, str(port)], port, log=log, cwd=cwd) as url:
             yield url
 
     return run
 
 
 @contextmanager
-def _registry_server(folder: Path) -> Iterator[str]:
-    """Run @modelcontextprotocol/server-everything."""
-    script = NODE / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-    require(script.exists(), "@modelcontextprotocol/server-everything")
-    port = free_port()
-    command = ["/usr/bin/env", f"PORT={port}", str(BIN / "node"), str(script), "streamableHttp"]
-    with running(command, log=folder / "server-everything.log", cwd=NODE) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
-        yield url
-
-
-@contextmanager
 def _sdk_server(folder: Path) -> Iterator[str]:
-    require(SDK.is_dir(), "the MCP SDK's everything-server")
     with everything_server(folder, free_port()) as url:
         yield url
 
@@ -147,7 +132,7 @@ SERVERS = (
     Server(
         name="TypeScript SDK 1, server-everything",
         speaks="2025",
-        run=_registry_server,
+        run=everything_in_typescript,
         forbidden="get-env",
         plan={
             "call": {"name": "echo", "arguments": {"message": "hello"}},

@@ -118,9 +118,7 @@ def everything_server(folder: Path, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "mcp_everything_server", "--port", str(port)]
     env = {**os.environ, "PYTHONPATH": str(source)}
     log = folder / "everything-server.log"
-    with running([*command, "--log-level", "WARNING"], log=log, env=env) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    with serving([*command, "--log-level", "WARNING"], port, log=log, env=env) as url:
         yield url
 
 
@@ -144,9 +142,7 @@ def _everything_by(script: str, folder: Path, port: int) -> Iterator[str]:
     require(source.is_dir(), "the MCP SDK's everything-server")
     command = [sys.executable, str(ROOT / "tests" / "parts" / f"{script}.py"), str(port)]
     env = {**os.environ, "PYTHONPATH": str(source)}
-    with running(command, log=folder / f"{script}.log", env=env) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    with serving(command, port, log=folder / f"{script}.log", env=env) as url:
         yield url
 
 
@@ -155,9 +151,7 @@ def strict_server(folder: Path, port: int) -> Iterator[str]:
     """Run a server on the TypeScript SDK v2 that refuses the legacy era; yields its MCP URL."""
     require((NODE / ".installed").exists(), "the TypeScript SDK")
     command = [str(BIN / "node"), str(ROOT / "tests" / "parts" / "strict_server.mjs"), str(port)]
-    with running(command, log=folder / "strict-server.log", cwd=NODE) as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    with serving(command, port, log=folder / "strict-server.log", cwd=NODE) as url:
         yield url
 
 
@@ -258,6 +252,15 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def serving(command: Sequence[str], port: int, **how: Any) -> Iterator[str]:
+    """Run an MCP server while the context lasts, once it answers at `port`; yields its URL."""
+    with running(command, **how) as process:
+        url = f"http://127.0.0.1:{port}/mcp"
+        _until_answers(url, process)
+        yield url
 
 
 def free_port() -> int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway_parts import free_port
-from real_parts import _until_answers, running
+from real_parts import serving
 
 __all__ = ["files_server"]
 
@@ -60,7 +60,5 @@ def files_server(
     script, port = folder / "files_server.py", port or free_port()
     script.write_text(_FILES)
     command = [sys.executable, str(script), str(port), "json" if json_answers else "sse"]
-    with running(command, log=folder / "files_server.log") as process:
-        url = f"http://127.0.0.1:{port}/mcp"
-        _until_answers(url, process)
+    with serving(command, port, log=folder / "files_server.log") as url:
         yield url
