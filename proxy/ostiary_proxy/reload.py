@@ -204,6 +204,7 @@ class Reloader:
         """Let the runtime in force go, and wait for what still runs to end."""
         if self._current is not None:
             self._keep(self._current.retire())
+            await asyncio.sleep(0)  # what is cancelled before it begins would close nothing
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
