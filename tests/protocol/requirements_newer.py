@@ -59,6 +59,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_changed_resource_is_told_only_to_those_who_may_read_it",
             "test_a_session_has_one_get_stream_the_newest",
             "test_a_get_stream_ends_where_the_server_ends_it",
+            "test_nothing_of_a_get_stream_runs_on_after_its_client_left",
             "test_delete_ends_the_session_its_calls_and_its_stream_without_a_word_to_the_server",
             "test_a_server_that_tells_nothing_has_no_get_stream",
             "test_a_cancelled_call_is_closed_at_the_server_and_answered_with_an_error",

@@ -33,6 +33,7 @@ from newer_parts import (
 )
 from ostiary_proxy.mcp.bridge.newer_table import TOLD, Way
 from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.pipeline.driver import RelayStream
 
 UPDATED = "notifications/resources/updated"
 ABOUT_THE_STREAM = ("notifications/subscriptions/acknowledged", "notifications/cancelled")
@@ -178,6 +179,21 @@ async def test_delete_ends_the_session_its_calls_and_its_stream_without_a_word_t
     assert await ending
     assert server.exchanges[0].closed
     assert (await w.legacy(session, "ping")).status == 404
+
+
+async def test_nothing_of_a_get_stream_runs_on_after_its_client_left() -> None:
+    _, _, server, stream = await listening()
+    server.tell("notifications/tools/list_changed")
+    await heard(stream)
+    before = asyncio.all_tasks()
+
+    waiting = asyncio.ensure_future(anext(stream))
+    await until(lambda: len(asyncio.all_tasks() - before) > 2)
+    waiting.cancel()
+    assert isinstance(stream, RelayStream)
+    await stream.abandon()
+
+    await until(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_a_server_that_tells_nothing_has_no_get_stream() -> None:

@@ -163,8 +163,10 @@ class _Listening:
 async def _until(reading: "asyncio.Future[Event | None]", woken: asyncio.Event) -> None:
     """Wait for the next event, a change, or the time to look for one."""
     looking = asyncio.ensure_future(woken.wait())
-    await asyncio.wait((reading, looking), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
-    looking.cancel()
+    try:
+        await asyncio.wait((reading, looking), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        looking.cancel()
 
 
 def _ends(event: Event) -> bool:
