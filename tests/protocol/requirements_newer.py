@@ -61,7 +61,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_get_stream_ends_where_the_server_ends_it",
             "test_nothing_of_a_get_stream_runs_on_after_its_client_left",
             "test_delete_ends_the_session_its_calls_and_its_stream_without_a_word_to_the_server",
-            "test_a_server_that_tells_nothing_has_no_get_stream",
+            "test_a_server_that_tells_nothing_leaves_a_get_stream_to_the_gateways_notices",
             "test_a_cancelled_call_is_closed_at_the_server_and_answered_with_an_error",
             "test_a_call_is_cancelled_before_the_server_says_anything",
             "test_a_call_is_cancelled_while_the_client_is_asked",

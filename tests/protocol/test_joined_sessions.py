@@ -369,13 +369,17 @@ async def test_streams_go_on_at_the_servers_whose_events_they_broke_off_after():
     assert gets == [("files", "5"), ("web", None), ("files", "9")]
 
 
-async def test_without_any_own_stream_of_a_server_there_is_none():
+async def test_without_any_own_stream_of_a_server_one_is_left_to_the_gateways_notices():
     w = joined({"files": Server(), "web": Server()})
     _, session = await opened(w)
 
     answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    w.allow(ALLOW_ALL, {"name": "hidden", "effect": "Deny", "match": {"tools": ["files_b"]}})
 
-    assert answer.status == 405
+    assert not isinstance(answer.body, bytes)
+    first = events(await next_said(aiter(answer.body)))
+    assert first == [{"jsonrpc": "2.0", "method": CHANGED}]
+    await answer.body.abandon()
 
 
 async def test_the_end_of_a_session_is_its_end_at_every_server():

@@ -196,12 +196,16 @@ async def test_nothing_of_a_get_stream_runs_on_after_its_client_left() -> None:
     await until(lambda: asyncio.all_tasks() <= before)
 
 
-async def test_a_server_that_tells_nothing_has_no_get_stream() -> None:
+async def test_a_server_that_tells_nothing_leaves_a_get_stream_to_the_gateways_notices() -> None:
     w, session = await opening(ModernServer())
 
     answer = await w.send(method="GET", headers=in_session(session))
+    w.allow(ALLOW_ALL, {"name": "hidden", "effect": "Deny", "match": {"tools": ["b"]}})
 
-    assert answer.status == 405
+    assert not isinstance(answer.body, bytes)
+    first = await heard(aiter(answer.body))
+    assert first == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    await answer.body.abandon()
 
 
 # -- calls let go of ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from mcp_parts import (
     ALLOW_ALL,
+    ScriptedExchange,
     World,
     body,
     drained,
@@ -134,6 +135,57 @@ async def test_a_listen_stream_is_told_of_the_lists_that_it_asked_for() -> None:
     assert others[0] == acknowledged()
     assert [message.get("method") for message in others[1:]] == [None]
     assert [message.get("method") for message in unacknowledged] == [None]
+
+
+async def test_a_session_is_told_although_its_server_has_no_stream() -> None:
+    w = world()
+    session = await opened(w, {"tools": {}})
+    w.upstream.script = lambda _: json_answer(b"", status=405)
+    answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    w.allow(ALLOW_ALL, HIDDEN)
+
+    assert (answer.status, await heard(w, answer)) == (200, [[changed("tools")]])
+    assert w.upstream.exchanges[-1].closed
+
+
+async def test_a_session_that_was_promised_nothing_gets_no_stream_of_a_server_without_one() -> None:
+    w = world()
+    session = await opened(w, {"logging": {}})
+    w.upstream.script = lambda _: json_answer(b"", status=405)
+
+    answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    assert answer.status == 405
+
+
+def without_listening(_: object) -> ScriptedExchange:
+    error = {"code": -32601, "message": "Method not found"}
+    return json_answer({"jsonrpc": "2.0", "id": 1, "error": error}, status=404)
+
+
+async def test_a_listen_stream_is_told_although_its_server_serves_none() -> None:
+    w = world(without_listening)
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["note://today"]}
+    answer = await w.modern("subscriptions/listen", {"notifications": wanted})
+    assert not isinstance(answer.body, bytes)
+    first = events(await next_said(aiter(answer.body)))
+
+    w.allow(ALLOW_ALL, HIDDEN)
+    told = (await heard(w, answer))[0]
+
+    assert first == [acknowledged(toolsListChanged=True)]
+    assert told[0] == {**changed("tools"), "params": {"_meta": {TAG: 1}}}
+    assert told[1:] == [result({"resultType": "complete", "_meta": {TAG: 1}})]
+
+
+async def test_who_wants_to_hear_of_resources_alone_learns_that_listening_is_not_served() -> None:
+    w = world(without_listening)
+
+    wanted = {"resourceSubscriptions": ["note://today"]}
+    answer = await w.modern("subscriptions/listen", {"notifications": wanted})
+
+    assert (answer.status, body(answer)["error"]["code"]) == (404, -32601)
 
 
 async def test_answers_to_calls_tell_nothing_of_it() -> None:

@@ -9,6 +9,7 @@ from ostiary_proxy.pipeline.bridge.newer import say_newer
 from ostiary_proxy.pipeline.bridge.older_said import say_in_2026
 from ostiary_proxy.pipeline.many.say import say_joined
 from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.silent import or_silent
 
 __all__ = ["say"]
 
@@ -19,8 +20,8 @@ async def say(said: Said) -> Exchange:
     Raises Refused as `forward.send` does.
     """
     if said.known.routed.route.servers:
-        return await say_joined(said, _say_to_one)
-    return await _say_to_one(said)
+        return await or_silent(said, await say_joined(said, _say_to_one))
+    return await or_silent(said, await _say_to_one(said))
 
 
 async def _say_to_one(said: Said) -> Exchange:
