@@ -201,13 +201,12 @@ class Reloader:
             await self.load(folder)
 
     async def close(self) -> None:
-        """Let the runtime in force go, and wait for what still runs to end."""
-        if self._current is not None:
-            self._keep(self._current.retire())
-            await asyncio.sleep(0)  # what is cancelled before it begins would close nothing
+        """End what still runs, then close the runtime in force."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._current is not None:
+            await self._current.close()
 
     def _fail(self, way: Way, *failures: str) -> Loaded:
         if failures != self._failures.get(way):

@@ -168,8 +168,12 @@ class Runtime:
         try:
             await self._idle.wait()
         finally:
-            for transport in dict.fromkeys(self._transports):
-                await transport.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, whoever borrows this runtime."""
+        for transport in dict.fromkeys(self._transports):
+            await transport.close()
 
 
 def _oauth(config: Config, process: Process) -> OAuthContext:
