@@ -53,7 +53,6 @@ class Foundation:
         self.rings = rings
         self.ending = ending
         self.streams = Streams()
-        self.older = Older(self.streams, os.urandom(8).hex())
         self.upstreams = Upstreams()
         self.tally = Tally()
         self.tls = PublicTls(now) if settings.tls else None
@@ -76,7 +75,7 @@ class Foundation:
                 log.error("can't start", error=str(error))
                 self.ending.fail(UNUSABLE)
                 raise ValueError(str(error)) from error
-            self._process.wakes.listen(partial(_hear, self._process.kept, look_again))
+            self._process.wakes.listen(partial(_hear, self._process, look_again))
         elif asked != self._storage:
             raise ValueError("the gateway's storage changed: restart the proxy to use it")
         return self._process
@@ -124,6 +123,8 @@ class Foundation:
         self._log = await _open_log(settings, self.rings, bundle)
         limited = self._under_quotas(self._log)
         await _advise(self._chosen)
+        cry = Crier(self._chosen.wakes, self.streams.adopt).cry
+        older = Older(self.streams, os.urandom(8).hex(), tell=cry)
         return Process(
             rings=self.rings,
             store=self._chosen.store,
@@ -134,9 +135,9 @@ class Foundation:
             spoken=Spoken(now),
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
             underway=Underway(now),
-            older=self.older,
-            kept=Kept(now, tell=Crier(self._chosen.wakes, self.streams.adopt).cry),
-            places=Places(self.older.replica),
+            older=older,
+            kept=Kept(now, tell=cry),
+            places=Places(older.replica),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),
@@ -150,12 +151,13 @@ class Foundation:
         return written
 
 
-def _hear(kept: Kept, look_again: Callable[[], None], word: str) -> None:
+def _hear(process: Process, look_again: Callable[[], None], word: str) -> None:
     """Take note of what a replica published: what a server changed, or that all may be another."""
     if word:
-        kept.hear(word)
+        process.kept.hear(word)
+        process.older.hear(word)
         return
-    kept.clear()
+    process.kept.clear()
     look_again()
 
 

@@ -29,15 +29,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield started
 
 
-def called(shared: Fleet, at: Replica, issued: str, **params: Any) -> Answer:
-    """Call the tool that asks who is there."""
-    whole = {"name": "greet", "arguments": {}, "_meta": META, **params}
+def said(method: str, issued: str, **headers: str) -> dict[str, str]:
+    """Return the headers of a request."""
+    return {
+        "MCP_Protocol_Version": "2026-07-28", "Mcp_Method": method,
+        "Authorization": f"Bearer {issued}", "Accept": "application/json, text/event-stream",
+        **headers,
+    }  # fmt: skip
+
+
+def called(
+    shared: Fleet, at: Replica, issued: str, *, tool: str = "greet", **params: Any
+) -> Answer:
+    """Call a tool; `greet` asks who is there."""
+    whole = {"name": tool, "arguments": {}, "_meta": META, **params}
     message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": whole}
-    headers = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "tools/call"}
-    return at.send(
-        shared.path, message, Authorization=f"Bearer {issued}", Mcp_Name="greet",
-        Accept="application/json, text/event-stream", **headers,
-    )  # fmt: skip
+    return at.send(shared.path, message, **said("tools/call", issued, Mcp_Name=tool))
 
 
 def last(answer: Answer) -> Any:
@@ -111,3 +118,21 @@ def test_a_replica_that_ends_cancels_what_waits_there_and_the_answer_is_refused_
     assert (refused.status, refused.json()["error"]["code"]) == (400, -32602)
     assert "make the call anew" in refused.json()["error"]["message"]
     assert time.monotonic() - began < 15
+
+
+def test_a_change_that_the_server_tells_one_replicas_session_is_heard_at_another(
+    shared: Fleet,
+) -> None:
+    one, two, three = shared.replicas
+    tokens = shared.log_in(authorize=one, redeem=two)
+    params = {"notifications": {"toolsListChanged": True}, "_meta": META}
+    listen = {"jsonrpc": "2.0", "id": 8, "method": "subscriptions/listen", "params": params}
+
+    with shared.stream(two, said("subscriptions/listen", tokens.access), listen) as stream:
+        told = (json.loads(line[6:]) for line in stream if line.startswith(b"data: {"))
+        first = next(told)["method"]
+        called(shared, three, tokens.access, tool="grow")
+        second = next(told)["method"]
+
+    assert first == "notifications/subscriptions/acknowledged"
+    assert second == "notifications/tools/list_changed"

@@ -74,6 +74,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_resource_that_cannot_be_subscribed_to_is_missing_in_the_acknowledgement",
             "test_listeners_share_one_stream_and_what_they_subscribe_to",
             "test_a_listener_is_told_only_of_what_it_may_read",
+            "test_a_change_told_on_the_stream_of_a_call_is_heard_by_who_listens",
+            "test_a_changed_list_is_heard_at_every_replica_whose_session_is_told",
         ),
     ),
     "older-own-stream": (

@@ -834,11 +834,48 @@ async def test_a_listener_is_told_only_of_what_it_may_read():
     assert asked == ["file:///a"]
 
 
+async def test_a_change_told_on_the_stream_of_a_call_is_heard_by_who_listens():
+    said = told("notifications/tools/list_changed")
+    own = Telling()
+    server = LegacyServer(
+        {"tools/call": lambda asked: [said, result(TEXT, request_id=asked["id"])]}, own=own
+    )
+    w = older(server)
+
+    listening = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    called = events(await drained(await w.modern("tools/call", CALL)))
+    own.may.set_result(None)
+
+    assert called == [result({**TEXT, **COMPLETE})]
+    assert events(await drained(listening))[1] == tagged(said)
+
+
+async def test_a_changed_list_is_heard_at_every_replica_whose_session_is_told():
+    here_own, there_own = Telling(told("notifications/tools/list_changed")), Telling()
+    server = LegacyServer({}, own=here_own)
+    here = older(server)
+    there = replica_of(here, "there")
+    at_here = await here.modern(LISTEN, {"notifications": EVERYTHING})
+    server.own = there_own
+    at_there = await there.modern(LISTEN, {"notifications": EVERYTHING})
+
+    here_own.may.set_result(None)
+    first = events(await drained(at_here))
+    for word in here.cries:
+        here.live.older.hear(word)
+        there.live.older.hear(word)
+    there_own.may.set_result(None)
+    second = events(await drained(at_there))
+
+    changed = tagged(told("notifications/tools/list_changed"))
+    assert first.count(changed) == second.count(changed) == 1
+
+
 def replica_of(w: Any, name: str) -> Any:
     """Return another replica: it shares the store and keys, and the way to the server."""
     streams = Streams()
     mailbox = Mailbox(w.live.store, w.live.seal, clock=w.live.clock, entropy=w.live.entropy)
-    older = Older(streams, name)
+    older = Older(streams, name, tell=w.cries.append)
     spoken = Spoken(w.live.clock)
     live = replace(w.live, streams=streams, mailbox=mailbox, older=older, spoken=spoken)
     return replace(w, live=live)

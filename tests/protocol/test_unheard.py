@@ -51,7 +51,7 @@ async def test_a_client_of_2026_hears_nothing_that_it_did_not_ask(name: str) -> 
     assert len(dropped(w)) == 1
 
 
-@pytest.mark.parametrize("name", STRAY)
+@pytest.mark.parametrize("name", [name for name in STRAY if not name.startswith("news")])
 async def test_nor_where_its_server_speaks_older_revisions(name: str) -> None:
     said = [STRAY[name], result({"content": TEXT["content"]}, request_id=1)]
     server = LegacyServer({"tools/call": lambda _: said, "answered": lambda _: []})

@@ -101,7 +101,7 @@ async def test_a_later_round_is_not_answered_under_the_clients_own_id() -> None:
     [
         (json_answer(result(DONE), status=500), -31010),
         (json_answer(result(DONE), status=400), -31014),
-        (ScriptedExchange(200, {"content-type": "text/html"}, [b'{"jsonrpc":"2.0"}']), -31010),
+        (ScriptedExchange(200, {"content-type": "text/html"}, [b'{"jsonrpc":"2.0"}']), -31012),
         (json_answer(b'{"jsonrpc":"2.0","id":1,"result":{"content":["\xff"]}}'), -31012),
     ],
 )

@@ -11,12 +11,14 @@ from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
 
 __all__ = [
-    "TAKEN_BACK", "URL_NEEDED", "acknowledged", "asking", "audible", "completed", "discovered",
-    "failed", "heard", "links", "offered", "over", "told",
+    "CHANGES", "FOR_LISTENERS", "OF_CALLS", "TAKEN_BACK", "URL_NEEDED", "acknowledged", "asking",
+    "audible", "completed", "discovered", "failed", "heard", "links", "offered", "over", "told",
 ]  # fmt: skip
 
 URL_NEEDED: Final = -32042
 """A legacy error: the person has to open an address first, then the call is made again."""
+OF_CALLS: Final = ("notifications/progress", "notifications/message")
+"""What a server tells of calls; nearly all else is for who listens."""
 TAKEN_BACK: Final = "notifications/cancelled"
 """By this a server takes back what it asked."""
 _NOT_FOUND: Final = -32002
@@ -28,14 +30,17 @@ _OFFERED: Final = frozenset(
     ("tools", "prompts", "resources", "logging", "completions", "experimental", "extensions")
 )
 _UNCACHED: Final[Mapping[str, Json]] = {"ttlMs": 0, "cacheScope": "private"}
-_CHANGES: Final[Mapping[str, tuple[str, str]]] = {
+CHANGES: Final[Mapping[str, tuple[str, str]]] = {
     "notifications/tools/list_changed": ("toolsListChanged", "tools"),
     "notifications/prompts/list_changed": ("promptsListChanged", "prompts"),
     "notifications/resources/list_changed": ("resourcesListChanged", "resources"),
 }
+"""What tells of a changed list: the member of a listen filter that asks for it, the capability."""
 _OF_A_SESSION: Final = ("_meta", "task", "elicitationId")
 """What stands in the params of a question in a session only."""
 _UPDATED: Final = "notifications/resources/updated"
+FOR_LISTENERS: Final = (*CHANGES, _UPDATED)
+"""What a server tells whoever listens, on whatever stream."""
 _URIS: Final = "resourceSubscriptions"
 
 
@@ -140,7 +145,7 @@ def audible(wanted: Object, initialized: Object) -> dict[str, Json]:
     can = offered(initialized)
     kept: dict[str, Json] = {
         flag: True
-        for flag, kind in _CHANGES.values()
+        for flag, kind in CHANGES.values()
         if wanted.get(flag) is True and _has(can, kind, "listChanged")
     }
     if wanted.get(_URIS) and _has(can, "resources", "subscribe"):
@@ -174,7 +179,7 @@ def heard(note: Notification, kept: Object, listen_id: Id) -> dict[str, Json] | 
         uris = kept.get(_URIS)
         wanted = isinstance(uris, list) and note.params.get("uri") in uris
     else:
-        flag, _ = _CHANGES.get(note.method, ("", ""))
+        flag, _ = CHANGES.get(note.method, ("", ""))
         wanted = kept.get(flag) is True
     if not wanted:
         return None

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from ostiary_proxy.mcp.bridge.to_legacy import noticed
 from ostiary_proxy.pipeline.bridge.held import Held
 from ostiary_proxy.pipeline.streams import Streams
 
@@ -23,10 +24,14 @@ PATIENCE: Final = 600.0
 
 
 class Older:
-    """Bounded for each person and in all; `replica` tells this one from others."""
+    """Bounded for each person and in all.
 
-    def __init__(self, streams: Streams, replica: str) -> None:
+    `replica` tells this one from others, to which `tell` carries words.
+    """
+
+    def __init__(self, streams: Streams, replica: str, *, tell: Callable[[str], None]) -> None:
         self.replica = replica
+        self._tell = tell
         self.sessions: Held[Kept] = Held(streams, seconds=_IDLE, each=16, most=4096)
         self.parked: Held[Parked] = Held(streams, seconds=PATIENCE, each=16, most=1024)
         self._streams = streams
@@ -42,3 +47,19 @@ class Older:
             task = self._opening[key] = self._streams.adopt(opened())
             task.add_done_callback(lambda _: self._opening.pop(key, None))
         return await asyncio.shield(task)
+
+    def changed(self, key: str, method: str) -> None:
+        """Let other replicas know that the session at `key` was told of a change.
+
+        Each has a session of its own there, and many servers tell only the one that they changed
+        something for.
+        """
+        self._tell(f"{self.replica} {key} {method}")
+
+    def hear(self, word: str) -> None:
+        """Take note of what another replica was told."""
+        replica, _, change = word.partition(" ")
+        key, _, method = change.partition(" ")
+        session = self.sessions.get(key)
+        if replica != self.replica and session is not None and session.ear is not None:
+            session.ear.hand(noticed(method, {}))

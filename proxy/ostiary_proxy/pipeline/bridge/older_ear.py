@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from ostiary_proxy.mcp.bridge.from_legacy import TAKEN_BACK
+from ostiary_proxy.mcp.bridge.from_legacy import CHANGES, OF_CALLS, TAKEN_BACK
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of, refused, requested
 from ostiary_proxy.mcp.message import Message, Notification, Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
@@ -157,17 +157,24 @@ class Ear:
         if note.method == TAKEN_BACK:
             for reading in self._calls():
                 reading.tell(note)
-        elif note.method in ("notifications/progress", "notifications/message"):
+        elif note.method in OF_CALLS:
             for reading in self._kept.running.values():
                 reading.tell(note)
         else:
-            for heard in tuple(self._listeners):
-                self._hand(heard, note)
+            self.tell(note)
 
-    def _hand(self, heard: Heard, note: Notification) -> None:
-        """Hand it over; a listener that does not read is let go, and may listen anew."""
-        if heard.qsize() < _BACKLOG:
-            heard.put_nowait(note)
-        else:
-            self._listeners.discard(heard)
-            heard.put_nowait(None)
+    def tell(self, note: Notification) -> None:
+        """Tell all who listen, of lists those at other replicas too."""
+        self.hand(note)
+        if note.method in CHANGES:
+            older = self._kept.user.known.routed.received.live.older
+            older.changed(self._kept.key, note.method)
+
+    def hand(self, note: Notification) -> None:
+        """Tell all who listen here; one that does not read is let go, and may listen anew."""
+        for heard in tuple(self._listeners):
+            if heard.qsize() < _BACKLOG:
+                heard.put_nowait(note)
+            else:
+                self._listeners.discard(heard)
+                heard.put_nowait(None)

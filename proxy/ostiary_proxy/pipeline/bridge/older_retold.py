@@ -8,7 +8,14 @@ from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Kind
 from ostiary.policy.rule import ServerRequest
-from ostiary_proxy.mcp.bridge.from_legacy import TAKEN_BACK, completed, failed, links, told
+from ostiary_proxy.mcp.bridge.from_legacy import (
+    FOR_LISTENERS,
+    TAKEN_BACK,
+    completed,
+    failed,
+    links,
+    told,
+)
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of, declared, log_level, refused
 from ostiary_proxy.mcp.bridge.unheard import unheard
 from ostiary_proxy.mcp.envelope import Misread, read_message
@@ -115,6 +122,10 @@ class Retold:
         """Return what the client hears; a log message that it did not ask for is no stray one."""
         if note.method == TAKEN_BACK:
             self._call.questions.take_back(note)
+            return None
+        ear = self._call.kept.ear
+        if note.method in FOR_LISTENERS and ear is not None:
+            ear.tell(note)
             return None
         ours = note.method != _PROGRESS or note.params.get("progressToken") == self._call.id
         token, level = _progress(self._request), log_level(self._request)
