@@ -261,6 +261,26 @@ async def test_a_call_that_waited_goes_on_at_no_server_that_its_route_led_to_bef
     assert len(w.upstream.sent) == said
 
 
+async def test_a_task_is_asked_about_at_no_server_that_its_route_led_to_before() -> None:
+    working = {"taskId": "t", "status": "working", "pollIntervalMs": 1, "ttlMs": None}
+    server = ModernServer(
+        {
+            "tools/call": lambda _: {**working, "resultType": "task"},
+            "tasks/get": lambda _: {**working, "resultType": "complete"},
+        }
+    )
+    w, session = await opening(server)
+    await w.legacy(session, "tools/call", {"name": "a", "task": {}})
+    answer = await w.legacy(session, "tasks/result", {"taskId": "t"})
+    said = len(w.upstream.sent)
+
+    move(w)
+    (last,) = events(await drained(answer))
+
+    assert last["error"]["code"] == -31010
+    assert len(w.upstream.sent) == said
+
+
 async def test_a_get_stream_is_opened_anew_at_no_server_that_its_route_led_to_before() -> None:
     silent = sse_answer(asyncio.get_running_loop().create_future())
     w, session = await opening(ModernServer({"subscriptions/listen": lambda _: silent}))

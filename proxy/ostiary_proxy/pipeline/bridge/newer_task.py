@@ -13,7 +13,8 @@ from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.tasks import hold_to
 from ostiary_proxy.pipeline.bridge.calling import Calling
 from ostiary_proxy.pipeline.bridge.newer_made import Made, is_kept
-from ostiary_proxy.pipeline.bridge.speaking import response_to
+from ostiary_proxy.pipeline.bridge.newer_saying import Saying
+from ostiary_proxy.pipeline.bridge.speaking import answer_to
 from ostiary_proxy.refused import Refused
 
 __all__ = ["TaskThere"]
@@ -28,6 +29,7 @@ class TaskThere:
     def __init__(self, calling: Calling, task_id: str) -> None:
         self.id = task_id
         self._calling = calling
+        self._saying = Saying(replace(calling.said, name=task_id))
         self._said = 0
 
     async def state(self) -> Object:
@@ -58,7 +60,11 @@ class TaskThere:
         )  # fmt: skip
         if answers is not None:
             request = retried(request, answers, None, request_id=request_id)
-        response = await response_to(replace(calling.said, name=self.id), request)
+        exchange = await self._saying.say(request)
+        try:
+            response = await answer_to(exchange, request_id)
+        finally:
+            self._saying.close()
         if response is None:
             raise Refused("UpstreamInvalid", detail=f"no answer to {method}")
         if response.error is None:

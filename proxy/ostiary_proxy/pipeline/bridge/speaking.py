@@ -19,7 +19,6 @@ from ostiary_proxy.wire import Headers
 
 __all__ = [
     "answer_in", "answer_to", "ask", "events_of", "is_stream", "message_in",
-    "response_to",
     "say_modern", "unless",
 ]  # fmt: skip
 
@@ -51,12 +50,8 @@ async def say_modern(said: Said, request: Request, *, parameters: Headers = ()) 
 
 async def ask(said: Said, request: Request) -> Response | None:
     """Return the answer to a question of our own, None where none came."""
-    return await response_to(replace(said, system=True, name=""), request)
-
-
-async def response_to(said: Said, request: Request) -> Response | None:
-    """Return the answer to what is said for the client, None where none came."""
-    return await answer_to(await say_modern(said, request), request.id)
+    exchange = await say_modern(replace(said, system=True, name=""), request)
+    return await answer_to(exchange, request.id)
 
 
 async def answer_to(exchange: Exchange, request_id: Id) -> Response | None:
