@@ -151,8 +151,9 @@ class RouteStatus(_Status):
     )
     left_out_tools: Annotated[tuple[Name, ...], Field(max_length=16)] | None = Field(
         default=None,
-        description="Tools of its servers that clients are not shown, for their joined names are "
-        "longer than 64 characters or hold others than letters, digits and _.-; the first 16.",
+        description="Tools of its servers that clients are not shown, for none can read them: "
+        "their joined names are longer than 64 characters or hold others than letters, digits and "
+        "_.-, or they lack what a tool must have; the first 16.",
     )
 
 

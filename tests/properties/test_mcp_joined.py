@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary.decode.strict_json import Json
+from ostiary_proxy.mcp.joined.fit import check_page
 from ostiary_proxy.mcp.joined.greetings import discovery, greeting
 from ostiary_proxy.mcp.joined.lists import joined_list, read_cursor
 from ostiary_proxy.mcp.joined.names import (
@@ -30,7 +31,7 @@ WORDS = (
     "task", "tasks", "result", "data", "elicitations", "requestId", "nextCursor", "notifications",
     "resourceSubscriptions", "taskIds", "toolsListChanged", "capabilities", "instructions",
     "protocolVersion", "ttlMs", "io.modelcontextprotocol/related-task", "ui", "resourceUri",
-    "ui/resourceUri",
+    "ui/resourceUri", "inputSchema", "listChanged", "experimental", "title",
 )  # fmt: skip
 leaves: st.SearchStrategy[Json] = (
     st.none()
@@ -96,9 +97,11 @@ def test_whatever_servers_list_is_joined_or_refused(
     results: dict[str, dict[str, Json]], method: str
 ) -> None:
     try:
-        pages = joined_list(method, results)
+        for result in results.values():
+            check_page(method, Response(id=1, result=result))
     except BadResult:
         return
+    pages = joined_list(method, results)
     assert pages.cursor is None or read_cursor(pages.cursor).keys() <= results.keys()
 
 

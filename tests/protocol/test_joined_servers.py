@@ -141,7 +141,9 @@ async def test_resources_links_and_templates_lead_back_to_their_server():
     files = Server(
         tools__call=linked,
         resources__list={"resources": [{"uri": "notes://today", "name": "today"}]},
-        resources__templates__list={"resourceTemplates": [{"uriTemplate": "notes://{day}"}]},
+        resources__templates__list={
+            "resourceTemplates": [{"uriTemplate": "notes://{day}", "name": "day"}]
+        },
         resources__read=lambda message: {
             "contents": [{"uri": message["params"]["uri"], "text": "x"}]
         },

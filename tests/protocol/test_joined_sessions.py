@@ -27,6 +27,7 @@ from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.store.port import StoreUnavailable
 
 CALLED = {"content": [{"type": "text", "text": "done"}]}
+TOOL = {"name": "a", "inputSchema": {"type": "object"}}
 PROGRESS = "notifications/progress"
 CHANGED = "notifications/tools/list_changed"
 ASKING = {
@@ -496,7 +497,7 @@ async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(arra
                     changed, result({"content": [link]}, request_id=message["id"])
                 ),
                 tools__list=lambda message: array(
-                    changed, result({"tools": [{"name": "a"}]}, request_id=message["id"])
+                    changed, result({"tools": [TOOL]}, request_id=message["id"])
                 ),
             )
         }
@@ -507,7 +508,7 @@ async def test_arrays_of_a_server_among_several_are_taken_apart_and_renamed(arra
 
     listed = await w.legacy(session, "tools/list")
 
-    assert body(listed)["result"]["tools"] == [{"name": "desk_a"}]
+    assert body(listed)["result"]["tools"] == [{**TOOL, "name": "desk_a"}]
     shown = [body(answer)] if isinstance(answer.body, bytes) else events(await drained(answer))
     assert shown[-1]["result"] == {"content": [{**link, "uri": "desk+file:///a"}]}
 

@@ -33,9 +33,10 @@ from ostiary_proxy.pipeline.kept import Keeping, Kept
 from ostiary_proxy.pipeline.live import LiveRoute
 from upstream_parts import AUTH
 
+TOOL = {"inputSchema": {"type": "object"}}
 LIST: Mapping[str, Any] = {
     "resultType": "complete", "ttlMs": 5000, "cacheScope": "private",
-    "tools": [{"name": "read"}, {"name": "secret"}], "prompts": [], "resources": [],
+    "tools": [{"name": "read", **TOOL}, {"name": "secret", **TOOL}], "prompts": [], "resources": [],
     "resourceTemplates": [], "contents": [], "supportedVersions": ["2026-07-28"],
 }  # fmt: skip
 PUBLIC = {**LIST, "cacheScope": "public"}
@@ -412,7 +413,7 @@ async def test_a_server_that_is_away_for_a_moment_has_the_tools_that_it_had(away
 
     answer = await w.modern("tools/list")
 
-    shown = {**LIST, "tools": [{"name": "read"}], "ttlMs": 0}
+    shown = {**LIST, "tools": LIST["tools"][:1], "ttlMs": 0}
     assert (answer.status, body(answer)) == (200, result(shown))
     assert w.log.records[-1].facts["cached"] is True
     assert [sent.timeout for sent in w.upstream.sent] == [60.0, 10.0]

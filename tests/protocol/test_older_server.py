@@ -1155,8 +1155,12 @@ async def test_a_server_that_answers_in_json_may_ask_before_its_answer_begins():
 
 async def test_one_of_several_servers_may_be_an_older_one():
     server = eliciting(asks("elicitation/create", ELICIT))
-    server.answers = {**server.answers, "tools/list": lambda _: {"tools": [{"name": "a"}]}}
-    modern = {"resultType": "complete", "tools": [{"name": "b"}], **UNCACHED}
+    schema = {"inputSchema": {"type": "object"}}
+    server.answers = {
+        **server.answers,
+        "tools/list": lambda _: {"tools": [{"name": "a", **schema}]},
+    }
+    modern = {"resultType": "complete", "tools": [{"name": "b", **schema}], **UNCACHED}
     w = joined(
         {"old": server, "new": lambda _: json_answer(result(modern))}, ALLOW_ALL, ALLOW_SERVER
     )

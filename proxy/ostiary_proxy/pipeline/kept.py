@@ -181,7 +181,7 @@ class Keeping:
         if method not in CACHEABLE or not _ROUNDS.isdisjoint(params):
             return cls(kept=kept, route=route)
         key = _Key(
-            route=route.key, method=method, params=_digest(params),
+            route=route.server_key, method=method, params=_digest(params),
             generation=kept.generation(route.key, method), whom=whom,
         )  # fmt: skip
         return cls(kept=kept, route=route, key=key, id=message.id)

@@ -29,8 +29,8 @@ _LONGEST: Final = 250
 class Upstreams:
     """The last outcome by server, failures by reason, and the time until answers began.
 
-    `unfit` are tools, by server, that are left out of lists because of their names. `silence` are
-    those of several servers that did not answer in time.
+    `unfit` are tools, by server, that are left out of lists because no client can read them.
+    `silence` are those of several servers that did not answer in time.
 
     One lives as long as the process; plain integers, for every call passes by. `buckets[i]` counts
     the times up to `BOUNDS[i]` seconds that no smaller bound holds, the last one all others.

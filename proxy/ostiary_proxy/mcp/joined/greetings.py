@@ -6,6 +6,7 @@ from typing import Final
 from ostiary import __version__
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.eras import META_SERVER_INFO
+from ostiary_proxy.mcp.joined.fit import capabilities_of
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 
@@ -62,18 +63,18 @@ def _info(name: str) -> dict[str, Json]:
 def _said(results: Mapping[str, Object], missing: Mapping[str, str]) -> Object:
     capabilities: Json = {}
     for result in results.values():
-        capabilities = _united(capabilities, result.get("capabilities"))
+        capabilities = _united(capabilities, capabilities_of(result))
     said: dict[str, Json] = {"capabilities": capabilities}
     instructions = "\n\n".join(_chapters(results, missing))
     return {**said, "instructions": instructions} if instructions else said
 
 
 def _united(one: Json, other: Json) -> Json:
-    """Return what either of two has: members of objects one by one, else what is true."""
+    """Return what either of two has: members of objects one by one, else an object or a true."""
     if isinstance(one, dict) and isinstance(other, dict):
         both = {name: _united(one[name], other[name]) for name in one.keys() & other.keys()}
         return {**one, **other, **both}
-    return one or other
+    return other if isinstance(other, dict) else one or other
 
 
 def _chapters(results: Mapping[str, Object], missing: Mapping[str, str]) -> Iterable[str]:

@@ -9,20 +9,20 @@ from ostiary.crypto.base64url import base64url
 from ostiary.decode.fault import Faulty
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
-from ostiary_proxy.mcp.joined.names import fits
+from ostiary_proxy.mcp.joined.fit import items_of, standing
 from ostiary_proxy.mcp.joined.renamed import renamed_items
 from ostiary_proxy.mcp.joined.tasks import tasks_named
 from ostiary_proxy.mcp.message import Object
-from ostiary_proxy.mcp.results import LISTS, BadResult
+from ostiary_proxy.mcp.results import BadResult
 
-__all__ = ["Pages", "items_of", "joined_list", "read_cursor"]
+__all__ = ["Pages", "joined_list", "read_cursor"]
 
-_LONGEST: Final = 8192
+_LONGEST: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """One page made of one page of each server. `unfit` are names too long or odd, by server."""
+    """One page made of one page of each server. `unfit` are names of left out tools, by server."""
 
     items: tuple[Json, ...]
     cursor: str | None
@@ -46,25 +46,19 @@ def read_cursor(cursor: Json) -> Mapping[str, str]:
     return {server: str(own) for server, own in plain.items()}
 
 
-def items_of(method: str) -> str:
-    """Return the member of a list's result that holds its items."""
-    return "tasks" if method == "tasks/list" else LISTS[method].items
-
-
 def joined_list(method: str, results: Mapping[str, Object]) -> Pages:
-    """Return what the servers' results hold, in their order; raises BadResult."""
+    """Return what the servers' results hold, in their order; `check_page` saw each of them."""
     where = items_of(method)
     items: list[Json] = []
     cursors: dict[str, Json] = {}
     unfit: dict[str, tuple[str, ...]] = {}
     for server, result in results.items():
-        found = tasks_named(renamed_items({**result}, server), server).get(where)
-        if not isinstance(found, list):
-            raise BadResult(f"{server}: the result has no list {where!r}")
-        left_out = tuple(_unfit(found)) if method == "tools/list" else ()
-        if left_out:
-            unfit[server] = left_out
-        items += [item for item in found if _name(item) not in left_out]
+        found = tasks_named(renamed_items({**result}, server), server)[where]
+        assert isinstance(found, list)
+        kept = [fit for item in found if (fit := standing(where, item)) is not None]
+        items += kept
+        if where == "tools" and (left_out := _names(found) - _names(kept)):
+            unfit[server] = tuple(sorted(left_out))
         # Some say with an empty cursor that nothing follows.
         if isinstance(own := result.get("nextCursor"), str) and own:
             cursors[server] = own
@@ -72,10 +66,6 @@ def joined_list(method: str, results: Mapping[str, Object]) -> Pages:
     return Pages(items=tuple(items), cursor=cursor, unfit=unfit)
 
 
-def _unfit(items: Iterable[Json]) -> Iterable[str]:
-    return (name for item in items if (name := _name(item)) and not fits(name))
-
-
-def _name(item: Json) -> str:
-    name = item.get("name") if isinstance(item, dict) else None
-    return name if isinstance(name, str) else ""
+def _names(items: Iterable[Json]) -> set[str]:
+    named = (item.get("name") for item in items if isinstance(item, dict))
+    return {name for name in named if isinstance(name, str) and name}

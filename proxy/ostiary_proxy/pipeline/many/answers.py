@@ -10,8 +10,11 @@ from typing import Final
 
 import structlog
 
+from ostiary_proxy.mcp.joined.fit import check_page
 from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.pipeline.many.heard import Heard, hear
+from ostiary_proxy.pipeline.many.last import keeping_of, last
 from ostiary_proxy.pipeline.many.server import PATIENCE, Say, key_of, named, say_at
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -29,7 +32,8 @@ _NOT_FOUND: Final = -32601
 class Answers:
     """What came back, in the servers' order, and why the others' part is missing.
 
-    A server that does not know the method is in neither: it has nothing of the kind.
+    A server that does not know the method is in neither: it has nothing of the kind. One whose last
+    answer stands in is in both.
     """
 
     heard: Mapping[str, Heard]
@@ -46,7 +50,6 @@ async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
     limit = _MAX_RESULT // max(1, len(saids))
     asked = [_hear(said, server, say, limit) for server, said in saids.items()]
     found = dict(zip(saids, await asyncio.gather(*asked), strict=True))
-    heard = {server: one for server, one in found.items() if isinstance(one, Heard)}
     missing = {server: one for server, one in found.items() if isinstance(one, Refused)}
     for server, refused in missing.items():
         received = saids[server].known.routed.received
@@ -55,7 +58,9 @@ async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
             decision=received.id, route=received.seen.route, server=server, code=refused.code,
             detail=refused.detail,
         )  # fmt: skip
-    if missing and len(missing) == len(found):
+        found[server] = await last(saids[server], server, refused)
+    heard = {server: one for server, one in found.items() if isinstance(one, Heard)}
+    if missing and not heard and len(missing) == len(found):
         raise next(iter(missing.values()))
     return Answers(heard=heard, missing=missing)
 
@@ -63,6 +68,7 @@ async def ask_all(saids: Mapping[str, Said], say: Say) -> Answers:
 async def _hear(said: Said, server: str, say: Say, limit: int) -> Heard | Refused | None:
     """Return what one server answers; None where it does not know the method."""
     silence = said.known.routed.received.live.upstreams.silence
+    keeping = keeping_of(said, server)
     try:
         heard = await silence.hear(key_of(said, server), _ask(said, server, say, limit))
     except StoreUnavailable as error:
@@ -71,6 +77,7 @@ async def _hear(said: Said, server: str, say: Say, limit: int) -> Heard | Refuse
         return named(refused, server)
     told = heard.response.error
     if told is None:
+        keeping.keep(heard.response.result or {})
         return heard
     if told["code"] == _NOT_FOUND:
         return None
@@ -84,7 +91,11 @@ async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard:
         with live.borrowed():  # the question may outlive the request
             async with asyncio.timeout(PATIENCE):
                 exchange = await say_at(said, server, say)
-                return await hear(exchange, said.message.id, said.version, limit)
+                heard = await hear(exchange, said.message.id, said.version, limit)
+                check_page(said.message.method, heard.response)
+                return heard
     except TimeoutError:
         live.upstreams.failed(key_of(said, server), "timeout")
         raise Refused("UpstreamTimeout", detail=f"nothing in {PATIENCE:g} s") from None
+    except BadResult as error:
+        raise Refused("UpstreamInvalid", detail=str(error)) from None

@@ -8,8 +8,9 @@ import structlog
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.errors import error_body, result_body
+from ostiary_proxy.mcp.joined.fit import items_of
 from ostiary_proxy.mcp.joined.greetings import discovery, freshness, greeting, marked
-from ostiary_proxy.mcp.joined.lists import items_of, joined_list, read_cursor
+from ostiary_proxy.mcp.joined.lists import joined_list, read_cursor
 from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.results import BadResult
@@ -73,10 +74,11 @@ async def lists(said: Said, say: Say) -> Exchange:
     """Ask every server for a page of what it has, or those that have more pages."""
     request = _request(said)
     try:
-        answers = await ask_all(_pages(said, request.params.get("cursor")), say)
-        pages = joined_list(request.method, answers.results)
+        saids = _pages(said, request.params.get("cursor"))
     except BadResult as error:
         return _answer(error_body(request.id, -32602, str(error)))
+    answers = await ask_all(saids, say)
+    pages = joined_list(request.method, answers.results)
     _take_note(said, pages.unfit)
     result: dict[str, Json] = {items_of(request.method): list(pages.items)}
     if pages.cursor is not None:
@@ -105,7 +107,7 @@ def _take_note(said: Said, unfit: Mapping[str, tuple[str, ...]]) -> None:
     for server, names in unfit.items():
         key = key_of(said, server)
         if new := upstreams.left_out(key, names):
-            log.warning("tools are left out: no client takes their names", server=key, tools=new)
+            log.warning("tools are left out: no client can read them", server=key, tools=new)
 
 
 async def level(said: Said, say: Say) -> Exchange:
