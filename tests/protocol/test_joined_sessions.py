@@ -22,6 +22,7 @@ from mcp_parts import (
     sent_header,
     sse_answer,
 )
+from ostiary_proxy.pipeline.many import merged
 from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.store.port import StoreUnavailable
@@ -342,32 +343,101 @@ async def test_a_subscription_is_made_at_its_server_and_its_news_come_back_under
     assert w.upstream.exchanges[-2].closed
 
 
+def streaming(w, session):
+    """Return what reads the first events of the session's own streams, and returns the last id."""
+
+    async def streamed(last=None, *, count=1):
+        more = (("last-event-id", last),) if last else ()
+        stream = await w.send(method="GET", headers=(("mcp-session-id", session), *more))
+        assert not isinstance(stream.body, bytes)
+        pieces = aiter(stream.body)
+        async with asyncio.timeout(5):
+            said = [await next_said(pieces) for _ in range(count)]
+        await stream.body.abandon()
+        return event_id(said[-1])
+
+    return streamed
+
+
+def changed(name):
+    return event({"jsonrpc": "2.0", "method": CHANGED}, event_id=name)
+
+
+def resumed(w):
+    """Return whose own streams were opened, and after which event."""
+    return [
+        (to(sent), sent_header(sent, "last-event-id"))
+        for sent in w.upstream.sent
+        if sent.method == "GET"
+    ]
+
+
 async def test_streams_go_on_at_the_servers_whose_events_they_broke_off_after():
     def call(message):
         return sse_answer(event({"jsonrpc": "2.0", "method": PROGRESS}, event_id="9"))
 
     held = asyncio.get_running_loop().create_future()
-    own = [event({"jsonrpc": "2.0", "method": CHANGED}, event_id="5"), held]
-    w = joined({"files": Server(tools__call=call, GET=own), "web": Server(GET=[held])})
+    w = joined(
+        {
+            "files": Server(tools__call=call, GET=[changed("5"), held]),
+            "web": Server(GET=[changed("7:x"), held]),
+            "idle": Server(GET=[held]),
+        }
+    )
     _, session = await opened(w)
-
-    async def streamed(last=None):
-        more = (("last-event-id", last),) if last else ()
-        stream = await w.send(method="GET", headers=(("mcp-session-id", session), *more))
-        assert not isinstance(stream.body, bytes)
-        async with asyncio.timeout(5):
-            said = await next_said(aiter(stream.body))
-        await stream.body.abandon()
-        return event_id(said)
+    streamed = streaming(w, session)
 
     answered = await drained(await w.legacy(session, "tools/call", {"name": "files_read"}))
-    standing = await streamed()
-    again = len(w.upstream.sent)
+    standing = await streamed(count=2)
     await streamed(standing)
     await streamed(event_id(answered))
 
-    gets = [(to(sent), sent_header(sent, "last-event-id")) for sent in w.upstream.sent[again:]]
-    assert gets == [("files", "5"), ("web", None), ("files", "9")]
+    assert resumed(w) == [
+        *(("files", None), ("web", None), ("idle", None)),
+        *(("files", "5"), ("web", "7:x"), ("idle", None)),
+        ("files", "9"),
+    ]
+
+
+async def test_a_server_whose_event_ids_are_long_begins_its_stream_anew():
+    held = asyncio.get_running_loop().create_future()
+    w = joined(
+        {
+            "files": Server(GET=[changed("5"), held]),
+            "web": Server(GET=[changed("7" * 99), held]),
+        }
+    )
+    _, session = await opened(w)
+    streamed = streaming(w, session)
+
+    await streamed(await streamed(count=2))
+
+    assert resumed(w)[2:] == [("files", "5"), ("web", None)]
+
+
+async def test_a_server_that_forgot_where_its_stream_broke_off_is_asked_for_another(monkeypatch):
+    monkeypatch.setattr(merged, "_AGAIN", 0.01)
+    held = asyncio.get_running_loop().create_future()
+    web = Server(GET=[changed("7"), held])
+
+    def forgetful(sent):
+        known = sent_header(sent, "last-event-id")
+        return ScriptedExchange(400, {}, []) if known else web(sent)
+
+    w = joined({"files": Server(GET=[held]), "web": forgetful})
+    _, session = await opened(w)
+    last = await streaming(w, session)()
+
+    stream = await w.send(
+        method="GET", headers=(("mcp-session-id", session), ("last-event-id", last))
+    )
+    assert not isinstance(stream.body, bytes)
+    async with asyncio.timeout(5):
+        news = events(await next_said(aiter(stream.body)))
+    await stream.body.abandon()
+
+    assert resumed(w)[2:] == [("files", None), ("web", "7"), ("web", None)]
+    assert news[0]["method"] == CHANGED
 
 
 async def test_without_any_own_stream_of_a_server_one_is_left_to_the_gateways_notices():

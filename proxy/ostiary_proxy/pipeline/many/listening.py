@@ -14,8 +14,9 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
+from ostiary_proxy.pipeline.many.places import OnOwnStreams, read_own_streams
 from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, patience, say_at, with_params
-from ostiary_proxy.pipeline.many.turned import OWN, Turned
+from ostiary_proxy.pipeline.many.turned import Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
@@ -31,18 +32,18 @@ async def own_streams(said: Said, say: Say) -> Exchange:
 
     A server's stream that is opened again goes on after the last event of it.
     """
-    after, _, own = said.last_event.partition(OWN)
-    last = {after: own}
-    seen: dict[str, Turned] = {}
+    last = dict(read_own_streams(said.last_event))
 
     def source(server: str) -> Source:
         async def opened() -> Exchange | None:
-            known = seen[server].last_event if server in seen else last.get(server, "")
-            exchange = await _opened(replace(said, last_event=known), server, say)
+            after = replace(said, last_event=last.get(server, ""))
+            exchange = await _opened(after, server, say)
             if exchange is None:
+                if last.pop(server, ""):  # it may have a stream all the same, from now on
+                    raise Refused("UpstreamUnavailable", detail="it does not go on with its stream")
                 return None
-            seen[server] = Turned(exchange, server, version=said.version, mark=OWN)
-            return seen[server]
+            place = OnOwnStreams(server, last)
+            return Turned(exchange, server, version=said.version, place=place)
 
         return opened
 

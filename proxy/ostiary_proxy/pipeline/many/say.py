@@ -19,8 +19,9 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.everybody import discover, end, greet, level, lists, tell
 from ostiary_proxy.pipeline.many.listening import listen, own_streams
+from ostiary_proxy.pipeline.many.places import read_answer
 from ostiary_proxy.pipeline.many.server import Say, named, say_at, with_params
-from ostiary_proxy.pipeline.many.turned import ANSWER, Turned
+from ostiary_proxy.pipeline.many.turned import Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -40,8 +41,8 @@ async def say_joined(said: Said, say: Say) -> Exchange:
 
 async def _stream(said: Said, say: Say) -> Exchange:
     """Open the servers' own streams, or let one's answer go on where it broke off."""
-    server, _, own = said.last_event.partition(ANSWER)
-    if own and server in said.known.routed.route.servers:
+    server, own = read_answer(said.last_event)
+    if server in said.known.routed.route.servers:
         return await _turned(replace(said, last_event=own), server, say)
     return await own_streams(said, say)
 

@@ -5,7 +5,6 @@ What can't be read goes on as it is: the relay refuses it like any server's.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.envelope import Misread
@@ -15,13 +14,9 @@ from ostiary_proxy.mcp.parts import only_message, parts_of
 from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
+from ostiary_proxy.pipeline.many.places import InAnswer, Place
 
-__all__ = ["ANSWER", "OWN", "Turned"]
-
-ANSWER: Final = ":"
-"""Marks events in the answer to a request: such a stream goes on at its server alone."""
-OWN: Final = "+"
-"""Marks events of the servers' own streams, which go on together."""
+__all__ = ["Turned"]
 
 
 def _all(_: Message) -> bool:
@@ -31,7 +26,7 @@ def _all(_: Message) -> bool:
 class Turned:
     """An `Exchange`; of a stream only the messages that `passes` lets through are passed on.
 
-    `mark` stands between the server and its own id of an event; `last_event` is the newest of them.
+    `place` names its events for clients.
     """
 
     def __init__(
@@ -41,7 +36,7 @@ class Turned:
         passes: Callable[[Message], bool] = _all,
         *,
         version: str,
-        mark: str = ANSWER,
+        place: Place | None = None,
     ) -> None:
         self.status = exchange.status
         self.headers = exchange.headers
@@ -49,8 +44,7 @@ class Turned:
         self._server = server
         self._passes = passes
         self._version = version
-        self._mark = mark
-        self.last_event = ""
+        self._place = place or InAnswer(server)
 
     @property
     def arrived(self) -> bool:
@@ -70,6 +64,8 @@ class Turned:
             for event in events:
                 if data := b"".join(map(write_event, self._events(event))):
                     yield data
+                if event.id:
+                    self._place.passed(event.id)
 
     async def body(self, limit: int) -> bytes:
         """Return the whole body; raises OutboundFailed."""
@@ -88,8 +84,7 @@ class Turned:
     def _events(self, event: Event) -> Iterator[Event]:
         """Yield an event for each message in one."""
         if event.id:
-            self.last_event = event.id
-            event = replace(event, id=f"{self._server}{self._mark}{event.id}")
+            event = replace(event, id=self._place.named(event.id))
         try:
             parts = parts_of(event, self._version) if event.data else ()
         except Misread:
