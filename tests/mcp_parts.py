@@ -17,6 +17,7 @@ from ostiary.policy.compiled import PolicySet
 from ostiary.policy.rule import Rule
 from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
+from ostiary_proxy.pipeline.allowance import Allowance
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
@@ -379,6 +380,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         older=Older(streams, "here", tell=cries.append),
         kept=Kept(lambda: now[0], tell=cries.append),
         places=Places("here"),
+        allowance=Allowance(lambda: now[0]),
         clock=lambda: now[0],
         entropy=bytes_of,
         new_id=lambda: f"d{next(ids)}",

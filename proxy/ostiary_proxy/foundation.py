@@ -19,6 +19,7 @@ from ostiary_proxy.audit.sink import Sink, Stdout
 from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
+from ostiary_proxy.pipeline.allowance import Allowance
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.kept import Kept
@@ -138,6 +139,7 @@ class Foundation:
             older=older,
             kept=Kept(now, tell=cry),
             places=Places(older.replica),
+            allowance=Allowance(now),
             clock=now,
             entropy=os.urandom,
             new_id=partial(next, _ids()),

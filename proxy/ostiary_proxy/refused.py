@@ -64,6 +64,7 @@ CODES: Final[Mapping[str, Code]] = {
     "RateLimited": Code(200, -31006, "too many calls; try again later"),
     "Cancelled": Code(200, -31008, "the client cancelled this call"),
     "TooManyStreams": Code(429, -31009, "too many streams are open; close one, or try later"),
+    "TooMuchKept": Code(429, -31015, "too much is kept for you here; try again later"),
     "AccountNotConnected": Code(
         200, -31007, "connect your account at the service behind this server"
     ),

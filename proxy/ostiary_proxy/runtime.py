@@ -22,6 +22,7 @@ from ostiary_proxy.oauth.server import AuthorizationServer
 from ostiary_proxy.outbound.guard import Guard
 from ostiary_proxy.outbound.http import HttpClient
 from ostiary_proxy.outbound.transport import PooledTransport, trust
+from ostiary_proxy.pipeline.allowance import Allowance
 from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
@@ -60,6 +61,7 @@ class Process:
     older: Older
     kept: Kept
     places: Places
+    allowance: Allowance
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]
@@ -233,6 +235,7 @@ def _live(
         older=process.older,
         kept=process.kept,
         places=process.places,
+        allowance=process.allowance,
         clock=process.clock,
         entropy=process.entropy,
         new_id=process.new_id,

@@ -1,6 +1,7 @@
 """From upstream's exchange to the answer: JSON whole, streams by the driver, all else as ours."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,7 +29,7 @@ from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.places import LARGEST
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import Session, end, seal_session
+from ostiary_proxy.pipeline.session import MAX_AGE, Session, end, seal_session
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
@@ -175,7 +176,7 @@ async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answ
     status, decoded = exchange.status, cleared.screened.consented.permitted.decoded
     if status == 404 and decoded.session is not None and decoded.session.upstream is not None:
         await exchange.close()
-        await end(decoded.known.routed.received.live.store, decoded.session)
+        await _forgotten(decoded.known, decoded.session)
         raise Refused("UnknownSession", detail="upstream: 404")
     if 400 <= status < 500 and media_type(exchange) == "application/json":
         error = _error(await read_body(exchange, _MAX_ERROR), request)
@@ -190,6 +191,14 @@ async def _other(cleared: Cleared, request: Request, exchange: Exchange) -> Answ
         raise Refused("UpstreamRejected", detail=str(status))
     code = "UpstreamUnavailable" if status >= 500 else "UpstreamInvalid"
     raise Refused(code, detail=f"{status} {media_type(exchange)}")
+
+
+async def _forgotten(known: Known, session: Session) -> None:
+    """End a session that upstream does not know any more, which it will say again otherwise."""
+    live = known.routed.received.live
+    with contextlib.suppress(Refused):
+        live.allowance.charge(known.presented.grant.person, 0, MAX_AGE)
+        await end(live.store, session)
 
 
 def _error(body: bytes, request: Request) -> bytes | None:

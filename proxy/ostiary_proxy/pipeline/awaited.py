@@ -12,6 +12,7 @@ from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import created, id_of, listed
+from ostiary_proxy.pipeline.carry import put_row
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.judge import refusal_of
 from ostiary_proxy.pipeline.permitted import Permitted
@@ -56,7 +57,7 @@ async def _of_tasks(decoded: Decoded, response: Response) -> Decoded:
     task = created(result, decoded.version)
     if task is not None and decoded.subject.kind is Kind.SERVER:
         kept = owner.row(task, decoded.subject, received.now)
-        await received.live.store.put(kept.table, kept.key, kept.value, expires=kept.expires)
+        await put_row(kept, received.live)
     if decoded.subject.method != "tasks/list":
         return decoded
     own: list[Json] = [

@@ -6,22 +6,32 @@ from ostiary_proxy.pipeline.effects import DropRow, Effect, Out, PutRow, WriteRe
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.store.port import Store
 
-__all__ = ["Post", "carry", "found"]
+__all__ = ["Post", "carry", "found", "put_row"]
 
 Post = Callable[[bytes], Awaitable[None]]
 """Posts a response of ours to the server."""
 
 
 async def carry(effect: Effect, live: Live, post: Post) -> None:
-    """Carry out one effect; raises AuditUnavailable, StoreUnavailable, and what `post` raises."""
+    """Carry out one effect.
+
+    Raises AuditUnavailable, StoreUnavailable, Refused("TooMuchKept"), and what `post` raises.
+    """
     if isinstance(effect, WriteRecord):
         await live.audit.write(effect.record)
     elif isinstance(effect, PutRow):
-        await live.store.put(effect.table, effect.key, effect.value, expires=effect.expires)
+        await put_row(effect, live)
     elif isinstance(effect, DropRow):
         await live.store.delete(effect.table, effect.key)
     else:
         await post(effect.body)
+
+
+async def put_row(row: PutRow, live: Live) -> None:
+    """Write a row; raises StoreUnavailable, and Refused("TooMuchKept")."""
+    if row.whose is not None:
+        live.allowance.charge(row.whose, len(row.value), row.expires - live.clock())
+    await live.store.put(row.table, row.key, row.value, expires=row.expires)
 
 
 async def found(out: Out, store: Store) -> Out:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ostiary_proxy.audit.record import Record
+from ostiary_proxy.identity import Person
 
 __all__ = ["AnswerUpstream", "DropRow", "Effect", "Lookup", "Out", "PutRow", "Rows", "WriteRecord"]
 
@@ -17,12 +18,13 @@ class WriteRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutRow:
-    """Write a Store row that must not be there yet."""
+    """Write a Store row; it counts for the allowance of `whose`, where that is said."""
 
     table: str
     key: str
     value: bytes
     expires: float
+    whose: Person | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

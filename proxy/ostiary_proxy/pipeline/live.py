@@ -11,6 +11,7 @@ from ostiary.policy.facts import RouteFacts, Subject
 from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.mcp.joined.names import server_of
 from ostiary_proxy.outbound.exchange import Transport
+from ostiary_proxy.pipeline.allowance import Allowance
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.kept import Kept
@@ -80,6 +81,7 @@ class Live:
     older: Older
     kept: Kept
     places: Places
+    allowance: Allowance
     clock: Callable[[], float]
     entropy: Entropy
     new_id: Callable[[], str]

@@ -130,9 +130,10 @@ class ServerSays:
             key=pending_key(session, message.id),
             value=waiting_row(subject),
             expires=by.now + _PATIENCE,
+            whose=self._asked.holder.grant.person,
         )
         record = self.record(passed=True, why="policy", subject=facts, now=by.now)
-        shown = _visits(session, [message.params], by.now)
+        shown = self._visits(session, [message.params], by.now)
         params = redacted(message.params, (*by.redactions, *verdict.redactions))
         return Out(data=_with_params(event, message, params), before=(record, waiting, *shown))
 
@@ -155,7 +156,18 @@ class ServerSays:
         links = data.get("elicitations") if isinstance(data, dict) else None
         if self._asked.session is None or not isinstance(links, list):
             return (record,)
-        return (record, *_visits(self._asked.session, links[:_MOST], by.now))
+        return (record, *self._visits(self._asked.session, links[:_MOST], by.now))
+
+    def _visits(
+        self, session: Session, links: Sequence[Json | Object], now: float
+    ) -> Iterator[PutRow]:
+        """Yield the rows by which the server may say that a visit is complete."""
+        whose = self._asked.holder.grant.person
+        for link in links:
+            found = link.get("elicitationId") if isinstance(link, Mapping) else None
+            if isinstance(found, str):
+                key = pending_key(session, found)
+                yield PutRow(table=_VISITS, key=key, value=b"", expires=now + MAX_AGE, whose=whose)
 
     def tells(self, event: Event, message: Notification, by: By) -> Out:
         """Return a notification for the client, or nothing for it."""
@@ -284,15 +296,6 @@ def _of_task(
             then=lambda rows: then(owner.subject(task_id, rows[0], now)),
         )
     )
-
-
-def _visits(session: Session, links: Sequence[Json | Object], now: float) -> Iterator[PutRow]:
-    """Yield the rows by which the server may say that a visit is complete."""
-    for link in links:
-        found = link.get("elicitationId") if isinstance(link, Mapping) else None
-        if isinstance(found, str):
-            key = pending_key(session, found)
-            yield PutRow(table=_VISITS, key=key, value=b"", expires=now + MAX_AGE)
 
 
 def _with_params(event: Event, message: Request | Notification, params: Object) -> bytes:

@@ -21,7 +21,7 @@ from ostiary_proxy.pipeline.kept import Keeping
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import Session, end
+from ostiary_proxy.pipeline.session import MAX_AGE, Session, end
 from ostiary_proxy.pipeline.trail import decision
 from ostiary_proxy.refused import Refused
 
@@ -73,6 +73,7 @@ async def leave(known: Known) -> Answer:
     if received.request.header("mcp-protocol-version") == MODERN:
         raise not_allowed()
     session = await session_of(known)
+    received.live.allowance.charge(known.presented.grant.person, 0, MAX_AGE)
     subject = Subject(kind=Kind.HOUSEKEEPING, method="DELETE")
     await _write(known, session, subject, _permitted(known, subject))
     await end(received.live.store, session)

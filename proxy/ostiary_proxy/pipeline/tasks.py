@@ -55,7 +55,10 @@ class Owner:
         )
         kept = seconds(task)
         lives = _MOST if kept is None else min(max(kept, _LEAST), _MOST)
-        return PutRow(table=TASKS, key=self.key(task_id), value=value.encode(), expires=now + lives)
+        return PutRow(
+            table=TASKS, key=self.key(task_id), value=value.encode(), expires=now + lives,
+            whose=self.holder.grant.person,
+        )  # fmt: skip
 
     def subject(self, task_id: str, value: bytes | None, now: float) -> Subject | None:
         """Return what the task was created by, None where it is not this owner's."""

@@ -32,7 +32,7 @@ from ostiary_proxy.pipeline.bridge.speaking import answer_in, is_stream, message
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import Session, pending_key
+from ostiary_proxy.pipeline.session import MAX_AGE, Session, pending_key
 from ostiary_proxy.refused import Refused
 
 __all__ = ["say_newer"]
@@ -66,6 +66,8 @@ async def say_newer(said: Said) -> Exchange:
     if bridged.tasks and message.method.startswith("tasks/"):
         return await about_task(said, session, bridged, message)
     live = said.known.routed.received.live
+    if message.method != "ping":
+        live.allowance.charge(said.known.presented.grant.person, len(said.body), MAX_AGE)
     return Whole(200, _JSON, await answer_here(live, session, bridged, message))
 
 
@@ -97,8 +99,9 @@ async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
 async def _answer(said: Said, session: Session, response: Response) -> Exchange:
     """Hand the client's response to the call that waits for it, on whatever replica."""
     assert response.id is not None  # one request of the server's was found under it
-    key = pending_key(session, response.id)
-    await said.known.routed.received.live.mailbox.put(key, said.body, seconds=ANSWER_TIME)
+    key, live = pending_key(session, response.id), said.known.routed.received.live
+    live.allowance.charge(said.known.presented.grant.person, len(said.body), ANSWER_TIME)
+    await live.mailbox.put(key, said.body, seconds=ANSWER_TIME)
     return Whole(202, {}, b"")
 
 

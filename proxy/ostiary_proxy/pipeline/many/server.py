@@ -21,7 +21,7 @@ from ostiary_proxy.pipeline.many.sessions import (
     session_at,
 )
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.refused import Refused
 
 __all__ = [
@@ -127,8 +127,11 @@ async def _later(said: Said, session: Session, server: str, _: Say) -> Session |
 
 
 async def _new(said: Said, session: Session, server: str, say: Say) -> Session | None:
+    live = said.known.routed.received.live
+    if await later(live, session, server) is None:  # else its row takes the place of that one
+        live.allowance.charge(said.known.presented.grant.person, LONGEST, MAX_AGE)
     opened = await _greet(said, session, say)
-    return await remember(said.known.routed.received.live, session, server, opened)
+    return await remember(live, session, server, opened)
 
 
 _SESSIONS: Final = (_first, _later, _new)
