@@ -206,6 +206,26 @@ async def test_a_batch_is_a_stream_from_the_first_answer_that_is_one() -> None:
     assert [one["id"] for one in late] == [2, 3]
 
 
+async def test_large_answers_to_a_batch_leave_one_by_one_and_none_is_asked_for_before() -> None:
+    padding = "x" * (600 * 1024)
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        said = json.loads(sent.body)
+        return json_answer(result({"content": [], "padding": padding}, request_id=said["id"]))
+
+    w = world(script)
+    session = await opened(w)
+
+    answer = await post(w, session, [call("a", number) for number in range(64)])
+    begun = len(w.upstream.sent)
+
+    told = events(await drained(answer))
+    assert begun == 2
+    assert [(one["id"], len(one["result"]["padding"])) for one in told] == [
+        (number, len(padding)) for number in range(64)
+    ]
+
+
 async def test_what_is_left_of_a_batch_is_refused_once_the_grant_is_revoked() -> None:
     def script(sent: Outgoing) -> ScriptedExchange:
         w.doors.grants.clear()

@@ -25,6 +25,8 @@ __all__ = ["Pass", "answer_batch", "passes_of"]
 
 _MOST: Final = 64
 """Messages of one batch."""
+_WHOLE: Final = 1024 * 1024
+"""Bytes of answers that are gathered into one array; more leave one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ def _wrong(messages: Sequence[Message]) -> str | None:
 async def answer_batch(passes: Sequence[Pass], way: Way) -> Answer:
     """Return the answers, in order, as one array, or as events from the first stream on.
 
+    So they are told too where they are many bytes: a client holds no more of them here than one.
+
     Where nothing asked for an answer it is 202, or how the first message was refused.
     """
     rest = iter(passes)
@@ -98,14 +102,15 @@ async def answer_batch(passes: Sequence[Pass], way: Way) -> Answer:
     refused: Answer | None = None
     for one in rest:
         answer = await way(one.received())
-        if not isinstance(answer.body, bytes):
-            streams = one.around.live.streams
-            joined = _Joined(bodies, answer.body, rest, way=way, streams=streams)
-            return Answer(status=200, headers=EVENT_STREAM, body=joined)
-        if isinstance(one.message, Request):
+        coming = None if isinstance(answer.body, bytes) else answer.body
+        if isinstance(answer.body, bytes) and isinstance(one.message, Request):
             bodies.append(answer.body)
-        elif answer.status >= 400:
+        elif coming is None and answer.status >= 400:
             refused = refused or answer
+        if coming is not None or sum(map(len, bodies)) > _WHOLE:
+            streams = one.around.live.streams
+            joined = _Joined(bodies, coming, rest, way=way, streams=streams)
+            return Answer(status=200, headers=EVENT_STREAM, body=joined)
     if bodies:
         return Answer(status=200, headers=(JSON,), body=b"[" + b",".join(bodies) + b"]")
     return refused or Answer(status=202)
@@ -117,14 +122,14 @@ class _Joined:
     def __init__(
         self,
         there: Sequence[bytes],
-        coming: Stream,
+        coming: Stream | None,
         rest: Iterator[Pass],
         *,
         way: Way,
         streams: Streams,
     ) -> None:
         self._there = deque(_event(body) for body in there)
-        self._coming: AsyncIterator[bytes] | None = aiter(coming)
+        self._coming = None if coming is None else aiter(coming)
         self._rest = rest
         self._way = way
         self._streams = streams
