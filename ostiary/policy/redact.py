@@ -40,8 +40,8 @@ _WORDS: Final = {
 """Members whose fixed words belong to the protocol: a pattern that finds them must not break it."""
 _OPAQUE: Final = frozenset(
     {
-        "elicitationId", "id", "mimeType", "nextCursor", "progressToken", "requestState", "taskId",
-        "toolUseId",
+        "elicitationId", "id", "mimeType", "nextCursor", "progressToken", "requestId",
+        "requestState", "taskId", "toolUseId",
     }
 )  # fmt: skip
 """Members that peers hand back as they are; `uri` is not among them: it may carry a secret."""

@@ -164,6 +164,17 @@ async def test_results_are_redacted_text_and_structure_json_and_stream_alike(ans
     assert shown == result(REDACTED)
 
 
+async def test_what_a_server_says_in_meta_is_redacted_but_for_what_the_protocol_says_there():
+    protocols = {"io.modelcontextprotocol/serverInfo": {"name": "s", "version": "2026"}}
+    said = {"content": [], "_meta": {**protocols, "example.com/pin": "1234", "5678": 1234}}
+    w = world(lambda _: json_answer(result(said)), REDACT)
+
+    shown = body(await w.modern("tools/call", {"name": "a"}))["result"]
+
+    clean = {"example.com/pin": "[redacted]", "[redacted]": "[redacted]"}
+    assert shown == {"content": [], "_meta": {**protocols, **clean}}
+
+
 async def test_redacted_arguments_go_upstream_in_our_own_serialisation_with_number_lexemes_kept():
     w = world(None, REDACT)
     data = json.dumps(request("tools/call", {"name": "a", "_meta": MODERN_META})).encode()

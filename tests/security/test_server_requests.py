@@ -186,6 +186,18 @@ async def test_a_question_whose_params_are_no_object_is_an_invalid_answer() -> N
     assert said["error"]["code"] == -31012
 
 
+async def test_why_a_server_takes_a_question_back_is_redacted_too() -> None:
+    reason = {"requestId": "s1234", "reason": "no pin 1234"}
+    back = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": reason}
+    call = {**ALLOW_ALL, "transform": {"redact": [{"in": "Result", "pattern": "[0-9]{4}"}]}}
+    question = {"jsonrpc": "2.0", "id": "s1234", "method": "roots/list"}
+    w = world(lambda _: sse_answer(question, back, result({"content": []})), call, allow("roots"))
+
+    _, said = await called(w, "2025-11-25")
+
+    assert said[1]["params"] == {"requestId": "s1234", "reason": "no pin [redacted]"}
+
+
 async def test_what_a_call_redacts_does_not_come_by_a_question() -> None:
     call = {**ALLOW_ALL, "transform": {"redact": [{"in": "Result", "pattern": "[0-9]{4}"}]}}
     w = asking(asked("elicitation/url"), call, allow(*KINDS))

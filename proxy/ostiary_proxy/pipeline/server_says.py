@@ -45,7 +45,7 @@ _LINKS: Final = -32042
 _MOST: Final = 64
 """Links of one error that may be complete later."""
 _VISITS: Final = "mcp-visits"
-_TEXTS: Final = ("notifications/message", "notifications/progress")
+_TEXTS: Final = ("notifications/cancelled", "notifications/message", "notifications/progress")
 """Notifications in which a server says something to people and models."""
 _PATIENCE: Final = 3600.0
 """Seconds that a server's request may wait for its answer."""
