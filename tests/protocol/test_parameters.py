@@ -188,6 +188,11 @@ FAULTY: dict[str, Any] = {
     "in a choice": {"anyOf": [marked("A")]},
     "in a definition": {"$defs": {"d": {"type": "string", "x-mcp-header": "A"}}},
     "under a condition": {"properties": {"o": {"if": marked("A")}}},
+    "a long name": marked("A" * 129),
+    "a long way": {"properties": {"o" * 512: marked("A")}},
+    "more than headers": {
+        "properties": {f"p{n}": {"type": "string", "x-mcp-header": f"P{n}"} for n in range(65)}
+    },
 }
 
 

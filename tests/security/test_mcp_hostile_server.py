@@ -15,7 +15,10 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary.policy.facts import Kind, Subject
+from ostiary_proxy.mcp.parameters import Parameter
 from ostiary_proxy.outbound.exchange import Outgoing
+from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.session import PENDING
 
 HUGE = "1" + "0" * 400
@@ -112,3 +115,40 @@ async def test_words_beside_the_data_of_an_event_reach_nobody() -> None:
     assert told == (
         b':\n\n:\nevent: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n'
     )
+
+
+def marks(tool: str, count: int) -> dict[str, tuple[Parameter, ...]]:
+    """Return a tool with so many marked arguments, as a list teaches it."""
+    return {
+        tool: tuple(Parameter(header=f"h{n}", path=("a",), integer=False) for n in range(count))
+    }
+
+
+def known(learned: Learned, gid: str, tool: str) -> int:
+    """Return how many marked arguments are remembered."""
+    return len(learned.of(gid, Subject(kind=Kind.TOOL, method="tools/call", name=tool)))
+
+
+def test_of_lists_without_end_only_so_much_is_remembered() -> None:
+    learned = Learned()
+
+    for page in range(100):
+        learned.learn("one", marks(f"t{page}", 64))
+    assert [known(learned, "one", f"t{page}") for page in (0, 31, 32)] == [64, 64, 0]
+    for other in range(32):
+        for page in range(32):
+            learned.learn(f"g{other}", marks(f"t{page}", 64))
+
+    assert known(learned, "one", "t0") == 0
+    assert known(learned, "g31", "t31") == 64
+    assert sum(known(learned, f"g{n}", f"t{p}") for n in range(32) for p in range(32)) == 64 * 1024
+
+
+def test_a_tool_that_is_listed_again_is_known_as_it_is_now() -> None:
+    learned = Learned()
+
+    for _ in range(3):
+        learned.learn("one", marks("t", 2000))
+    learned.learn("one", marks("t", 3) | marks("x" * 513, 1))
+
+    assert (known(learned, "one", "t"), known(learned, "one", "x" * 513)) == (3, 0)

@@ -24,6 +24,10 @@ PREFIX: Final = "mcp-param-"
 _MARK: Final = "x-mcp-header"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_MOST: Final = 64
+_LONGEST: Final = 128
+_FAREST: Final = 512
+"""Marks of one tool; characters of a header's name, and of the way to its value."""
 _PLAIN: Final = ("string", "integer", "boolean")
 _ONE: Final = frozenset(
     (
@@ -52,6 +56,8 @@ class Parameter:
 def parameters_of(schema: Json) -> tuple[Parameter, ...]:
     """Return what an inputSchema marks; raises BadParameter where clients would drop the tool."""
     found = tuple(_parameter(path, marked) for path, marked in _marked(schema, ()))
+    if len(found) > _MOST:
+        raise BadParameter("more marks than a request has room for headers")
     if len({parameter.header for parameter in found}) < len(found):
         raise BadParameter("two properties name the same header")
     return found
@@ -90,6 +96,8 @@ def _parameter(path: tuple[str, ...], marked: Object) -> Parameter:
         raise BadParameter("a mark is no header name")
     if kind not in _PLAIN:
         raise BadParameter("a mark stands on a property that holds no plain value")
+    if len(name) > _LONGEST or sum(map(len, path)) > _FAREST:
+        raise BadParameter("a mark is longer than a header has room for")
     return Parameter(header=PREFIX + name.lower(), path=path, integer=kind == "integer")
 
 
