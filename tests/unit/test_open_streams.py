@@ -1,10 +1,25 @@
 """What looks after open streams: the same tasks for all, a grant read once, bounds on how many."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from mcp_parts import World, body, drained, event, events, next_said, result, sse_answer, world
+from mcp_parts import (
+    ScriptedExchange,
+    World,
+    body,
+    drained,
+    event,
+    events,
+    next_said,
+    request,
+    result,
+    sse_answer,
+    world,
+)
 from ostiary.config.document import Route
 from ostiary_proxy.identity import Grant, Presented
 from ostiary_proxy.pipeline import driver, streams
@@ -235,3 +250,59 @@ async def test_what_streams_need_is_looked_at_by_the_same_tasks() -> None:
     for answer in (one, *others):
         assert not isinstance(answer.body, bytes)
         await answer.body.abandon()
+
+
+async def left(w: World, session: str, who: str, how: str) -> None:
+    """Make a call that nothing answers, and go away."""
+    held = asyncio.get_running_loop().create_future()
+    head = {"content-type": "application/json"}
+    early = how == "before the head"
+    w.upstream.script = lambda _: ScriptedExchange(200, head, [held]) if early else sse_answer(held)
+    call: Any = request("tools/call", {"name": "a"})
+    message = [call] if how == "from a batch" else call
+    begun = len(w.upstream.sent)
+    sending = asyncio.create_task(
+        w.send(message, token=who, headers=(("mcp-session-id", session),))
+    )
+    while early and len(w.upstream.sent) == begun:
+        await asyncio.sleep(0)
+    if early:
+        sending.cancel()
+        await asyncio.wait([sending])
+        return
+    answer = await sending
+    assert not isinstance(answer.body, bytes)
+    await answer.body.abandon()
+
+
+@pytest.mark.parametrize("how", ["from a stream", "from a batch", "before the head"])
+async def test_no_more_calls_go_on_unseen_under_one_grant_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(streams, "UNSEEN", 1)
+    w = world()
+    borrowed = [0]
+
+    @contextmanager
+    def borrow() -> Iterator[None]:
+        borrowed[0] += 1
+        yield
+        borrowed[0] -= 1
+
+    object.__setattr__(w.live, "borrowed", borrow)
+    callers = [(await w.session(token=who, version="2025-03-26"), who) for who in ("alice", "bob")]
+    w.upstream.exchanges.clear()
+
+    for session, who in (callers[0], *callers):
+        await left(w, session, who, how)
+    async with asyncio.timeout(5):
+        while [word for kind, word in w.log.words() if kind == "outcome"][2:] != ["cancelled"]:
+            await asyncio.sleep(0)
+
+    assert [exchange.closed for exchange in w.upstream.exchanges] == [False, True, False]
+    assert borrowed == [2]  # a reload takes no connection from those that go on
+    await w.live.streams.settle(0)
+    assert borrowed == [0]
+    await left(w, *callers[0], how)
+    assert not w.upstream.exchanges[-1].closed
+    await w.live.streams.settle(0)

@@ -18,7 +18,6 @@ from ostiary_proxy.pipeline.answered import EVENT_STREAM, JSON
 from ostiary_proxy.pipeline.decoded import session_of
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import Received
-from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Pass", "answer_batch", "passes_of"]
@@ -31,9 +30,13 @@ _WHOLE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """One message of a batch that `around` holds, to be received as if it had come alone."""
+    """One message of a batch that `around` holds, to be received as if it had come alone.
+
+    `gid` is the grant of whoever sent it.
+    """
 
     around: Received
+    gid: str
     message: Message
 
     def received(self) -> Received:
@@ -73,7 +76,8 @@ async def passes_of(known: Known, body: bytes) -> tuple[Pass, ...]:
         raise Refused(misread.code, detail=str(misread)) from None
     if wrong := _wrong(messages):
         raise Refused("InvalidRequest", message=wrong)
-    return tuple(Pass(around=received, message=message) for message in messages)
+    gid = known.presented.grant.gid
+    return tuple(Pass(around=received, gid=gid, message=message) for message in messages)
 
 
 def _wrong(messages: Sequence[Message]) -> str | None:
@@ -93,8 +97,7 @@ def _wrong(messages: Sequence[Message]) -> str | None:
 async def answer_batch(passes: Sequence[Pass], way: Way) -> Answer:
     """Return the answers, in order, as one array, or as events from the first stream on.
 
-    So they are told too where they are many bytes: a client holds no more of them here than one.
-
+    So they are told too where they are many bytes: no client holds more of them here than one.
     Where nothing asked for an answer it is 202, or how the first message was refused.
     """
     rest = iter(passes)
@@ -108,8 +111,7 @@ async def answer_batch(passes: Sequence[Pass], way: Way) -> Answer:
         elif coming is None and answer.status >= 400:
             refused = refused or answer
         if coming is not None or sum(map(len, bodies)) > _WHOLE:
-            streams = one.around.live.streams
-            joined = _Joined(bodies, coming, rest, way=way, streams=streams)
+            joined = _Joined(bodies, coming, rest, way=way, last=one)
             return Answer(status=200, headers=EVENT_STREAM, body=joined)
     if bodies:
         return Answer(status=200, headers=(JSON,), body=b"[" + b",".join(bodies) + b"]")
@@ -126,13 +128,14 @@ class _Joined:
         rest: Iterator[Pass],
         *,
         way: Way,
-        streams: Streams,
+        last: Pass,
     ) -> None:
         self._there = deque(_event(body) for body in there)
-        self._coming = None if coming is None else aiter(coming)
+        self._coming = coming
         self._rest = rest
         self._way = way
-        self._streams = streams
+        self._gid = last.gid
+        self._live = last.around.live
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -142,7 +145,7 @@ class _Joined:
         while not self._there:
             if self._coming is None:
                 await self._go_on()
-            elif (piece := await anext(self._coming, None)) is not None:
+            elif (piece := await anext(aiter(self._coming), None)) is not None:
                 return piece
             else:
                 self._coming = None
@@ -154,13 +157,18 @@ class _Joined:
             raise StopAsyncIteration
         answer = await self._way(one.received())
         if not isinstance(answer.body, bytes):
-            self._coming = aiter(answer.body)
+            self._coming = answer.body
         elif isinstance(one.message, Request):
             self._there.append(_event(answer.body))
 
     async def abandon(self) -> None:
-        """Take note that the client went away: the rest goes its way unseen (rule 29)."""
-        self._streams.adopt(self._drain())
+        """Take note that the client went away: the rest goes its way unseen (rule 29).
+
+        But where too many calls do so already.
+        """
+        streams, holding = self._live.streams, self._live.borrowed()
+        if not streams.linger(self._gid, self._drain, holding=holding) and self._coming is not None:
+            await self._coming.abandon()
 
     async def _drain(self) -> None:
         async for _ in self:

@@ -159,10 +159,12 @@ class RelayStream:
         """Take note that the client went away (rules 28 and 29)."""
         if self._finished:
             return
-        if self._lingers and not self._over:
-            self._live.streams.adopt(self._drain())
-        else:
+        if self._over or not self._lingers or not self._linger():
             await self._finish("cancelled")
+
+    def _linger(self) -> bool:
+        gid, live = self._bearer.presented.grant.gid, self._live
+        return live.streams.linger(gid, self._drain, holding=live.borrowed())
 
     # -- waiting ------------------------------------------------------------------------------
 

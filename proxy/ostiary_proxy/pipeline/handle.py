@@ -1,6 +1,7 @@
 """The straight way in: one request through every step, and every refusal out of one door."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -115,12 +116,12 @@ async def _post(known: Known) -> Answer:
     body = await body_of(known)
     if is_array(body):
         passes = await passes_of(known, body)
-        return await _lasting(known.routed.received, answer_batch(passes, _element))
+        return await _lasting(known, answer_batch(passes, _element))
     decoded = await decode(known, body)
     cleared = await clear(screen(await consent(await _permitted(decoded))))
     if decoded.version == MODERN:
         return await _modern(cleared)
-    return await _lasting(known.routed.received, _forward(cleared))
+    return await _lasting(known, _forward(cleared))
 
 
 async def _permitted(decoded: Decoded) -> Permitted:
@@ -159,19 +160,31 @@ async def _modern(cleared: Cleared) -> Answer:
     try:
         return await _forward(cleared)
     except asyncio.CancelledError:
-        received = cleared.screened.consented.permitted.decoded.known.routed.received
-        record = outcome(received.id, received.live.clock(), "cancelled", {})
-        received.live.streams.adopt(received.live.audit.write(record))
+        _note_cancelled(cleared.screened.consented.permitted.decoded.known.routed.received)
         raise
 
 
-async def _lasting(received: Received, way: Coroutine[Any, Any, Answer]) -> Answer:
-    """Go the way to its end; a client that goes away does not end the call (rule 29)."""
-    task = received.live.streams.adopt(way)
+def _note_cancelled(received: Received) -> None:
+    record = outcome(received.id, received.live.clock(), "cancelled", {})
+    received.live.streams.adopt(received.live.audit.write(record))
+
+
+async def _lasting(known: Known, way: Coroutine[Any, Any, Answer]) -> Answer:
+    """Go the way to its end; a client that goes away does not end the call (rule 29).
+
+    But where too many go on already, for they take as much of a proxy as calls that are seen.
+    """
+    received = known.routed.received
+    live, gid = received.live, known.presented.grant.gid
+    task = live.streams.adopt(way)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        received.live.streams.adopt(_unseen(received, task))
+        unseen = functools.partial(_unseen, received, task)
+        if not live.streams.linger(gid, unseen, holding=live.borrowed()):
+            task.cancel()
+            if received.seen.forwarded:
+                _note_cancelled(received)
         raise
 
 

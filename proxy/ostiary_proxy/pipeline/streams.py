@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 PER_GRANT: Final = 128
 """Streams that one person may keep open to listen with one client at one route."""
+UNSEEN: Final = 128
+"""Calls that may go on under one grant although the clients that made them went away."""
 IN_ALL: Final = 8192
 """The same of everybody: what the memory of a proxy as we roll it out has room for."""
 _LOOK: Final = 0.5
@@ -72,6 +75,7 @@ class Streams:
         "_checking",
         "_doubted",
         "_heeding",
+        "_lingering",
         "_listeners",
         "_looking",
         "_named",
@@ -85,6 +89,7 @@ class Streams:
         self._open: set[Judged] = set()
         self._heeding: list[Heeding] = []
         self._listeners: Counter[str] = Counter()
+        self._lingering: Counter[str] = Counter()
         self._voices: dict[str, dict[Judged, None]] = {}
         self._named: set[str] = set()
         self._calls: set[asyncio.Task[Any]] = set()
@@ -119,9 +124,7 @@ class Streams:
         """Forget `stream`."""
         self._open.discard(stream)
         if stream.listener:
-            self._listeners[stream.listener] -= 1
-            if not self._listeners[stream.listener]:
-                del self._listeners[stream.listener]
+            _less(self._listeners, stream.listener)
         if stream.voice:
             same = self._voices.get(stream.voice, {})
             same.pop(stream, None)
@@ -186,6 +189,26 @@ class Streams:
         task.add_done_callback(self._done)
         return task
 
+    def linger(
+        self,
+        gid: str,
+        call: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        holding: AbstractContextManager[None],
+    ) -> bool:
+        """Let `call` run like `adopt` does; say whether it does, for not too many of a grant do.
+
+        It keeps what `holding` does to its end: its connections.
+        """
+        if self._lingering[gid] >= UNSEEN:
+            return False
+        self._lingering[gid] += 1
+        held = contextlib.ExitStack()
+        held.callback(_less, self._lingering, gid)
+        held.enter_context(holding)
+        self.adopt(call()).add_done_callback(lambda _: held.close())
+        return True
+
     def adopt_once(self, name: str, call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Let `call` run like `adopt` does, unless one of that name still runs."""
         if name in self._named:
@@ -205,6 +228,12 @@ class Streams:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+def _less(counted: Counter[str], name: str) -> None:
+    counted[name] -= 1
+    if not counted[name]:
+        del counted[name]
 
 
 async def _checked(stream: Judged, grants: dict[str, Grant | None]) -> None:
