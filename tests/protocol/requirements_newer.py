@@ -64,6 +64,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_server_that_tells_nothing_leaves_a_get_stream_to_the_gateways_notices",
             "test_a_cancelled_call_is_closed_at_the_server_and_answered_with_an_error",
             "test_a_call_is_cancelled_before_the_server_says_anything",
+            "test_a_call_is_cancelled_while_its_answer_comes_in_one_piece",
             "test_a_call_is_cancelled_while_the_client_is_asked",
             "test_delete_cancels_what_still_runs",
             "test_another_session_cancels_nothing",

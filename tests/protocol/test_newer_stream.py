@@ -244,6 +244,18 @@ async def test_a_call_is_cancelled_before_the_server_says_anything() -> None:
     assert w.log.words()[-1] == ("outcome", "error")
 
 
+async def test_a_call_is_cancelled_while_its_answer_comes_in_one_piece() -> None:
+    said = ScriptedExchange(200, {"content-type": "application/json"}, [held()])
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+    calling = asyncio.create_task(call(w, session))
+    await until(lambda: w.upstream.exchanges[-1] is said)
+
+    await cancel(w, session)
+
+    assert body(await calling)["error"]["code"] == -31008
+    await until(lambda: said.closed)
+
+
 class Silent:
     """A transport that never gets an answer."""
 

@@ -66,7 +66,18 @@ def media_type(exchange: Exchange) -> str:
 
 
 async def read_body(exchange: Exchange, limit: int) -> bytes:
-    """Return the whole body; raises Refused where it breaks off, is too large or does not end."""
+    """Return the whole body; raises Refused where it breaks off, is too large or does not end.
+
+    An exchange whose body nobody waits for any more is ended.
+    """
+    try:
+        return await _whole(exchange, limit)
+    except BaseException:
+        await exchange.close()
+        raise
+
+
+async def _whole(exchange: Exchange, limit: int) -> bytes:
     try:
         if exchange.arrived:  # as nearly always; the limit would cost more than what it limits
             return await exchange.body(limit)
