@@ -312,3 +312,19 @@ async def test_a_get_stream_that_the_store_does_not_know_is_closed_at_the_server
 
     assert answer.status == 503
     assert silent.closed
+
+
+async def test_calls_of_one_id_are_let_go_of_one_by_one() -> None:
+    let, never = (asyncio.get_running_loop().create_future() for _ in range(2))
+    said = [sse_answer(b": x\n\n", let, result(DONE)), sse_answer(b": x\n\n", never)]
+    coming = iter(said)
+    w, session = await opening(ModernServer({"tools/call": lambda _: next(coming)}))
+    first, second = [asyncio.create_task(drained(await call(w, session))) for _ in range(2)]
+    let.set_result(None)
+    await first
+
+    await w.send(method="DELETE", headers=in_session(session))
+
+    (last,) = events(await second)
+    assert last["error"]["code"] == -31008
+    assert said[1].closed

@@ -1,5 +1,6 @@
 """What a legacy client waits for at a server of 2026-07-28, and the stream that it hears it on."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ class CallStream(ABC):
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}
     arrived = False
 
-    def __init__(self, calling: Calling) -> None:
+    def __init__(self, calling: Calling, cancelled: asyncio.Event) -> None:
         self._calling = calling
+        self._cancelled = cancelled
 
     @abstractmethod
     def _events(self) -> AsyncIterator[Event]:
@@ -105,7 +107,7 @@ class CallStream(ABC):
 
     async def close(self) -> None:
         """Forget the call: nobody waits for it any more."""
-        self._calling.live.underway.ended(self._calling.session, self._calling.client_id)
+        self._calling.live.underway.ended(self._calling.session, self._cancelled)
 
 
 def event_of(message: Object) -> Event:

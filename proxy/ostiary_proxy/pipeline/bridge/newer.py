@@ -133,7 +133,7 @@ async def _forward(said: Said, session: Session, bridged: Bridged, asked: Reques
             answer = await unless(cancelled, _whole(calling, exchange, cancelled))
     finally:
         if not isinstance(answer, Call):
-            live.underway.ended(session, asked.id)
+            live.underway.ended(session, cancelled)
     return answer
 
 

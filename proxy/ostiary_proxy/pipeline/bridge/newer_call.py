@@ -33,9 +33,8 @@ class Call(CallStream):
     """The answer to a call, with whatever rounds it takes."""
 
     def __init__(self, calling: Calling, exchange: Exchange, cancelled: asyncio.Event) -> None:
-        super().__init__(calling)
+        super().__init__(calling, cancelled)
         self._exchange = exchange
-        self._cancelled = cancelled
         self._wanted: Wanted | None = None
         self._saying = Saying(calling.said)
 

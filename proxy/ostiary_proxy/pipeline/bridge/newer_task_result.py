@@ -47,10 +47,9 @@ class _Result(CallStream):
     """Lasts until the task is over, or its client cancels the request."""
 
     def __init__(self, calling: Calling, task: TaskThere, state: Object) -> None:
-        super().__init__(calling)
+        super().__init__(calling, calling.live.underway.started(calling.session, calling.client_id))
         self._task = task
         self._state = state
-        self._cancelled = calling.live.underway.started(calling.session, calling.client_id)
         self._asked: set[str] = set()
         self._waiting: dict[asyncio.Task[Json], str] = {}
 

@@ -22,7 +22,7 @@ __all__ = ["Underway"]
 _FRESH: Final = 5.0
 """Seconds that a log level set on another replica may need to be obeyed on this one."""
 _MOST: Final = 10_000
-"""Sessions of which something is remembered; the oldest are looked up again."""
+"""Sessions whose level is remembered; the oldest are looked up again."""
 _MOST_ASKING: Final = 32
 """Calls of one person that wait for an answer: each looks for it several times a second."""
 
@@ -32,35 +32,40 @@ class Underway:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._calls: dict[str, dict[Id, asyncio.Event]] = {}
+        self._calls: dict[str, list[tuple[Id, asyncio.Event]]] = {}
         self._asking: Counter[tuple[str, str]] = Counter()
         self._streams: dict[str, set[asyncio.Event]] = {}
-        self._remembered: dict[str, tuple[Kept, float]] = {}
+        self._levels: dict[str, tuple[str | None, float]] = {}
 
     # -- calls --------------------------------------------------------------------------------
 
     def started(self, session: Session, request_id: Id) -> asyncio.Event:
-        """Return the event that is set where the client cancels this call."""
-        return self._calls.setdefault(session.key, {}).setdefault(request_id, asyncio.Event())
+        """Return the event that is set where the client cancels this call.
 
-    def ended(self, session: Session, request_id: Id) -> None:
+        It may run beside others of its id: clients say again what broke off.
+        """
+        call = asyncio.Event()
+        self._calls.setdefault(session.key, []).append((request_id, call))
+        return call
+
+    def ended(self, session: Session, call: asyncio.Event) -> None:
         """Forget a call."""
-        calls = self._calls.get(session.key, {})
-        calls.pop(request_id, None)
-        if not calls:
-            self._calls.pop(session.key, None)
+        calls = [one for one in self._calls.pop(session.key, ()) if one[1] is not call]
+        if calls:
+            self._calls[session.key] = calls
 
     def cancel(self, session: Session, request_id: Id) -> None:
-        """Cancel a call of this session, if it runs here."""
-        if (call := self._calls.get(session.key, {}).get(request_id)) is not None:
-            call.set()
+        """Cancel the calls of this session that have that id and run here."""
+        for own_id, call in self._calls.get(session.key, ()):
+            if own_id == request_id:
+                call.set()
 
     def end(self, session: Session) -> None:
         """Cancel every call of a session that was ended, and wake its streams."""
-        for call in tuple(self._calls.get(session.key, {}).values()):
+        for _, call in self._calls.get(session.key, ()):
             call.set()
         self.wake(session)
-        self._remembered.pop(session.key, None)
+        self._levels.pop(session.key, None)
 
     @contextmanager
     def asking(self, person: Person) -> Iterator[None]:
@@ -103,19 +108,19 @@ class Underway:
 
     async def level(self, store: Store, session: Session) -> str | None:
         """Return the log level that the session asked for, looked up every few seconds at most."""
-        kept, until = self._remembered.get(session.key, (Kept(), 0.0))
+        level, until = self._levels.get(session.key, (None, 0.0))
         if self._clock() >= until:
-            kept = await look_up(store, session)
-            self._remember(session, kept)
-        return kept.level
+            level = (await look_up(store, session)).level
+            self._remember(session, level)
+        return level
 
     def keep(self, session: Session, kept: Kept) -> None:
         """Take note of what is kept now, and let streams know."""
-        self._remember(session, kept)
+        self._remember(session, kept.level)
         self.wake(session)
 
-    def _remember(self, session: Session, kept: Kept) -> None:
-        self._remembered.pop(session.key, None)
-        self._remembered[session.key] = kept, self._clock() + _FRESH
-        if len(self._remembered) > _MOST:
-            del self._remembered[next(iter(self._remembered))]
+    def _remember(self, session: Session, level: str | None) -> None:
+        self._levels.pop(session.key, None)
+        self._levels[session.key] = level, self._clock() + _FRESH
+        if len(self._levels) > _MOST:
+            del self._levels[next(iter(self._levels))]
