@@ -1,21 +1,19 @@
-"""MCP clients and servers of every make, to see each client work with each server."""
+"""MCP clients of every make, to see each work with each server of `peer_servers`."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway_parts import free_port
-from older_peers import everything_in_typescript
 from ostiary_cli.headless import Headless
-from real_parts import BIN, NODE, ROOT, everything_server, require, serving
+from peer_servers import Lack, Server, Step
+from real_parts import BIN, NODE, ROOT
 from setup_parts import peer
 
-__all__ = ["CLIENTS", "SERVERS", "Client", "Server", "see"]
+__all__ = ["CLIENTS", "Client", "see", "steps"]
 
 _PARTS = ROOT / "tests" / "parts"
 _RECEIVER = "http://127.0.0.1:47113/callback"
@@ -29,6 +27,11 @@ class Client:
     make: str
     mode: str
     version: str
+    lacks: tuple[Lack, ...] = ()
+
+    @property
+    def era(self) -> str:
+        return self.version[:4]
 
     def command(self) -> tuple[str, ...]:
         if self.make.startswith("typescript"):
@@ -37,124 +40,16 @@ class Client:
         return python.get(self.make, sys.executable), str(_PARTS / "peer_client.py")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A server, what is asked of it, and what a client must see then.
-
-    `forbidden` is a tool that the policy denies and no list shows.
-    """
-
-    name: str
-    speaks: str
-    run: Callable[[Path], Any] = field(repr=False)
-    forbidden: str
-    plan: Mapping[str, Any]
-    seen: Mapping[str, Any]
-
-
-def _own(*script: str, cwd: Path = ROOT) -> Callable[[Path], Any]:
-    """Return how to run one of our scripts on a peer's SDK."""
-
-    @contextmanager
-    def run(folder: Path) -> Iterator[str]:
-        require(Path(script[0]).exists(), script[0])
-        port = free_port()
-        log = folder / f"{Path(script[-1]).name}.log"
-        with serving([*script, str(port)], port, log=log, cwd=cwd) as url:
-            yield url
-
-    return run
-
-
-@contextmanager
-def _sdk_server(folder: Path) -> Iterator[str]:
-    with everything_server(folder, free_port()) as url:
-        yield url
-
-
-_ASK = {"call": {"name": "ask", "arguments": {}}, "answer": {"colour": "blue"}}
-_PLAN: Mapping[str, Any] = {
-    "call": {"name": "echo", "arguments": {"text": "hello"}},
-    "resource": "note://today",
-    "prompt": {"name": "greet", "arguments": {"name": "Ada"}},
-    "ask": _ASK,
-}
-_SEEN: Mapping[str, Any] = {
-    "tools": ["ask", "echo"],
-    "call": "echo hello",
-    "resource": "a note",
-    "prompt": "greet Ada",
-    "ask": "the colour is blue",
-}
-SERVERS = (
-    Server(
-        name="Python SDK 2, everything-server",
-        speaks="all",
-        run=_sdk_server,
-        forbidden="test_error_handling",
-        plan={
-            "call": {"name": "test_simple_text", "arguments": {}},
-            "resource": "test://static-text",
-            "prompt": {"name": "test_simple_prompt", "arguments": {}},
-            "ask": None,
-        },
-        seen={
-            "call": "This is a simple text response for testing.",
-            "resource": "This is the content of the static text resource.",
-            "prompt": "This is a simple prompt for testing.",
-            "ask": None,
-        },
-    ),
-    Server(
-        name="Python SDK 1",
-        speaks="2025",
-        run=_own(str(peer("mcp-1")), str(_PARTS / "peer_server_mcp1.py")),
-        forbidden="secret",
-        plan=_PLAN,
-        seen=_SEEN,
-    ),
-    Server(
-        name="FastMCP 4",
-        speaks="all",
-        run=_own(str(peer("fastmcp")), str(_PARTS / "peer_server_fastmcp.py")),
-        forbidden="secret",
-        plan={**_PLAN, "ask": None},
-        seen={**_SEEN, "tools": ["echo"], "ask": None},
-    ),
-    Server(
-        name="TypeScript SDK 2",
-        speaks="2026",
-        run=_own(str(BIN / "node"), str(_PARTS / "peer_server.mjs"), cwd=NODE),
-        forbidden="secret",
-        plan=_PLAN,
-        seen=_SEEN,
-    ),
-    Server(
-        name="TypeScript SDK 1, server-everything",
-        speaks="2025",
-        run=everything_in_typescript,
-        forbidden="get-env",
-        plan={
-            "call": {"name": "echo", "arguments": {"message": "hello"}},
-            "resource": "demo://resource/static/document/architecture.md",
-            "prompt": {"name": "simple-prompt", "arguments": {}},
-            "ask": {
-                "call": {"name": "trigger-elicitation-request", "arguments": {}},
-                "answer": {"name": "Ada", "check": True},
-            },
-        },
-        seen={
-            "call": "Echo: hello",
-            "resource": "# Everything Server",
-            "prompt": "This is a simple prompt without arguments.",
-            "ask": "✅ ",
-        },
-    ),
-)
 CLIENTS = (
     Client(name="Python SDK 2", make="python-2", mode="auto", version="2026-07-28"),
     Client(name="Python SDK 2, legacy", make="python-2", mode="legacy", version="2025-11-25"),
-    Client(name="Python SDK 1", make="python-1", mode="legacy", version="2025-11-25"),
+    Client(
+        name="Python SDK 1",
+        make="python-1",
+        mode="legacy",
+        version="2025-11-25",
+        lacks=(Lack(word="cancel", why="it does not tell the server when it gives up a call"),),
+    ),
     Client(name="FastMCP 4", make="fastmcp", mode="auto", version="2026-07-28"),
     Client(name="TypeScript SDK 2", make="typescript-2", mode="auto", version="2026-07-28"),
     Client(
@@ -164,13 +59,25 @@ CLIENTS = (
 )
 
 
+def steps(client: Client, server: Server) -> tuple[Step, ...]:
+    """Return what `client` does with `server`."""
+    lacking = {lack.word for lack in client.lacks}
+    return tuple(
+        step for step in server.steps if client.era in step.eras and step.word not in lacking
+    )
+
+
 def see(client: Client, server: Server, url: str, log: Path) -> Mapping[str, Any]:
-    """Let `client` log in at `url` and do the server's plan; return what it saw."""
-    forbidden = {"name": server.forbidden, "arguments": {}}
+    """Let `client` log in at `url` and do the server's steps; return what it saw."""
+    forbidden = Step(word="forbidden", do="text", given={"name": server.forbidden}, seen="")
+    does = (*steps(client, server), forbidden)
     asked = {
         "make": client.make, "mode": client.mode, "url": url,
         "sdk": 1 if client.make == "typescript-1" else 2,
-        "plan": {**server.plan, "forbidden": forbidden},
+        "plan": {
+            "steps": {step.word: {"do": step.do, "with": step.given} for step in does},
+            "watch": server.watch, "answer": server.answer,
+        },
     }  # fmt: skip
     command = [*client.command(), json.dumps(asked)]
     cwd = NODE if client.make.startswith("typescript") else ROOT

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, route_yaml
-from peer_parts import CLIENTS, SERVERS, Client, Server, see
+from peer_parts import CLIENTS, Client, see, steps
+from peer_servers import BOTH, SERVERS, WORDS, Server
 from real_parts import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "interoperability.md"
@@ -40,6 +42,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             files[f"{name}-policy.yaml"] = policy_yaml(rules, route=name, name=name)
         with dev(folder, files) as running:
             yield running
+        log = (running.state / "proxy.log").read_text().splitlines()
+        assert [line for line in log if '"level": "info"' not in line] == []
 
 
 @pytest.mark.timeout(120)
@@ -50,11 +54,13 @@ def test_a_client_works_with_a_server(
 ) -> None:
     seen = see(client, server, gateway.url(route_of(server)), tmp_path / "client.log")
 
+    expected = {step.word: step.seen for step in steps(client, server)}
     assert seen["version"] == client.version
-    assert server.forbidden not in seen["tools"]
+    assert server.forbidden not in seen["listed"]
+    assert server.listed in (None, tuple(seen["listed"]))
     assert seen["forbidden"].startswith("error -32602: ")
     assert "not found or not permitted" in seen["forbidden"]
-    assert {name: begun(seen[name], said) for name, said in server.seen.items()} == server.seen
+    assert {word: begun(seen[word], said) for word, said in expected.items()} == expected
     WORKED[client.name, server.name] = seen
 
 
@@ -63,9 +69,16 @@ def begun(seen: Any, said: Any) -> Any:
     return seen[: len(said)] if isinstance(said, str) else seen
 
 
-def test_the_documented_table_is_what_was_seen(update_golden: bool) -> None:
-    head, _, _ = PAGE.read_text().partition("\n| client")
-    page = f"{head.rstrip()}\n\n{table()}"
+def test_what_a_cell_lacks_has_a_reason_and_every_reason_is_needed() -> None:
+    for client, server in product(CLIENTS, SERVERS):
+        reasons = (*server.lacks, *client.lacks)
+        known = {lack.word for lack in reasons if client.era in lack.eras}
+        assert set(missing(client, server)) == known, (client.name, server.name)
+
+
+def test_the_documented_tables_are_what_was_seen(update_golden: bool) -> None:
+    head, _, _ = PAGE.read_text().partition("\n| word")
+    page = "\n".join((head.rstrip(), "", *legend(), "", *table(), "", *reasons(), ""))
 
     if update_golden:
         PAGE.write_text(page)
@@ -73,19 +86,45 @@ def test_the_documented_table_is_what_was_seen(update_golden: bool) -> None:
     assert PAGE.read_text() == page
 
 
-def table() -> str:
-    lines = [
+def legend() -> list[str]:
+    return [
+        "| word | the client |",
+        "|---|---|",
+        *(f"| {w} | {does} |" for w, does in WORDS.items()),
+    ]
+
+
+def table() -> list[str]:
+    return [
         f"| client | {' | '.join(server.name for server in SERVERS)} |",
         f"|---|{'---|' * len(SERVERS)}",
         *(f"| {c.name} | {' | '.join(cell(c, s) for s in SERVERS)} |" for c in CLIENTS),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def cell(client: Client, server: Server) -> str:
     seen = WORKED.get((client.name, server.name))
     if seen is None:
         return "✗"
-    asked = "" if server.plan["ask"] is None else ", question"
-    bridged = "" if server.speaks in ("all", client.version[:4]) else ", bridged"
-    return f"{seen['version']}{bridged}: tools, resource, prompt{asked}"
+    bridged = "" if server.speaks in ("all", client.era) else ", bridged"
+    words = missing(client, server)
+    return f"{seen['version']}{bridged}: all{' but ' if words else ''}{', '.join(words)}"
+
+
+def missing(client: Client, server: Server) -> list[str]:
+    does = {step.word for step in steps(client, server)}
+    return [word for word in WORDS if word not in does]
+
+
+def reasons() -> list[str]:
+    """Return why words are missing, a line each."""
+    servers = ((f"{one.name} as a server", one.lacks) for one in SERVERS)
+    clients = ((f"{one.name} as a client", one.lacks) for one in CLIENTS)
+    return [
+        f"- {peer}{_TO[lack.eras]}: no *{lack.word}*, because {lack.why}."
+        for peer, lacks in chain(servers, clients)
+        for lack in lacks
+    ]
+
+
+_TO = {BOTH: "", ("2025",): ", to clients of 2025", ("2026",): ", to clients of 2026"}

@@ -31,7 +31,8 @@ const provider = {
 };
 
 const info = { name: `typescript-${asked.sdk}`, version: '1' };
-const capabilities = { elicitation: {} };
+const capabilities = { elicitation: {}, sampling: {} };
+const TOWN = 'Paris'; // what the client's model says, whatever it is asked
 
 async function parts() {
   if (asked.sdk === 2) {
@@ -39,29 +40,56 @@ async function parts() {
     return {
       client: () => new sdk.Client(info, { capabilities, versionNegotiation: { mode: asked.mode } }),
       transport: () => new sdk.StreamableHTTPClientTransport(new URL(asked.url), { authProvider: provider }),
-      ask: 'elicitation/create',
+      named: (method) => method,
+      call: (client, call, options) => client.callTool(call, options),
       land: (transport, landed) => transport.finishAuth(landed.searchParams),
     };
   }
   const { Client } = await load('@modelcontextprotocol/sdk/client/index.js');
   const { StreamableHTTPClientTransport } = await load('@modelcontextprotocol/sdk/client/streamableHttp.js');
-  const { ElicitRequestSchema } = await load('@modelcontextprotocol/sdk/types.js');
+  const types = await load('@modelcontextprotocol/sdk/types.js');
+  const schemas = {
+    'elicitation/create': types.ElicitRequestSchema,
+    'sampling/createMessage': types.CreateMessageRequestSchema,
+    'notifications/message': types.LoggingMessageNotificationSchema,
+    'notifications/resources/updated': types.ResourceUpdatedNotificationSchema,
+    'notifications/tools/list_changed': types.ToolListChangedNotificationSchema,
+  };
   return {
     client: () => new Client(info, { capabilities }),
     transport: () => new StreamableHTTPClientTransport(new URL(asked.url), { authProvider: provider }),
-    ask: ElicitRequestSchema,
+    named: (method) => schemas[method],
+    call: (client, call, options) => client.callTool(call, undefined, options),
     land: (transport, landed) => transport.finishAuth(landed.searchParams.get('code')),
   };
 }
 
-async function connected(sdk) {
-  const start = () => {
-    const client = sdk.client();
-    client.setRequestHandler(sdk.ask, () => ({ action: 'accept', content: asked.plan.ask?.answer ?? {} }));
-    return client;
+const plan = asked.plan;
+const heard = []; // what the server said by itself
+
+function started(sdk) {
+  const client = sdk.client();
+  const answers = {
+    'elicitation/create': { action: 'accept', content: plan.answer },
+    'sampling/createMessage': { role: 'assistant', content: { type: 'text', text: TOWN }, model: 'm' },
   };
+  for (const [method, answer] of Object.entries(answers)) {
+    client.setRequestHandler(sdk.named(method), () => answer);
+  }
+  const tells = {
+    'notifications/message': ({ data }) => `log ${JSON.stringify(data)}`,
+    'notifications/resources/updated': ({ uri }) => `notifications/resources/updated ${uri}`,
+    'notifications/tools/list_changed': () => 'notifications/tools/list_changed',
+  };
+  for (const [method, told] of Object.entries(tells)) {
+    client.setNotificationHandler(sdk.named(method), ({ params }) => { heard.push(told(params)); });
+  }
+  return client;
+}
+
+async function connected(sdk) {
   const transport = sdk.transport();
-  const client = start();
+  const client = started(sdk);
   try {
     await client.connect(transport);
     return { client, transport };
@@ -71,29 +99,77 @@ async function connected(sdk) {
   say({ authorize: kept.authorize });
   const { value: landed } = await lines.next();
   await sdk.land(transport, new URL(landed));
-  const again = { client: start(), transport: sdk.transport() };
+  const again = { client: started(sdk), transport: sdk.transport() };
   await again.client.connect(again.transport);
   return again;
 }
 
+const patience = (work) => Promise.race([
+  work, new Promise((_, reject) => { setTimeout(() => reject(new Error('nothing in 15 s')), 15_000).unref(); }),
+]);
 const tried = async (what) => {
-  try { return await what(); } catch (error) { return `error ${error.code}: ${error.message}`; }
+  try { return await patience(what()); } catch (error) { return `error ${error.code}: ${error.message}`; }
 };
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const text = (result) => result.content.map((item) => item.text ?? item.type).join(' ');
 
-const { client, transport } = await connected(await parts());
-const plan = asked.plan;
+const sdk = await parts();
+const { client, transport } = await connected(sdk);
+const modern = asked.sdk === 2 && asked.mode === 'auto';
+const _meta = modern ? { 'io.modelcontextprotocol/logLevel': 'debug' } : undefined;
+const call = ({ name, arguments: given = {} }, options) => (
+  sdk.call(client, { name, arguments: given, _meta }, options)
+);
+
+// What a plan asks a client to do.
+const DO = {
+  text: async (one) => text(await call(one)),
+  structured: async (one) => (await call(one)).structuredContent,
+  read: async (what) => (await client.readResource(what)).contents[0].text,
+  prompt: async (what) => text({
+    content: (await client.getPrompt(what)).messages.map((message) => message.content),
+  }),
+  progress: async (one) => {
+    const numbers = [];
+    await call(one, { onprogress: ({ progress }) => numbers.push(progress) });
+    return numbers;
+  },
+  // Calls until the server said something; its stream may not be open at the first call.
+  hear: async ({ what, ...one }) => {
+    while (!heard.some((said) => said.includes(what))) {
+      await call(one);
+      await pause(100);
+    }
+    return what;
+  },
+  // Gives up a call once it runs; returns how the server says that it went.
+  cancel: async ({ then, ...one }) => {
+    const gaveUp = new AbortController();
+    const onprogress = () => gaveUp.abort('enough');
+    await call(one, { onprogress, signal: gaveUp.signal }).catch(() => {});
+    for (;;) {
+      const went = text(await call({ name: then }));
+      if (went !== 'runs') return went;
+      await pause(50);
+    }
+  },
+};
+
+async function watch() {
+  const resourceSubscriptions = plan.watch ? [plan.watch] : [];
+  if (modern) await client.listen({ toolsListChanged: true, resourceSubscriptions });
+  else if (plan.watch) await client.subscribeResource({ uri: plan.watch });
+}
+
 const report = {
   version: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion,
-  tools: (await client.listTools()).tools.map((tool) => tool.name).sort(),
-  call: await tried(async () => text(await client.callTool(plan.call))),
-  resource: await tried(async () => (await client.readResource({ uri: plan.resource })).contents[0].text),
-  prompt: await tried(async () => text({
-    content: (await client.getPrompt(plan.prompt)).messages.map((message) => message.content),
-  })),
-  ask: plan.ask ? await tried(async () => text(await client.callTool(plan.ask.call))) : null,
-  forbidden: await tried(async () => text(await client.callTool(plan.forbidden))),
+  listed: (await client.listTools()).tools.map((tool) => tool.name).sort(),
 };
+if (!modern && client.getServerCapabilities().logging) await client.setLoggingLevel('debug');
+await watch();
+for (const [word, step] of Object.entries(plan.steps)) {
+  report[word] = await tried(() => DO[step.do](step.with));
+}
 say({ report });
 await tried(() => client.close());
 process.exit(0);

@@ -9,22 +9,80 @@ const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 const { McpServer, acceptedContent, createMcpHandler, inputRequired } = await load('@modelcontextprotocol/server');
 const { z } = await load('zod');
 
+const NOTE = 'note://today';
 const said = (text) => ({ content: [{ type: 'text', text }] });
+let waited = 'never called'; // how the last call of `wait` went
+
+// Runs until the client gives up.
+function wait(_, { mcpReq }) {
+  waited = 'runs';
+  return new Promise((resolve) => {
+    const done = setTimeout(() => resolve(said('nobody gave up')), 30_000);
+    mcpReq.signal.addEventListener('abort', () => {
+      clearTimeout(done);
+      waited = 'given up';
+      resolve(said('given up'));
+    });
+    progress(mcpReq, 1);
+  });
+}
+
+const progress = (mcpReq, number, total) => mcpReq.notify({
+  method: 'notifications/progress',
+  params: { progressToken: mcpReq._meta.progressToken, progress: number, total },
+});
+
+async function count(_, { mcpReq }) {
+  if (mcpReq._meta?.progressToken !== undefined) {
+    for (const number of [1, 2, 3]) await progress(mcpReq, number, 3);
+  }
+  await mcpReq.log('info', 'counted');
+  return said('three');
+}
+
+function ask(_, { mcpReq }) {
+  const schema = z.object({ colour: z.string() });
+  const answer = acceptedContent(mcpReq.inputResponses, 'colour', schema);
+  if (answer) return said(`the colour is ${answer.colour}`);
+  const colour = inputRequired.elicit({ message: 'Which colour?', requestedSchema: schema });
+  return inputRequired({ inputRequests: { colour } });
+}
+
+function imagine(_, { mcpReq }) {
+  const answer = mcpReq.inputResponses?.town;
+  if (answer) return said(`the model says ${answer.content.text}`);
+  const messages = [{ role: 'user', content: { type: 'text', text: 'Which town?' } }];
+  const town = inputRequired.createMessage({ messages, maxTokens: 5 });
+  return inputRequired({ inputRequests: { town } });
+}
+
+function add({ a, b }) {
+  const structuredContent = { sum: a + b };
+  return { ...said(JSON.stringify(structuredContent)), structuredContent };
+}
+
+const none = z.object({});
+const TOOLS = {
+  echo: [{ inputSchema: z.object({ text: z.string() }) }, ({ text }) => said(`echo ${text}`)],
+  secret: [{ inputSchema: none }, () => said('never to be seen')],
+  add: [
+    { inputSchema: z.object({ a: z.number(), b: z.number() }), outputSchema: z.object({ sum: z.number() }) },
+    add,
+  ],
+  ask: [{ inputSchema: none }, ask],
+  imagine: [{ inputSchema: none }, imagine],
+  count: [{ inputSchema: none }, count],
+  touch: [{ inputSchema: none }, () => { handler.notify.resourceUpdated(NOTE); return said('touched'); }],
+  grow: [{ inputSchema: none }, () => { handler.notify.toolsChanged(); return said('grown'); }],
+  wait: [{ inputSchema: none }, wait],
+  waited: [{ inputSchema: none }, () => said(waited)],
+};
 
 function server() {
-  const made = new McpServer({ name: 'typescript-2', version: '1' });
-  made.registerTool('echo', { inputSchema: z.object({ text: z.string() }) }, ({ text }) => said(`echo ${text}`));
-  made.registerTool('secret', { inputSchema: z.object({}) }, () => said('never to be seen'));
-  made.registerTool('ask', { inputSchema: z.object({}) }, (_, context) => {
-    const schema = z.object({ colour: z.string() });
-    const answer = acceptedContent(context.mcpReq.inputResponses, 'colour', schema);
-    if (answer) return said(`the colour is ${answer.colour}`);
-    const asked = inputRequired.elicit({ message: 'Which colour?', requestedSchema: schema });
-    return inputRequired({ inputRequests: { colour: asked } });
-  });
-  made.registerResource('note', 'note://today', {}, () => ({
-    contents: [{ uri: 'note://today', text: 'a note' }],
-  }));
+  const capabilities = { logging: {}, tools: { listChanged: true }, resources: { subscribe: true } };
+  const made = new McpServer({ name: 'typescript-2', version: '1' }, { capabilities });
+  for (const [name, [about, run]] of Object.entries(TOOLS)) made.registerTool(name, about, run);
+  made.registerResource('note', NOTE, {}, () => ({ contents: [{ uri: NOTE, text: 'a note' }] }));
   made.registerPrompt('greet', { argsSchema: z.object({ name: z.string() }) }, ({ name }) => ({
     messages: [{ role: 'user', content: { type: 'text', text: `greet ${name}` } }],
   }));
@@ -39,14 +97,18 @@ async function body(request) {
   return Buffer.concat(pieces);
 }
 
-createServer(async (request, response) => {
+async function answer(request, response) {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
-  const answer = await handler.fetch(new Request(`http://127.0.0.1${request.url}`, {
+  const reply = await handler.fetch(new Request(`http://127.0.0.1${request.url}`, {
     method: request.method, headers: request.headers, signal: gone.signal,
     body: request.method === 'POST' ? await body(request) : undefined,
   }));
-  response.writeHead(answer.status, Object.fromEntries(answer.headers));
-  if (answer.body) for await (const piece of answer.body) response.write(piece);
+  response.writeHead(reply.status, Object.fromEntries(reply.headers));
+  response.flushHeaders();
+  if (reply.body) for await (const piece of reply.body) response.write(piece);
   response.end();
-}).listen(Number(process.argv[2]), '127.0.0.1');
+}
+
+createServer((request, response) => answer(request, response).catch(() => response.destroy()))
+  .listen(Number(process.argv[2]), '127.0.0.1');
