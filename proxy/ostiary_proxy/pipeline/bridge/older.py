@@ -1,4 +1,4 @@
-"""What is kept for clients of 2026-07-28 in front of legacy servers; lives as long as the process.
+"""What is kept for clients of 2026-07-28 in front of legacy servers, as long as the process lives.
 
 Sessions, which such a client knows nothing of, and calls that wait for what their server asked.
 """
@@ -13,7 +13,7 @@ from ostiary_proxy.pipeline.streams import Streams
 
 if TYPE_CHECKING:  # both hold requests, which hold the Live, which holds this
     from ostiary_proxy.pipeline.bridge.older_parked import Parked
-    from ostiary_proxy.pipeline.bridge.older_session import Kept
+    from ostiary_proxy.pipeline.bridge.older_session import Opened
 
 __all__ = ["PATIENCE", "Older"]
 
@@ -32,19 +32,19 @@ class Older:
     def __init__(self, streams: Streams, replica: str, *, tell: Callable[[str], None]) -> None:
         self.replica = replica
         self._tell = tell
-        self.sessions: Held[Kept] = Held(streams, seconds=_IDLE, each=16, most=4096)
+        self.sessions: Held[Opened] = Held(streams, seconds=_IDLE, each=16, most=4096)
         self.parked: Held[Parked] = Held(streams, seconds=PATIENCE, each=16, most=1024)
         self._streams = streams
-        self._opening: dict[str, asyncio.Task[Kept]] = {}
+        self._opening: dict[str, asyncio.Task[Opened]] = {}
 
-    async def once(self, key: str, opened: "Callable[[], Coroutine[Any, Any, Kept]]") -> "Kept":
-        """Return what `opened` returns, which runs once for all who ask for `key` meanwhile.
+    async def once(self, key: str, opens: "Callable[[], Coroutine[Any, Any, Opened]]") -> "Opened":
+        """Return what `opens` returns, which runs once for all who ask for `key` meanwhile.
 
         It runs to its end: a session that nobody knows of could never be ended.
         """
         task = self._opening.get(key)
         if task is None:
-            task = self._opening[key] = self._streams.adopt(opened())
+            task = self._opening[key] = self._streams.adopt(opens())
             task.add_done_callback(lambda _: self._opening.pop(key, None))
         return await asyncio.shield(task)
 

@@ -1,22 +1,23 @@
 """One request in a session with a legacy server: begun, and ended or cancelled."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.to_legacy import called, cancelled, log_level
 from ostiary_proxy.mcp.message import Request
-from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_ear import open_ear
 from ostiary_proxy.pipeline.bridge.older_opening import level, session_for
 from ostiary_proxy.pipeline.bridge.older_questions import Questions
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
-from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
+from ostiary_proxy.pipeline.bridge.older_session import Opened, tell, today
+from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -30,7 +31,7 @@ _LONGEST: Final = PATIENCE + 60.0
 class Call:
     """A request that runs, under an `id` of ours; `release` gives back what it holds."""
 
-    kept: Kept
+    opened: Opened
     id: int
     reading: Reading
     release: Callable[[], None]
@@ -40,16 +41,16 @@ class Call:
     def run(self) -> None:
         """Take note that somebody reads the answer, from now on (again)."""
         self._leave()
-        self.kept.running[self.id] = self.reading
+        self.opened.running[self.id] = self.reading
 
     def rest(self) -> None:
         """Take note that nobody reads it until its questions are answered."""
         self._leave()
-        self.kept.resting[self.id] = self.reading
+        self.opened.resting[self.id] = self.reading
 
     def _leave(self) -> None:
-        self.kept.running.pop(self.id, None)
-        self.kept.resting.pop(self.id, None)
+        self.opened.running.pop(self.id, None)
+        self.opened.resting.pop(self.id, None)
 
     async def finish(self) -> None:
         """Take note that the answer is here."""
@@ -59,6 +60,28 @@ class Call:
             await self.reading.close()
             self.release()
 
+    @asynccontextmanager
+    async def awaited(self, said: Said) -> AsyncIterator[None]:
+        """Wait for the answer: a client that goes away cancels the call, a failure is its end.
+
+        Raises Refused.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.abandon(said)
+            raise
+        except OutboundFailed as failed:
+            await self.finish()
+            raise failure_of(failed) from failed
+        except Refused:
+            await self.finish()
+            raise
+
+    def abandon(self, said: Said) -> None:
+        """Cancel it; nobody waits for that."""
+        said.known.routed.received.live.streams.adopt(self.cancel(said))
+
     async def cancel(self, said: Said) -> None:
         """Tell the server that nobody waits any more, and close the stream."""
         if self.over:
@@ -66,7 +89,7 @@ class Call:
         self.over = True
         self._leave()
         try:
-            await _forgone(said, self.kept, self.id)
+            await _forgone(said, self.opened, self.id)
             await self.reading.close()
         finally:
             self.release()
@@ -88,26 +111,27 @@ async def begin(said: Said, request: Request) -> Call | Exchange:
 
 async def _begun(said: Said, request: Request) -> Call | Exchange | None:
     """Return as `begin` does, None where the session was lost."""
-    kept = await session_for(said, request)
+    opened = await session_for(said, request)
     with ExitStack() as held:
-        held.callback(kept.left)
+        held.callback(opened.left)
         held.enter_context(said.known.routed.received.live.borrowed())
-        if await open_ear(said, kept):
-            await level(said, kept, log_level(request))
-            call = _call(said, kept, held.pop_all().close)
+        if await open_ear(said, opened):
+            await level(said, opened, log_level(request))
+            call = _call(said, opened, held.pop_all().close)
             exchange = await _sent(said, request, call)
             if exchange is None:
                 return call
             if not await is_lost(exchange):
                 return exchange
-    kept.lose()
+    opened.lose()
     return None
 
 
-def _call(said: Said, kept: Kept, release: Callable[[], None]) -> Call:
+def _call(said: Said, opened: Opened, release: Callable[[], None]) -> Call:
     askable = said.method is not None and said.method.retried
-    reading = Reading(kept.session.version, resume=partial(_resumed, said, kept), askable=askable)
-    return Call(kept=kept, id=kept.next_id(), reading=reading, release=release)
+    resume = partial(_resumed, said, opened)
+    reading = Reading(opened.session.version, resume=resume, askable=askable)
+    return Call(opened=opened, id=opened.next_id(), reading=reading, release=release)
 
 
 async def _sent(said: Said, request: Request, call: Call) -> Exchange | None:
@@ -117,18 +141,13 @@ async def _sent(said: Said, request: Request, call: Call) -> Exchange | None:
     """
     call.run()
     message = called(request, call.id)
-    coming = tell(said, call.kept, message, name=said.name, system=False, patience=_LONGEST)
+    coming = tell(said, call.opened, message, name=said.name, system=False, patience=_LONGEST)
     try:
-        exchange = await call.reading.begun(coming, said.timeout)
+        async with call.awaited(said):
+            exchange = await call.reading.begun(coming, said.timeout)
     except TimeoutError:
-        said.known.routed.received.live.streams.adopt(call.cancel(said))
+        call.abandon(said)
         raise Refused("UpstreamTimeout", detail="no head") from None
-    except asyncio.CancelledError:
-        said.known.routed.received.live.streams.adopt(call.cancel(said))
-        raise
-    except Refused:
-        await call.finish()
-        raise
     if exchange is None:
         return None
     if exchange.status == 200:
@@ -138,11 +157,11 @@ async def _sent(said: Said, request: Request, call: Call) -> Exchange | None:
     return await refusal_of(exchange)
 
 
-async def _resumed(said: Said, kept: Kept, last: str) -> Exchange:
+async def _resumed(said: Said, opened: Opened, last: str) -> Exchange:
     """Return what comes after an event at which the server let a stream end."""
-    return await tell(today(said), kept, None, http_method="GET", last_event=last)
+    return await tell(today(said), opened, None, http_method="GET", last_event=last)
 
 
-async def _forgone(said: Said, kept: Kept, request_id: int) -> None:
+async def _forgone(said: Said, opened: Opened, request_id: int) -> None:
     with suppress(Refused):
-        await (await tell(today(said), kept, cancelled(request_id))).close()
+        await (await tell(today(said), opened, cancelled(request_id))).close()

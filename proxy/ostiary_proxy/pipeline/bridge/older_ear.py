@@ -16,9 +16,9 @@ from ostiary_proxy.mcp.message import Message, Notification, Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
-from ostiary_proxy.pipeline.bridge.older_session import Kept, tell, today
+from ostiary_proxy.pipeline.bridge.older_session import Opened, tell, today
 from ostiary_proxy.pipeline.own_requests import note_refused
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.said import TIMEOUT, Said
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Ear", "Heard", "open_ear"]
@@ -31,37 +31,37 @@ _PATIENCE: Final = 2.0
 _NOBODY: Final = "no call of the client's runs that could ask this"
 
 
-async def open_ear(said: Said, kept: Kept) -> bool:
+async def open_ear(said: Said, opened: Opened) -> bool:
     """See to it that the session has an ear; False where the server does not know the session."""
-    if kept.ear is not None and not kept.ear.over:
+    if opened.ear is not None and not opened.ear.over:
         return True
-    async with kept.lock:
-        if kept.ear is None or kept.ear.over:
-            reading, known = await _stream(said, kept)
-            kept.ear = Ear(kept, reading)
+    async with opened.lock:
+        if opened.ear is None or opened.ear.over:
+            reading, known = await _stream(said, opened)
+            opened.ear = Ear(opened, reading)
             return known
     return True
 
 
-async def _stream(said: Said, kept: Kept) -> tuple[Reading | None, bool]:
+async def _stream(said: Said, opened: Opened) -> tuple[Reading | None, bool]:
     """Return the stream, None where there is none, and whether the server knows the session."""
-    if kept.session.upstream is None:
+    if opened.session.upstream is None:
         return None, True
     try:
-        exchange = await tell(said, kept, None, http_method="GET", patience=_PATIENCE)
+        exchange = await tell(said, opened, None, http_method="GET", patience=_PATIENCE)
     except Refused:
         return None, True
-    reading = Reading(kept.session.version, exchange)
+    reading = Reading(opened.session.version, exchange)
     if exchange.status == 200 and reading.streams:
         return reading, True
     await exchange.close()
-    return None, exchange.status not in (400, 404) or await _is_known(said, kept)
+    return None, exchange.status not in (400, 404) or await _is_known(said, opened)
 
 
-async def _is_known(said: Said, kept: Kept) -> bool:
+async def _is_known(said: Said, opened: Opened) -> bool:
     """Say whether the server knows the session; many answer 404 where they have no such stream."""
-    ping = requested("ping", {}, kept.next_id())
-    exchange = await refusal_of(await tell(said, kept, ping))
+    ping = requested("ping", {}, opened.next_id())
+    exchange = await refusal_of(await tell(said, opened, ping))
     await exchange.close()
     return not await is_lost(exchange)
 
@@ -69,10 +69,10 @@ async def _is_known(said: Said, kept: Kept) -> bool:
 class Ear:
     """Hears what `reading` says; without one the server has no such stream."""
 
-    def __init__(self, kept: Kept, reading: Reading | None) -> None:
+    def __init__(self, opened: Opened, reading: Reading | None) -> None:
         self.over = False
         self.hears = reading is not None
-        self._kept = kept
+        self._opened = opened
         self._listeners: set[Heard] = set()
         self._uris: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +99,7 @@ class Ear:
         for uri in uris:
             if not self._uris[uri]:
                 with suppress(Refused):
-                    await self._ask(today(self._kept.user), "resources/unsubscribe", uri)
+                    await self._ask(today(self._opened.user), "resources/unsubscribe", uri)
 
     def close(self) -> None:
         """Hear no more: the session is over."""
@@ -108,10 +108,11 @@ class Ear:
             self._task.cancel()
 
     async def _ask(self, said: Said, method: str, uri: str) -> bool:
-        asked = requested(method, {"uri": uri}, self._kept.next_id())
-        reading = Reading(self._kept.session.version, await tell(said, self._kept, asked, name=uri))
+        asked = requested(method, {"uri": uri}, self._opened.next_id())
+        exchange = await tell(said, self._opened, asked, name=uri)
+        reading = Reading(self._opened.session.version, exchange)
         try:
-            answer = await reading.answer(asked.id)
+            answer = await reading.answer(asked.id, seconds=TIMEOUT)
         except OutboundFailed:
             return False
         finally:
@@ -145,12 +146,12 @@ class Ear:
         elif calls and calls[-1].tell(asked):
             return
         else:
-            await note_refused(self._kept.user, asked, _NOBODY)
+            await note_refused(self._opened.user, asked, _NOBODY)
             answer = refused(asked, _NOBODY)
-        await (await tell(today(self._kept.user), self._kept, answer)).close()
+        await (await tell(today(self._opened.user), self._opened, answer)).close()
 
     def _calls(self) -> list[Reading]:
-        return [*self._kept.resting.values(), *self._kept.running.values()]
+        return [*self._opened.resting.values(), *self._opened.running.values()]
 
     def _told(self, note: Notification) -> None:
         """Hand it to the calls or the listeners that it is for."""
@@ -158,7 +159,7 @@ class Ear:
             for reading in self._calls():
                 reading.tell(note)
         elif note.method in OF_CALLS:
-            for reading in self._kept.running.values():
+            for reading in self._opened.running.values():
                 reading.tell(note)
         else:
             self.tell(note)
@@ -167,8 +168,8 @@ class Ear:
         """Tell all who listen, of lists those at other replicas too."""
         self.hand(note)
         if note.method in CHANGES:
-            older = self._kept.user.known.routed.received.live.older
-            older.changed(self._kept.key, note.method)
+            older = self._opened.user.known.routed.received.live.older
+            older.changed(self._opened.key, note.method)
 
     def hand(self, note: Notification) -> None:
         """Tell all who listen here; one that does not read is let go, and may listen anew."""

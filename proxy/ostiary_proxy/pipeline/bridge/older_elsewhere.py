@@ -5,7 +5,7 @@ holds the server's stream goes on as if the call had come to it, and leaves what
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,8 @@ from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, whole_of
+from ostiary_proxy.pipeline.bridge.older_events import OurEvents
+from ostiary_proxy.pipeline.bridge.older_reading import EVENTS
 from ostiary_proxy.pipeline.forward import failure_of, media_type
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.said import Said
@@ -56,39 +57,26 @@ def gone() -> Refused:
     return Refused("InvalidParams", message=message)
 
 
-class Elsewhere:
-    """An `Exchange`: what comes of the call at the replica that holds its stream."""
-
-    status = 200
-    headers: Mapping[str, str] = {"content-type": EVENTS}
-    arrived = False
+class Elsewhere(OurEvents):
+    """What comes of the call at the replica that holds its stream."""
 
     def __init__(self, said: Said, state: str) -> None:
-        self._live = said.known.routed.received.live
+        super().__init__(said)
         self._state = state
-        self._over = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the events, all at once; raises Refused."""
         try:
-            found = await self._live.mailbox.wait(_key(self._state, "end"), seconds=_LONGEST)
+            found = await self.live.mailbox.wait(_key(self._state, "end"), seconds=_LONGEST)
         except StoreUnavailable as away:
             raise Refused("StoreUnavailable", detail=str(away)) from None
-        self._over = True
+        self.over = True
         if found is not None:
             yield found
 
-    async def body(self, limit: int) -> bytes:
-        """Return all events; raises Refused, and OutboundFailed beyond `limit` bytes."""
-        return await whole_of(self.chunks(), limit)
-
-    async def close(self) -> None:
-        """Let the other replica know that nobody waits any more."""
-        if not self._over:
-            self._over = True
-            self._live.streams.adopt(
-                self._live.mailbox.put(_key(self._state, "left"), b"", seconds=_LONGEST)
-            )
+    async def leave(self) -> None:
+        """Let the other replica know."""
+        await self.live.mailbox.put(_key(self._state, "left"), b"", seconds=_LONGEST)
 
 
 async def attend(box: Mailbox, state: str, gid: str, seconds: float) -> Request | None:

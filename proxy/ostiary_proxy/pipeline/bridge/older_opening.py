@@ -11,9 +11,9 @@ from ostiary_proxy.mcp.methods import LEGACY
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_ear import open_ear
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
-from ostiary_proxy.pipeline.bridge.older_session import Kept, bare, remembered, tell
+from ostiary_proxy.pipeline.bridge.older_session import Opened, bare, remembered, tell
 from ostiary_proxy.pipeline.native import say_natively
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.said import TIMEOUT, Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
@@ -25,20 +25,20 @@ class NotLegacy(Exception):  # noqa: N818 - a statement
     """The server does not open a session of a revision that we speak."""
 
 
-async def session_for(said: Said, request: Request) -> Kept:
+async def session_for(said: Said, request: Request) -> Opened:
     """Return the session of whoever says `request`, opened where there is none.
 
     It counts as used until `left`. Raises NotLegacy, and Refused as `say_natively` does.
     """
     older = said.known.routed.received.live.older
     key = _key(said, request)
-    kept = older.sessions.get(key)
-    if kept is None:
-        kept = await older.once(key, lambda: _opened(key, said, request))
+    opened = older.sessions.get(key)
+    if opened is None:
+        opened = await older.once(key, lambda: _opened(key, said, request))
     # What it was opened by is a configuration that nobody else may need any more.
-    kept.user = remembered(said)
-    kept.users += 1
-    return kept
+    opened.user = remembered(said)
+    opened.users += 1
+    return opened
 
 
 def _key(said: Said, request: Request) -> str:
@@ -49,7 +49,7 @@ def _key(said: Said, request: Request) -> str:
     return hashlib.sha256(canonical_json([whose, whither, declared(request)])).hexdigest()
 
 
-async def _opened(key: str, said: Said, request: Request) -> Kept:
+async def _opened(key: str, said: Said, request: Request) -> Opened:
     sessions = said.known.routed.received.live.older.sessions
     with sessions.coming(said.known.presented.grant.person) as there:
         if not there:
@@ -58,7 +58,7 @@ async def _opened(key: str, said: Said, request: Request) -> Kept:
         return await _greeted(key, said, request)
 
 
-async def _greeted(key: str, said: Said, request: Request) -> Kept:
+async def _greeted(key: str, said: Said, request: Request) -> Opened:
     live = said.known.routed.received.live
     opening = Session(upstream=None, version="", issued_at=live.clock(), key=live.entropy(16).hex())
     exchange = await say_natively(bare(said, initialize(request, 0), opening))
@@ -70,20 +70,21 @@ async def _greeted(key: str, said: Said, request: Request) -> Kept:
     if upstream is not None and not (upstream.isascii() and upstream.isprintable()):
         raise NotLegacy("a session id that is not visible ASCII")
     session = replace(opening, upstream=upstream, version=str(found["protocolVersion"]))
-    kept = Kept(
+    opened = Opened(
         key=key, url=said.upstream.url, session=session, initialized=found, user=remembered(said)
     )
-    live.spoken.showed(kept.url, Era.LEGACY)
-    await (await tell(said, kept, INITIALIZED)).close()
-    await open_ear(said, kept)
-    live.older.sessions.put(key, kept)
-    return kept
+    live.spoken.showed(opened.url, Era.LEGACY)
+    await (await tell(said, opened, INITIALIZED)).close()
+    await open_ear(said, opened)
+    live.older.sessions.put(key, opened)
+    return opened
 
 
 async def _negotiated(exchange: Exchange) -> Object:
     """Return the result of initialize; raises NotLegacy."""
     try:
-        answer = await Reading(LEGACY[-1], exchange).answer(0) if exchange.status == 200 else None
+        reading = Reading(LEGACY[-1], exchange)
+        answer = await reading.answer(0, seconds=TIMEOUT) if exchange.status == 200 else None
     except OutboundFailed as failed:
         raise NotLegacy(str(failed)) from failed
     result = answer.result if answer is not None else None
@@ -92,13 +93,13 @@ async def _negotiated(exchange: Exchange) -> Object:
     return result
 
 
-async def level(said: Said, kept: Kept, wanted: str | None) -> None:
+async def level(said: Said, opened: Opened, wanted: str | None) -> None:
     """Let the server log from `wanted` on; it never logs less for one request than for others."""
-    if wanted is None or "logging" not in offered(kept.initialized):
+    if wanted is None or "logging" not in offered(opened.initialized):
         return
-    async with kept.lock:
-        if kept.level is not None and LEVELS.index(kept.level) <= LEVELS.index(wanted):
+    async with opened.lock:
+        if opened.level is not None and LEVELS.index(opened.level) <= LEVELS.index(wanted):
             return
-        asked = requested("logging/setLevel", {"level": wanted}, kept.next_id())
-        await (await tell(said, kept, asked)).close()
-        kept.level = wanted
+        asked = requested("logging/setLevel", {"level": wanted}, opened.next_id())
+        await (await tell(said, opened, asked)).close()
+        opened.level = wanted

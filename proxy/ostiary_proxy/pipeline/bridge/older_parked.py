@@ -140,7 +140,7 @@ async def go_on(said: Said, request: Request, state: str) -> Exchange:
 async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
     """Give the server what answers there are; the client is asked the rest once more."""
     call = parked.call
-    if said.upstream.url != call.kept.url:
+    if said.upstream.url != call.opened.url:
         await parked.end()
         raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
     call.run()
@@ -154,7 +154,7 @@ async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
 
 
 async def _post(said: Said, call: Call, answer: Response) -> None:
-    exchange = await tell(said, call.kept, answer, system=False)
+    exchange = await tell(said, call.opened, answer, system=False)
     await exchange.close()
     if not 200 <= exchange.status < 300:
         raise Refused("UpstreamUnavailable", detail=f"the answer was refused: {exchange.status}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -13,7 +13,7 @@ from ostiary_proxy.mcp.sse import Event, EventTooLarge, Splitter
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.pipeline.forward import media_type
 
-__all__ = ["EVENTS", "Reading", "Resume", "whole_of"]
+__all__ = ["EVENTS", "Reading", "Resume"]
 
 EVENTS: Final = "text/event-stream"
 Resume = Callable[[str], Awaitable[Exchange]]
@@ -21,17 +21,6 @@ Resume = Callable[[str], Awaitable[Exchange]]
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _BACKLOG: Final = 32
 _LONGEST_PAUSE: Final = 5.0
-
-
-async def whole_of(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    """Return all chunks as one; raises OutboundFailed("too-large") beyond `limit` bytes."""
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise OutboundFailed("too-large", f"more than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 class Reading:
@@ -106,11 +95,18 @@ class Reading:
         """
         return self._found.popleft() if await self._filled() else None
 
-    async def answer(self, request_id: Id) -> Response | None:
-        """Return the response to `request_id`, all else passed over."""
-        while (message := await self.next()) is not None:
-            if isinstance(message, Response) and message.id == request_id:
-                return message
+    async def answer(self, request_id: Id, *, seconds: float) -> Response | None:
+        """Return the response to `request_id`, all else passed over; None where there is none.
+
+        Raises OutboundFailed.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while (message := await self.next()) is not None:
+                    if isinstance(message, Response) and message.id == request_id:
+                        return message
+        except TimeoutError:
+            raise OutboundFailed("timeout", "the answer does not end") from None
         return None
 
     def tell(self, message: Message) -> bool:

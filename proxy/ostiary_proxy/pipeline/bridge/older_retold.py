@@ -22,13 +22,12 @@ from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.inputs import lacking
 from ostiary_proxy.mcp.message import Message, Notification, Object, Request, Response
 from ostiary_proxy.mcp.server_methods import server_request
-from ostiary_proxy.mcp.sse import Event, write_event
-from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import Call
-from ostiary_proxy.pipeline.bridge.older_reading import EVENTS, whole_of
+from ostiary_proxy.pipeline.bridge.older_events import OurEvents, event_of
 from ostiary_proxy.pipeline.bridge.older_session import tell, today
-from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
+from ostiary_proxy.pipeline.forward import BODY_TIME
 from ostiary_proxy.pipeline.own_requests import note_refused
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -52,41 +51,29 @@ Park = Callable[[Said, Call], dict[str, Json]]
 """Lets a call wait for what its server asked; returns the result that asks the client."""
 
 
-class Retold:
-    """An `Exchange`: the stream of `call` for `request`, up to its answer or the next questions."""
-
-    status = 200
-    headers: Mapping[str, str] = {"content-type": EVENTS}
-    arrived = False
+class Retold(OurEvents):
+    """The stream of `call` for `request`, up to its answer or the next questions."""
 
     def __init__(self, said: Said, request: Request, call: Call, *, park: Park) -> None:
-        self._said = said
+        super().__init__(said)
         self._request = request
         self._call = call
         self._park = park
-        self._over = False
         self._asks_at: float | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the events; raises OutboundFailed and Refused."""
-        while not self._over:
+        while not self.over:
             message = await self._next()
             if message is None and not self._call.questions:
                 return
             said = self._asking() if message is None else await self._retold(message)
             if said is not None:
-                yield write_event(Event(data=write_json(said).decode(), type="message"))
+                yield event_of(said)
 
-    async def body(self, limit: int) -> bytes:
-        """Return all events; raises OutboundFailed("too-large") beyond `limit` bytes."""
-        return await whole_of(self.chunks(), limit)
-
-    async def close(self) -> None:
-        """End the exchange; before its end that cancels the call (rule 28)."""
-        if not self._over:
-            self._over = True
-            adopt = self._said.known.routed.received.live.streams.adopt
-            adopt(self._call.cancel(self._said))
+    async def leave(self) -> None:
+        """Cancel the call, which has not ended (rule 28)."""
+        await self._call.cancel(self.said)
 
     async def _next(self) -> Message | None:
         """Return the next message; None at the end, and once open questions are to be asked."""
@@ -102,17 +89,17 @@ class Retold:
 
     def _asking(self) -> Object:
         """Park the call; its client makes it again with answers."""
-        self._over = True
-        result = self._park(self._said, self._call)
+        self.over = True
+        result = self._park(self.said, self._call)
         return {"jsonrpc": "2.0", "id": self._request.id, "result": result}
 
     async def _retold(self, message: Message) -> Object | None:
         if isinstance(message, Response):
             if message.id != self._call.id:
                 return unheard(message).whole
-            self._over = True
+            self.over = True
             await self._call.finish()
-            return message_of(self._said, self._request, self._call, message)
+            return message_of(self.said, self._request, self._call, message)
         if isinstance(message, Request):
             await self._asked(message)
             return None
@@ -123,7 +110,7 @@ class Retold:
         if note.method == TAKEN_BACK:
             self._call.questions.take_back(note)
             return None
-        ear = self._call.kept.ear
+        ear = self._call.opened.ear
         if note.method in FOR_LISTENERS and ear is not None:
             ear.tell(note)
             return None
@@ -136,18 +123,18 @@ class Retold:
         """Keep it for the client, or answer for one that can't be asked this."""
         if asked.method == "ping":
             await self._answer(answer_of(asked, {}))
-        elif _may_be_asked(self._said, self._request, self._call, asked):
+        elif _may_be_asked(self.said, self._request, self._call, asked):
             self._call.questions.ask(asked)
         else:
-            await note_refused(self._said, asked, "the client can't be asked this")
+            await note_refused(self.said, asked, "the client can't be asked this")
             await self._answer(refused(asked, "Method not found"))
 
     async def _answer(self, answer: Response) -> None:
-        await (await tell(today(self._said), self._call.kept, answer)).close()
+        await (await tell(today(self.said), self._call.opened, answer)).close()
 
 
 def _may_be_asked(said: Said, request: Request, call: Call, asked: Request) -> bool:
-    subject = server_request(call.kept.session.version, asked.method, asked.params)
+    subject = server_request(call.opened.session.version, asked.method, asked.params)
     if subject is None or subject.kind is not Kind.SERVER:
         return False
     if said.method is None or not said.method.retried:
@@ -162,29 +149,12 @@ def _progress(request: Request) -> Json:
 
 async def retold_whole(said: Said, request: Request, call: Call) -> Exchange:
     """Return the answer that came as one JSON body; raises Refused."""
-    try:
-        message = await _read(call)
-    except asyncio.CancelledError:
-        said.known.routed.received.live.streams.adopt(call.cancel(said))
-        raise
-    except Refused:
-        await call.finish()
-        raise
+    async with call.awaited(said):
+        message = await call.reading.answer(call.id, seconds=BODY_TIME)
+        if message is None:
+            raise Refused("UpstreamInvalid", detail="not the answer to what was asked")
     await call.finish()
     return _whole(message_of(said, request, call, message))
-
-
-async def _read(call: Call) -> Response:
-    try:
-        async with asyncio.timeout(BODY_TIME):
-            message = await call.reading.answer(call.id)
-    except OutboundFailed as broken:
-        raise failure_of(broken) from broken
-    except TimeoutError:
-        raise Refused("UpstreamTimeout", detail="the body does not end") from None
-    if message is None:
-        raise Refused("UpstreamInvalid", detail="not the answer to what was asked")
-    return message
 
 
 async def retold_refusal(request: Request, exchange: Exchange) -> Exchange:
@@ -205,7 +175,7 @@ def message_of(said: Said, request: Request, call: Call, message: Response) -> d
     """Return the response to the client's own request."""
     whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request.id}
     if message.error is None:
-        result = completed(request.method, message.result or {}, call.kept.initialized)
+        result = completed(request.method, message.result or {}, call.opened.initialized)
         return {**whole, "result": result}
     retried = said.method is not None and said.method.retried
     if retried and lacking(ServerRequest.ELICITATION_URL, declared(request)) is None:

@@ -4,7 +4,6 @@ A server of which nothing is known is asked as it is. Only where it refuses as a
 so that nothing ran, and then opens a session for us, the request is said there.
 """
 
-import asyncio
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
@@ -13,7 +12,7 @@ from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
-from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import Call, begin
 from ostiary_proxy.pipeline.bridge.older_listen import listen
@@ -21,7 +20,6 @@ from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
 from ostiary_proxy.pipeline.bridge.older_refusal import looked_at
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
-from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
@@ -79,19 +77,13 @@ async def _is_answered(said: Said, call: Call) -> bool:
 
     Raises Refused.
     """
-    try:
+    async with call.awaited(said):
         first = await call.reading.first(_AT_ONCE)
         return isinstance(first, Response) and first.id == call.id
-    except OutboundFailed as failed:
-        await call.finish()
-        raise failure_of(failed) from failed
-    except asyncio.CancelledError:
-        said.known.routed.received.live.streams.adopt(call.cancel(said))
-        raise
 
 
 async def _initialized(said: Said, request: Request) -> Object:
     """Return what the server said to initialize."""
-    kept = await session_for(said, request)
-    kept.left()
-    return kept.initialized
+    opened = await session_for(said, request)
+    opened.left()
+    return opened.initialized

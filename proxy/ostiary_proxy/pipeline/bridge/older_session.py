@@ -1,4 +1,4 @@
-"""Sessions with legacy servers, kept by us for clients that have none.
+"""Sessions with legacy servers, opened by us for clients that have none.
 
 One for each person, client, grant, route and set of declared capabilities; nobody else's requests
 ever go into it. It is known to this replica alone: another one opens its own.
@@ -24,14 +24,14 @@ from ostiary_proxy.refused import Refused
 if TYPE_CHECKING:  # it says things in the session
     from ostiary_proxy.pipeline.bridge.older_ear import Ear
 
-__all__ = ["Kept", "bare", "bearer_of", "remembered", "tell", "today"]
+__all__ = ["Opened", "bare", "bearer_of", "remembered", "tell", "today"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the end of a session must be acknowledged."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Kept:
+class Opened:
     """An open session. `initialized` is what the server said to initialize; `level` what it logs.
 
     `user` is who used it last; `users` counts the requests that run in it or wait there. By the ids
@@ -139,7 +139,7 @@ def _now(routed: Routed, live: Live) -> LiveRoute:
 
 async def tell(
     said: Said,
-    kept: Kept,
+    opened: Opened,
     message: Message | None,
     *,
     name: str = "",
@@ -152,7 +152,7 @@ async def tell(
 
     `system` says that it is ours and nothing that the client said.
     """
-    whose = bare(said, message, kept.session)
+    whose = bare(said, message, opened.session)
     return await say_natively(
         replace(
             whose,
