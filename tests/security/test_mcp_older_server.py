@@ -18,7 +18,7 @@ from mcp_parts import (
     sse_answer,
     world,
 )
-from ostiary_proxy.outbound.exchange import Exchange, Outgoing
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 
 CALL = {"name": "a", "arguments": {"x": 1}}
 ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
@@ -237,6 +237,30 @@ async def test_a_call_whose_policy_changed_meanwhile_is_judged_again_when_it_com
     answer = await w.modern("tools/call", retry, meta=CAN_ALL)
 
     assert body(answer)["error"]["code"] in (-31003, -32602)
+
+
+async def test_a_server_that_never_ends_its_answer_to_initialize_is_given_up(monkeypatch):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_opening.TIMEOUT", 0.05)
+    never = asyncio.get_running_loop().create_future()
+    server = asking()
+    w = world(lambda said: sse_answer(never) if b'"initialize"' in said.body else server(said))
+
+    answer = await w.modern("tools/call", CALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32600)
+    assert w.upstream.exchanges[-1].closed
+
+
+async def test_a_session_that_the_server_opened_and_did_not_let_begin_is_ended():
+    server = asking()
+    w = world(
+        lambda said: OutboundFailed("connect") if b"initialized" in said.body else server(said)
+    )
+
+    answer = await w.modern("tools/call", CALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (502, -31010)
+    await until(lambda: server.sessions == set())
 
 
 async def test_sessions_of_one_person_are_bounded():

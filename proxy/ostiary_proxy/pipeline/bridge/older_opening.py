@@ -74,8 +74,12 @@ async def _greeted(key: str, said: Said, request: Request) -> Opened:
         key=key, url=said.upstream.url, session=session, initialized=found, user=remembered(said)
     )
     live.spoken.showed(opened.url, Era.LEGACY)
-    await (await tell(said, opened, INITIALIZED)).close()
-    await open_ear(said, opened)
+    try:
+        await (await tell(said, opened, INITIALIZED)).close()
+        await open_ear(said, opened)
+    except BaseException:
+        live.streams.adopt(opened.end())
+        raise
     live.older.sessions.put(key, opened)
     return opened
 
