@@ -10,7 +10,17 @@ from door_parts import Door, Resource
 from e2e.kubectl import Kubectl, new_namespace
 from e2e.pods import pod, serve_files
 
-__all__ = ["ALL", "READ", "Fleet", "gateway", "policy", "redis", "route", "three_on_redis"]
+__all__ = [
+    "ALL",
+    "READ",
+    "Fleet",
+    "free_pair",
+    "gateway",
+    "policy",
+    "redis",
+    "route",
+    "three_on_redis",
+]
 
 API = "ostiary.dev/v1alpha1"
 ALL = {"name": "all", "effect": "Allow", "who": {"everyone": True}}
@@ -78,7 +88,7 @@ class Fleet(Resource):
 
         Returns when all is Ready, and every proxy is: the gateway is with its first one.
         """
-        port = _free_pair()
+        port = free_pair()
         items = [gateway(port, **spec), route(upstream), *([policy(*rules)] if rules else ())]
         kubectl.apply(*items)
         for item in items:
@@ -129,7 +139,7 @@ def three_on_redis(demo_image: str, redis_image: str, *rules: dict[str, Any]) ->
         yield Fleet.roll_out(kubectl, upstream, *rules, **redis(kubectl, redis_image))
 
 
-def _free_pair() -> int:
+def free_pair() -> int:
     """Return a port that was free a moment ago, as was the next one."""
     while True:
         with socket.socket() as one, socket.socket() as two:
