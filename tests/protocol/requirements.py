@@ -703,6 +703,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_subscription_is_made_at_its_server_and_its_news_come_back_under_its_name",
             "test_streams_go_on_at_the_servers_whose_events_they_broke_off_after",
             "test_a_server_whose_event_ids_are_long_begins_its_stream_anew",
+            "test_a_server_that_lost_its_session_begins_its_stream_anew_and_that_is_written_down",
             "test_a_server_that_forgot_where_its_stream_broke_off_is_asked_for_another",
             "test_without_any_own_stream_of_a_server_one_is_left_to_the_gateways_notices",
             "test_the_end_of_a_session_is_its_end_at_every_server",

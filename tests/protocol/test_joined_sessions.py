@@ -440,6 +440,37 @@ async def test_a_server_that_forgot_where_its_stream_broke_off_is_asked_for_anot
     assert news[0]["method"] == CHANGED
 
 
+async def test_a_server_that_lost_its_session_begins_its_stream_anew_and_that_is_written_down():
+    held = asyncio.get_running_loop().create_future()
+    web = Server(session="w-1", GET=[changed("7"), held])
+
+    def restarted(sent):
+        known = sent_header(sent, "mcp-session-id") in (None, web.sessions[-1])
+        return web(sent) if known else ScriptedExchange(404, {}, [])
+
+    w = joined({"web": restarted})
+    _, session = await opened(w)
+    streamed = streaming(w, session)
+    last = await streamed()
+    web.sessions = ["w-2"]
+    before = len(w.upstream.sent)
+
+    await streamed(last)
+
+    said = [
+        (sent.method, sent_header(sent, "mcp-session-id"), sent_header(sent, "last-event-id"))
+        for sent in w.upstream.sent[before:]
+    ]
+    greeted = [r.facts["method"] for r in w.log.records if r.facts.get("by") == "gateway"]
+    assert said == [
+        ("GET", "w-1", "7"),
+        ("POST", None, None),
+        ("POST", "w-2", None),
+        ("GET", "w-2", None),
+    ]
+    assert greeted == ["initialize", "notifications/initialized"]
+
+
 async def test_without_any_own_stream_of_a_server_one_is_left_to_the_gateways_notices():
     w = joined({"files": Server(), "web": Server()})
     _, session = await opened(w)

@@ -61,7 +61,9 @@ async def say_at(said: Said, server: str, say: Say, *, greets: bool = True) -> E
     for session_of in _SESSIONS if greets else _SESSIONS[:-1]:
         if (own := await session_of(alone, said.session, server, say)) is None:
             continue
-        exchange = await say(replace(alone, session=own, version=own.version))
+        # A new session knows no event of the one that was lost.
+        after = "" if session_of is _new else alone.last_event
+        exchange = await say(replace(alone, session=own, version=own.version, last_event=after))
         if exchange.status != 404:
             return await _away(exchange)
         await exchange.close()
@@ -155,6 +157,7 @@ async def _greet(said: Said, session: Session, say: Say) -> Opened:
         name="",
         session=None,
         parameters=(),
+        last_event="",
         timeout=PATIENCE,
         system=True,
     )
