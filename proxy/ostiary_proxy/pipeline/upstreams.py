@@ -54,12 +54,17 @@ class Upstreams:
         self.buckets[bisect_left(self.BOUNDS, seconds)] += 1
         self.seconds += seconds
 
-    def left_out(self, server: str, names: Iterable[str]) -> list[str]:
-        """Take note of tools that are left out, of 16 at most; return those that are new."""
-        known = self.unfit.setdefault(server, set())
-        new = sorted({name[:_LONGEST] for name in names} - known)[: _MOST - len(known)]
-        known.update(new)
-        return new
+    def left_out(self, server: str, names: Iterable[str], *, anew: bool) -> list[str]:
+        """Take note of tools that are left out, of 16 at most; return those that are new.
+
+        `anew` says that a list began: what it does not leave out is mended.
+        """
+        before = self.unfit.get(server, set())
+        known = set() if anew else set(before)
+        known.update(sorted({name[:_LONGEST] for name in names} - known)[: _MOST - len(known)])
+        if known or before:
+            self.unfit[server] = known
+        return sorted(known - before)
 
     def failed(self, server: str, reason: str) -> None:
         """Take note that no answer came, for the reason of an OutboundFailed."""

@@ -10,7 +10,7 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.joined.fit import items_of
 from ostiary_proxy.mcp.joined.greetings import discovery, freshness, greeting, marked
-from ostiary_proxy.mcp.joined.lists import joined_list, read_cursor
+from ostiary_proxy.mcp.joined.lists import Pages, joined_list, read_cursor
 from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.mcp.results import BadResult
@@ -73,13 +73,15 @@ async def discover(said: Said, say: Say) -> Exchange:
 async def lists(said: Said, say: Say) -> Exchange:
     """Ask every server for a page of what it has, or those that have more pages."""
     request = _request(said)
+    cursor = request.params.get("cursor")
     try:
-        saids = _pages(said, request.params.get("cursor"))
+        saids = _pages(said, cursor)
     except BadResult as error:
         return _answer(error_body(request.id, -32602, str(error)))
     answers = await ask_all(saids, say)
     pages = joined_list(request.method, answers.results)
-    _take_note(said, pages.unfit)
+    if request.method == "tools/list":
+        _take_note(said, pages, answers, anew=not cursor)
     result: dict[str, Json] = {items_of(request.method): list(pages.items)}
     if pages.cursor is not None:
         result["nextCursor"] = pages.cursor
@@ -102,11 +104,12 @@ def _pages(said: Said, cursor: Json) -> Mapping[str, Said]:
     }
 
 
-def _take_note(said: Said, unfit: Mapping[str, tuple[str, ...]]) -> None:
+def _take_note(said: Said, pages: Pages, answers: Answers, *, anew: bool) -> None:
+    """Say which tools no client sees; each list from its start says it anew."""
     upstreams = said.known.routed.received.live.upstreams
-    for server, names in unfit.items():
+    for server in answers.heard:
         key = key_of(said, server)
-        if new := upstreams.left_out(key, names):
+        if new := upstreams.left_out(key, pages.unfit.get(server, ()), anew=anew):
             log.warning("tools are left out: no client can read them", server=key, tools=new)
 
 
