@@ -12,16 +12,18 @@ class Tally:
     """Plain integers, for every request passes by; `unwritten` records met AuditUnavailable.
 
     `decisions` are by (allow or deny, code): `Allowed`, or the code of the refusal. `would` counts,
-    by policy, the messages that its Audit rules would have refused.
+    by policy, the messages that its Audit rules would have refused. `own`, by method, is what the
+    gateway said by itself; `rounds` and `resumed` are calls with input, and streams gone on with.
     """
 
-    __slots__ = ("decisions", "records", "unwritten", "would")
+    __slots__ = ("decisions", "own", "records", "resumed", "rounds", "unwritten", "would")
 
     def __init__(self) -> None:
         self.records: Counter[str] = Counter()
         self.decisions: Counter[tuple[str, str]] = Counter()
         self.would: Counter[str] = Counter()
-        self.unwritten = 0
+        self.own: Counter[str] = Counter()
+        self.rounds = self.resumed = self.unwritten = 0
 
     def count(self, record: Record) -> None:
         """Count one record."""
@@ -29,6 +31,11 @@ class Tally:
         self.records[record.kind.value] += 1
         if record.kind is not Kind.DECISION and record.kind is not Kind.REFUSAL:
             return
+        if facts.get("by") == "gateway":
+            self.own[str(facts.get("method"))] += 1
+            return
+        self.rounds += "answers" in facts
+        self.resumed += "resumes" in facts
         if facts.get("decision") == "allow":
             self.decisions["allow", "Allowed"] += 1
         else:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from ostiary import __version__
 from ostiary_proxy.audit.tally import Tally
 from ostiary_proxy.confirmation import Confirmation
+from ostiary_proxy.edge.mcp_metrics import mcp_metrics
 from ostiary_proxy.pipeline.streams import Streams
 from ostiary_proxy.pipeline.upstreams import Upstreams
 from ostiary_proxy.reload import Reloader
@@ -45,6 +46,8 @@ class Metrics(Collector):
         yield from self._configuration()
         yield from self._traffic()
         yield self._latency()
+        runtime = self.reloader.current
+        yield from mcp_metrics(runtime.live if runtime is not None else None, self.tally)
 
     def _configuration(self) -> Iterator[Metric]:
         reloader, loaded = self.reloader, self.reloader.loaded

@@ -81,7 +81,7 @@ class Kept:
     a change may ask another replica.
     """
 
-    __slots__ = ("_bytes", "_clock", "_entries", "_generations", "_since", "_tell")
+    __slots__ = ("_bytes", "_clock", "_entries", "_generations", "_since", "_tell", "found")
 
     def __init__(self, clock: Callable[[], float], *, tell: Callable[[str], None]) -> None:
         self._clock = clock
@@ -89,6 +89,7 @@ class Kept:
         self._since = 0
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._bytes = 0
+        self.found: Counter[str] = Counter()
         self._generations: Counter[tuple[str, str]] = Counter()
 
     def recall(self, key: _Key, route: Route, *, grace: float = 0.0) -> bytes | None:
@@ -188,7 +189,11 @@ class Keeping:
 
     def recalled(self) -> Recalled | None:
         """Return the answer, if it is kept."""
-        return None if self.key is None else self._recalled(self.key)
+        if self.key is None:
+            return None
+        recalled = self._recalled(self.key)
+        self.kept.found["yes" if recalled is not None else "no"] += 1
+        return recalled
 
     def last(self) -> Recalled | None:
         """Return the last list that the server gave, while it is away for a moment.

@@ -1,5 +1,6 @@
 """Which eras the servers behind routes speak, as their own answers showed."""
 
+from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
@@ -20,14 +21,16 @@ class Era(Enum):
 class Spoken:
     """Remembers by URL the one era that a server speaks.
 
-    A server of which nothing is known is spoken to in the client's own era. One lives as long as
-    the process.
+    A server of which nothing is known is spoken to in the client's own era. `bridged` counts the
+    requests that were said in another era than the client's, by that one. One lives as long as the
+    process.
     """
 
-    __slots__ = ("_clock", "_only")
+    __slots__ = ("_clock", "_only", "bridged")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.bridged: Counter[Era] = Counter()
         self._only: dict[str, tuple[Era, float]] = {}
 
     def only(self, url: str) -> Era | None:

@@ -33,6 +33,7 @@ from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import MAX_AGE, Session, pending_key
+from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
 __all__ = ["say_newer"]
@@ -61,6 +62,7 @@ async def say_newer(said: Said) -> Exchange:
         return await _answer(said, session, message)
     if isinstance(message, Notification):
         return _notify(said, session, message)
+    said.known.routed.received.live.spoken.bridged[Era.MODERN] += 1
     if REQUESTS.get(message.method) is Way.FORWARDED:
         return await _forward(said, session, bridged, message)
     if bridged.tasks and message.method.startswith("tasks/"):

@@ -53,6 +53,7 @@ async def say_in_2026(said: Said) -> Exchange:
 async def _bridged(said: Said) -> Exchange:
     request = said.message
     assert isinstance(request, Request)  # clients of 2026-07-28 post nothing else
+    said.known.routed.received.live.spoken.bridged[Era.LEGACY] += 1
     question = request.params.get("requestState")
     if question is not None and question != AGAIN:
         return await go_on(said, request, str(question))

@@ -67,6 +67,11 @@ class Underway:
         self.wake(session)
         self._levels.pop(session.key, None)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for an answer of their client."""
+        return self._asking.total()
+
     @contextmanager
     def asking(self, person: Person) -> Iterator[None]:
         """Count a call during which `person` is asked; raises Refused where there are too many."""
