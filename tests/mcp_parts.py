@@ -376,7 +376,7 @@ def world(script: Script | None = None, *rules: Mapping[str, Any], public: bool 
         upstreams=Upstreams(),
         spoken=Spoken(lambda: now[0]),
         mailbox=Mailbox(store, seal, clock=lambda: now[0], entropy=bytes_of),
-        underway=Underway(lambda: now[0]),
+        underway=Underway(lambda: now[0], tell=cries.append),
         older=Older(streams, "here", tell=cries.append),
         kept=Kept(lambda: now[0], tell=cries.append),
         places=Places("here"),

@@ -135,7 +135,7 @@ class Foundation:
             upstreams=self.upstreams,
             spoken=Spoken(now),
             mailbox=Mailbox(self._chosen.store, self.rings.seal, clock=now, entropy=os.urandom),
-            underway=Underway(now),
+            underway=Underway(now, tell=cry),
             older=older,
             kept=Kept(now, tell=cry),
             places=Places(older.replica),
@@ -158,6 +158,7 @@ def _hear(process: Process, look_again: Callable[[], None], word: str) -> None:
     if word:
         process.kept.hear(word)
         process.older.hear(word)
+        process.underway.hear(word)
         return
     process.kept.clear()
     look_again()

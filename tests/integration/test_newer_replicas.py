@@ -86,3 +86,21 @@ def test_a_get_stream_gives_way_to_a_newer_one_at_another_replica_and_ends_with_
         assert three.send(shared.path, method="DELETE", **known).status == 204
         second.read()
     assert one.send(shared.path, called("test_simple_text"), **known).status == 404
+
+
+def test_a_call_is_cancelled_wherever_it_runs(shared: Fleet) -> None:
+    one, two, three = shared.replicas
+    tokens = shared.log_in(authorize=two, redeem=one)
+    known = shared.session(one, tokens.access, {"elicitation": {}})
+    cancelled = {
+        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7},
+    }  # fmt: skip
+
+    with shared.stream(two, known, called("test_elicitation", message="who?")) as stream:
+        assert heard(stream)["method"] == "elicitation/create"
+        assert three.send(shared.path, cancelled, **known).status == 202
+        began = time.monotonic()
+        ended = heard(stream)
+
+    assert ended["error"]["code"] == -31008
+    assert time.monotonic() - began < 5

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,9 @@ from newer_parts import (
 )
 from ostiary_proxy.mcp.bridge.newer_table import TOLD, Way
 from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.pipeline.bridge.underway import Underway
 from ostiary_proxy.pipeline.driver import RelayStream
+from ostiary_proxy.pipeline.streams import Streams
 
 UPDATED = "notifications/resources/updated"
 ABOUT_THE_STREAM = ("notifications/subscriptions/acknowledged", "notifications/cancelled")
@@ -304,6 +307,52 @@ async def test_delete_cancels_what_still_runs() -> None:
     await w.send(method="DELETE", headers=in_session(session))
 
     assert (await waiting)["error"]["code"] == -31008
+
+
+def another(w: World) -> World:
+    """Return another replica, where nothing runs; it cries where the first one hears."""
+    live = replace(
+        w.live, underway=Underway(w.live.clock, tell=w.live.underway.hear), streams=Streams()
+    )
+    return replace(w, live=live)
+
+
+async def test_a_call_is_cancelled_at_the_replica_where_it_runs() -> None:
+    said = sse_answer(told("notifications/progress", progressToken="t", progress=1), held())
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+    stream = stream_of(await call(w, session))
+    await heard(stream)
+
+    others = await cancel(another(w), session, "1")
+    assert not said.closed
+    answer = await cancel(another(w), session)
+
+    assert (others.status, answer.status) == (202, 202)
+    assert (await heard(stream))["error"]["code"] == -31008
+    assert await ended(stream)
+    assert said.closed
+
+
+async def test_delete_at_another_replica_cancels_what_still_runs() -> None:
+    w, session, stream, _ = await asking(ALLOW_ALL, ALLOW_SERVER)
+    waiting = asyncio.create_task(heard(stream))
+    await asyncio.sleep(0)
+
+    await another(w).send(method="DELETE", headers=in_session(session))
+
+    assert (await waiting)["error"]["code"] == -31008
+
+
+@pytest.mark.parametrize("word", ["", "cancelled", "cancelled x", "ended", "tools/list team/files"])
+async def test_words_that_name_no_call_cancel_none(word: str) -> None:
+    w, _, stream, _ = await asking(ALLOW_ALL, ALLOW_SERVER)
+    waiting = asyncio.create_task(heard(stream))
+
+    w.live.underway.hear(word)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting), 0.1)
+    waiting.cancel()
 
 
 async def test_another_session_cancels_nothing() -> None:

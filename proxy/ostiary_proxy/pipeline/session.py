@@ -20,8 +20,8 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
 __all__ = [
-    "ENDED", "MAX_AGE", "PENDING", "Session", "end", "open_session", "pending_key", "seal_session",
-    "waiting_row", "waiting_subject",
+    "ENDED", "MAX_AGE", "PENDING", "Session", "digest_of", "end", "open_session", "pending_key",
+    "seal_session", "waiting_row", "waiting_subject",
 ]  # fmt: skip
 
 MAX_AGE: Final = 24 * 3600.0
@@ -97,13 +97,14 @@ async def end(store: Store, session: Session) -> None:
 
 
 def pending_key(session: Session, request_id: Id) -> str:
-    """Return the Store key under which a server's request waits for its one answer.
+    """Return the Store key under which a server's request waits for its one answer."""
+    return f"{session.key}:{digest_of(request_id)}"
 
-    The id is the server's to choose, of any length: its digest stands in the key.
-    """
+
+def digest_of(request_id: Id) -> str:
+    """Return what stands for an id, which is the peer's to choose, of any length."""
     kind = "s" if isinstance(request_id, str) else "i"
-    digest = hashlib.sha256(f"{kind}{request_id}".encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{session.key}:{digest}"
+    return hashlib.sha256(f"{kind}{request_id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def waiting_row(subject: Subject) -> bytes:

@@ -1,7 +1,7 @@
 """What goes on for bridged sessions on this replica: calls, GET streams, what was looked up.
 
-One lives as long as the process. A replica that another one's call runs on is not told of its
-cancellation: such a call runs to its end, as one of a legacy server may.
+One lives as long as the process. The other replicas are told of what is cancelled or ended, for a
+call may run there; where they did not hear it, that runs to its end, as one of a legacy server may.
 """
 
 import asyncio
@@ -13,12 +13,14 @@ from typing import Final
 from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.message import Id
 from ostiary_proxy.pipeline.bridge.kept import Kept, look_up
-from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.pipeline.session import Session, digest_of
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
 __all__ = ["Underway"]
 
+_CANCELLED: Final = "cancelled"
+_ENDED: Final = "ended"
 _FRESH: Final = 5.0
 """Seconds that a log level set on another replica may need to be obeyed on this one."""
 _MOST: Final = 10_000
@@ -28,10 +30,14 @@ _MOST_ASKING: Final = 32
 
 
 class Underway:
-    """Finds what runs by session; all of it may be lost at any time without harm."""
+    """Finds what runs by session; all of it may be lost at any time without harm.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `tell` lets the other replicas `hear` a word.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, tell: Callable[[str], None]) -> None:
         self._clock = clock
+        self._tell = tell
         self._calls: dict[str, list[tuple[Id, asyncio.Event]]] = {}
         self._asking: Counter[tuple[str, str]] = Counter()
         self._streams: dict[str, set[asyncio.Event]] = {}
@@ -55,17 +61,29 @@ class Underway:
             self._calls[session.key] = calls
 
     def cancel(self, session: Session, request_id: Id) -> None:
-        """Cancel the calls of this session that have that id and run here."""
-        for own_id, call in self._calls.get(session.key, ()):
-            if own_id == request_id:
-                call.set()
+        """Cancel the calls of this session that have that id, on whatever replica."""
+        self._everywhere(f"{_CANCELLED} {session.key} {digest_of(request_id)}")
 
     def end(self, session: Session) -> None:
-        """Cancel every call of a session that was ended, and wake its streams."""
-        for _, call in self._calls.get(session.key, ()):
-            call.set()
-        self.wake(session)
-        self._levels.pop(session.key, None)
+        """Cancel every call of a session that was ended, and wake its streams, likewise."""
+        self._everywhere(f"{_ENDED} {session.key}")
+
+    def _everywhere(self, word: str) -> None:
+        self.hear(word)
+        self._tell(word)
+
+    def hear(self, word: str) -> None:
+        """Do what a replica was asked to, to what runs here."""
+        what, _, whose = word.partition(" ")
+        key, _, digest = whose.partition(" ")
+        if what not in (_CANCELLED, _ENDED):
+            return
+        for own_id, call in self._calls.get(key, ()):
+            if what == _ENDED or digest == digest_of(own_id):
+                call.set()
+        if what == _ENDED:
+            self._wake(key)
+            self._levels.pop(key, None)
 
     @property
     def waiting(self) -> int:
@@ -106,7 +124,10 @@ class Underway:
 
     def wake(self, session: Session) -> None:
         """Let the GET streams of the session look at what is kept."""
-        for woken in self._streams.get(session.key, ()):
+        self._wake(session.key)
+
+    def _wake(self, key: str) -> None:
+        for woken in self._streams.get(key, ()):
             woken.set()
 
     # -- what was looked up -------------------------------------------------------------------
