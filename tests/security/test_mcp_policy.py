@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from mcp_parts import (
     ALLOW_ALL,
     MODERN_META,
+    ORIGIN,
+    PATH,
     ScriptedExchange,
     body,
     drained,
@@ -21,6 +24,8 @@ from mcp_parts import (
     sse_answer,
     world,
 )
+from ostiary_proxy.pipeline.handle import handle
+from ostiary_proxy.wire import Incoming
 
 READ = {
     "name": "read",
@@ -231,6 +236,42 @@ async def test_a_call_that_outlived_its_token_is_cut_when_its_grant_is_revoked()
     w.live.streams.wake()
 
     assert [message["error"]["code"] for message in events(await drained(answer))] == [-31002]
+
+
+async def slowly(change):
+    """Return what a call is told whose body ends a second after its head, after a change."""
+    w = world()
+    call = {"name": "a", "_meta": MODERN_META}
+
+    async def read(_limit):
+        w.now[0] += 1
+        change(w)
+        return json.dumps(request("tools/call", call)).encode()
+
+    head = (("authorization", "Bearer alice"), ("content-type", "application/json"))
+    incoming = Incoming(
+        method="POST", origin=ORIGIN, path=PATH, query="", source=ip_address("192.0.2.7"),
+        headers=(*head, *modern_headers("tools/call", call)), read=read,
+    )  # fmt: skip
+    return w, await handle(incoming, w.live)
+
+
+async def test_a_request_whose_grant_was_revoked_while_it_came_in_is_not_forwarded():
+    w, answer = await slowly(lambda w: w.doors.grants.clear())
+
+    assert (answer.status, w.upstream.sent) == (401, [])
+
+
+async def test_a_request_that_policy_denies_once_all_of_it_is_here_is_not_forwarded():
+    w, answer = await slowly(lambda w: w.allow(READ))
+
+    assert (body(answer)["error"]["code"], w.upstream.sent) == (-32602, [])
+
+
+async def test_a_request_that_came_in_slowly_is_forwarded_where_nothing_changed():
+    w, answer = await slowly(lambda _: None)
+
+    assert (answer.status, len(w.upstream.sent)) == (200, 1)
 
 
 async def awaited(change, *, seconds):

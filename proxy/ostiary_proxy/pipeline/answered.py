@@ -27,6 +27,7 @@ from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.kept import Recalled
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.places import LARGEST
+from ostiary_proxy.pipeline.received import AT_ONCE
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import MAX_AGE, Session, end, seal_session
@@ -38,8 +39,6 @@ __all__ = ["EVENT_STREAM", "answer_of", "finish", "session_id", "stream_of"]
 
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _MAX_ERROR: Final = 1024 * 1024
-_AT_ONCE: Final = 1.0
-"""Seconds within which an answer is judged like its question; open streams are as long unjudged."""
 JSON: Final = ("content-type", "application/json")
 EVENT_STREAM: Final[Headers] = (
     ("content-type", "text/event-stream"),
@@ -104,7 +103,7 @@ async def _judge_of_answer(known: Known) -> Judge | None:
     """Return the judge of today where an answer was long in coming, None where the grant ended."""
     received = known.routed.received
     now = received.live.clock()
-    if now < received.now + _AT_ONCE:
+    if now < received.now + AT_ONCE:
         return known.judge
     return await rejudge(received.live.newest(), Bearer.of(known), now)
 

@@ -21,7 +21,7 @@ from ostiary_proxy.pipeline.batch import answer_batch, passes_of
 from ostiary_proxy.pipeline.cleared import Cleared, clear
 from ostiary_proxy.pipeline.consented import consent
 from ostiary_proxy.pipeline.decoded import Decoded, body_of, decode
-from ostiary_proxy.pipeline.known import Known, know
+from ostiary_proxy.pipeline.known import Known, know, know_again
 from ostiary_proxy.pipeline.let_go import let_go
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.origin import check_origin, cors, preflight
@@ -114,6 +114,7 @@ async def _serve(received: Received) -> Answer:
 
 async def _post(known: Known) -> Answer:
     body = await body_of(known)
+    known = await know_again(known)
     if is_array(body):
         passes = await passes_of(known, body)
         return await _lasting(known, answer_batch(passes, _element))

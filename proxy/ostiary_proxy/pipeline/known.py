@@ -1,15 +1,16 @@
 """Step 3: the bearer, known by the Authorization header and nothing else (rules 60 to 64)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostiary_proxy.identity import Presented
 from ostiary_proxy.oauth.challenge import challenge
 from ostiary_proxy.pipeline.handles import Holder
 from ostiary_proxy.pipeline.judge import Judge
-from ostiary_proxy.pipeline.routed import Routed
+from ostiary_proxy.pipeline.received import AT_ONCE
+from ostiary_proxy.pipeline.routed import Routed, find_route
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Known", "bearer", "know"]
+__all__ = ["Known", "bearer", "know", "know_again"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,15 @@ async def know(routed: Routed) -> Known:
         raise Refused("RouteClosed", detail=why)
     judge = Judge.of(routed.route, presented.grant, received.request.source)
     return Known(routed=routed, presented=presented, judge=judge, bearer=issued)
+
+
+async def know_again(known: Known) -> Known:
+    """Return who asks, once the whole request is here: a slow one was known long ago."""
+    received = known.routed.received
+    now = received.live.clock()
+    if now < received.now + AT_ONCE:
+        return known
+    return await know(find_route(replace(received, live=received.live.newest(), now=now)))
 
 
 def bearer(routed: Routed) -> str:

@@ -11,7 +11,10 @@ from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers, Incoming
 
-__all__ = ["MIRRORING", "ONCE", "Received", "Seen", "check_headers"]
+__all__ = ["AT_ONCE", "MIRRORING", "ONCE", "Received", "Seen", "check_headers"]
+
+AT_ONCE: Final = 1.0
+"""Seconds for which grant and policy count as they were; open streams are as long unjudged."""
 
 ONCE: Final = frozenset(
     (
