@@ -306,3 +306,29 @@ async def test_no_more_calls_go_on_unseen_under_one_grant_than_there_is_room_for
     await left(w, *callers[0], how)
     assert not w.upstream.exchanges[-1].closed
     await w.live.streams.settle(0)
+
+
+async def test_a_stream_whose_client_leaves_as_it_ends_is_closed_and_written_down() -> None:
+    closing, held = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedExchange):
+        async def close(self) -> None:
+            closing.set()
+            await held.wait()
+            await super().close()
+
+    head = {"content-type": "text/event-stream"}
+    w = world(lambda _: Slow(200, head, [event(result({"content": []}))]))
+    answer = await w.modern("tools/call", {"name": "a"})
+    assert not isinstance(answer.body, bytes)
+    reading = asyncio.create_task(drained(answer))
+
+    await closing.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    await answer.body.abandon()
+    held.set()
+    await w.live.streams.settle(5)
+
+    assert w.upstream.exchanges[0].closed
+    assert w.log.words() == [("decision", "allow"), ("outcome", "ok")]

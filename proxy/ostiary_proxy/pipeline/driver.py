@@ -292,9 +292,12 @@ class RelayStream:
             pass
 
     async def _finish(self, word: str) -> None:
-        if self._finished:
-            return
-        self._finished = True
+        """End, whoever goes away meanwhile: what is open is closed, and the outcome written."""
+        if not self._finished:
+            self._finished = True
+            await asyncio.shield(self._live.streams.adopt(self._end(word)))
+
+    async def _end(self, word: str) -> None:
         self._live.streams.closed(self)
         if self._reading is not None:
             self._reading.cancel()
