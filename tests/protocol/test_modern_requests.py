@@ -90,6 +90,7 @@ MISMATCHES = {
     ),
     "two methods": (*modern_headers("tools/call", CALL), ("mcp-method", "tools/call")),
     "two versions": (*modern_headers("tools/call", CALL), ("mcp-protocol-version", "2026-07-28")),
+    "other letters": (*modern_headers("tools/call", CALL), ("mcp-param-a", "\udcff")),
     "two parameters": (*modern_headers("tools/call", CALL), ("mcp-param-a", "1"), ("mcp-param-a",
     "2")),
 }  # fmt: skip

@@ -93,6 +93,8 @@ def _once(headers: Headers) -> Mapping[str, str]:
             continue
         if name in found:
             raise Refused("HeaderMismatch", message=f"the header {name[:80]} stands twice")
+        if not value.isascii():
+            raise Refused("HeaderMismatch", message=f"the header {name[:80]} is not ASCII")
         found[name] = value.strip(" \t")
     return found
 
