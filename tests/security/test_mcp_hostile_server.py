@@ -10,6 +10,9 @@ from mcp_parts import (
     body,
     drained,
     events,
+    header,
+    initialize,
+    initialized,
     json_answer,
     result,
     sse_answer,
@@ -115,6 +118,21 @@ async def test_words_beside_the_data_of_an_event_reach_nobody() -> None:
     assert told == (
         b':\n\n:\nevent: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n'
     )
+
+
+@pytest.mark.parametrize(("length", "code"), [(2000, None), (4000, -31012)])
+async def test_a_session_id_that_no_client_can_send_back_is_an_invalid_answer(
+    length: int, code: int | None
+) -> None:
+    w = world(lambda _: json_answer(initialized(), mcp_session_id="x" * length))
+
+    opened = await w.send(initialize())
+    await w.live.streams.settle(5)
+
+    assert body(opened).get("error", {}).get("code") == code
+    if code is None:
+        w.upstream.script = lambda _: json_answer(result({}))
+        assert (await w.legacy(header(opened, "mcp-session-id"), "ping")).status == 200
 
 
 def marks(tool: str, count: int) -> dict[str, tuple[Parameter, ...]]:

@@ -30,7 +30,7 @@ from ostiary_proxy.pipeline.places import LARGEST
 from ostiary_proxy.pipeline.received import AT_ONCE
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import MAX_AGE, Session, end, seal_session
+from ostiary_proxy.pipeline.session import LONGEST, MAX_AGE, Session, end, seal_session
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
@@ -153,6 +153,8 @@ async def _session(
         visits=_visits(decoded.message, version), lists=lists, now=live.clock(),
         entropy=live.entropy,
     )  # fmt: skip
+    if len(value) > LONGEST:
+        raise Refused("UpstreamInvalid", detail="a session id that is too long to be sent back")
     return (("mcp-session-id", value),)
 
 

@@ -20,7 +20,8 @@ from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
 
 __all__ = [
-    "ENDED", "MAX_AGE", "PENDING", "Session", "digest_of", "end", "open_session", "pending_key",
+    "ENDED", "LONGEST", "MAX_AGE", "PENDING", "Session", "digest_of", "end", "open_session",
+    "pending_key",
     "seal_session", "waiting_row", "waiting_subject",
 ]  # fmt: skip
 
@@ -29,7 +30,8 @@ MAX_AGE: Final = 24 * 3600.0
 ENDED: Final = "mcp-ended"
 PENDING: Final = "mcp-pending"
 _PURPOSE: Final = "mcp-session"
-_LONGEST: Final = 4096
+LONGEST: Final = 4096
+"""Characters of a session id: it stands in a header."""
 _VISITS: Final = "visits"
 
 
@@ -74,7 +76,7 @@ async def open_session(
     """
     try:
         handle = open_handle(
-            ring, grant, _PURPOSE, value, now=now, max_age=MAX_AGE, longest=_LONGEST
+            ring, grant, _PURPOSE, value, now=now, max_age=MAX_AGE, longest=LONGEST
         )
     except BadHandle as bad:
         raise Refused("UnknownSession", detail=str(bad)) from None
