@@ -125,7 +125,8 @@ def links(error: Object, state: str) -> dict[str, Json] | None:
 def told(note: Notification, *, token: Json, level: str | None) -> dict[str, Json] | None:
     """Return a notification on a call's stream as it goes to the client, None where it does not.
 
-    `token` is the client's progress token; log messages below `level` were not asked for.
+    `token` is the client's progress token; log messages below `level` were not asked for. What has
+    no place on such a stream in 2026-07-28 is the relay's to drop, and to record.
     """
     if note.method == "notifications/progress":
         params = {**note.params, "progressToken": token}
@@ -134,7 +135,7 @@ def told(note: Notification, *, token: Json, level: str | None) -> dict[str, Jso
         said = note.params.get("level")
         passes = level is not None and said in LEVELS[LEVELS.index(level) :]
         return dict(note.whole) if passes else None
-    return None
+    return dict(note.whole)
 
 
 # -- subscriptions/listen ----------------------------------------------------------------------

@@ -68,7 +68,8 @@ class Call(CallStream):
                 yield event_of(await settled(calling, message))
             elif message is None:
                 yield event
-            elif (passed := told(message)) is not None:
+            else:
+                passed = told(message) or message  # it belongs to no call: for the relay's record
                 yield replace(event, data=write_json(passed.whole).decode())
 
     async def _asking(self, wanted: Wanted, turn: int) -> AsyncIterator[Event]:
