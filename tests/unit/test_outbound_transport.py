@@ -129,6 +129,8 @@ async def test_a_body_that_breaks_off_is_an_error_and_not_an_end(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             "protocol",
         ),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + OK, "protocol"),
+        (OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", "protocol"),
     ],
 )
 async def test_garbage_is_refused_and_a_post_is_never_sent_again(
@@ -146,6 +148,15 @@ async def test_garbage_is_refused_and_a_post_is_never_sent_again(
 
     assert failed.value.reason == reason
     assert served == [1]
+
+
+async def test_a_few_heads_before_the_head_are_passed_over(transport: PooledTransport) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 16
+    async with upstream(canned(interim + OK)) as url:
+        exchange = await transport.send(post(url))
+
+        assert (exchange.status, await exchange.body(2)) == (200, b"ok")
+        assert "link" not in exchange.headers
 
 
 async def test_a_head_that_hangs_is_a_timeout(transport: PooledTransport) -> None:

@@ -11,11 +11,13 @@ from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
 
 from ostiary_proxy.outbound.connector import Forbidden, guarded_connector
 from ostiary_proxy.outbound.exchange import Exchange, NamedBy, OutboundFailed, Outgoing
 from ostiary_proxy.outbound.guard import Guard
+from ostiary_proxy.outbound.interim import Response
 
 __all__ = ["PooledTransport", "trust"]
 
@@ -72,7 +74,7 @@ class PooledTransport:
                     data=request.body or None,
                     allow_redirects=False,
                 )
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except _FAILURES as error:
             raise _failed(error) from error
         return _checked(response)
 
@@ -92,6 +94,7 @@ class PooledTransport:
                 connector=guarded_connector(
                     self._guard, named_by, tls=self._tls, resolver=self._resolver
                 ),
+                response_class=Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
@@ -185,6 +188,9 @@ def _failed(error: Exception) -> OutboundFailed:
     return OutboundFailed("protocol", type(error).__name__)
 
 
+_FAILURES: Final = (
+    aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError,
+)  # fmt: skip
 _REASONS: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ((TimeoutError,), "timeout"),
     ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), "tls"),
