@@ -1,4 +1,4 @@
-"""What MCP asks of a proxy: rule number, sentence, and the tests that hold it; gaps are data.
+"""What MCP asks of a proxy: rule number, sentence, and the tests that hold it.
 
 Rules 1 to 54 (transport) and pitfalls P1 to P25 stand here, rules 55 to 150 beside it.
 Numbers are those of the rule list that the tests' docstrings name; `P` numbers are its pitfalls.
@@ -6,7 +6,7 @@ Numbers are those of the rule list that the tests' docstrings name; `P` numbers 
 
 from typing import Final
 
-__all__ = ["GAPS", "HELD"]
+__all__ = ["HELD"]
 
 HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "1": (
@@ -18,6 +18,13 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_foreign_web_origin_is_refused",
             "test_in_development_a_page_on_loopback_may_call",
+        ),
+    ),
+    "3": (
+        "Nothing listens beyond loopback unless somebody says so.",
+        (
+            "test_a_gateway_at_home_listens_on_loopback_alone",
+            "test_every_port_of_the_proxy_is_on_loopback_by_default",
         ),
     ),
     "4": (
@@ -163,6 +170,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",
             "test_only_the_answer_to_the_id_asked_passes",
             "test_an_answer_to_an_earlier_round_is_none_to_a_later_one",
+            "test_what_was_not_asked_is_no_answer",
         ),
     ),
     "25": (
@@ -177,6 +185,9 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_nor_where_its_server_speaks_older_revisions",
             "test_nor_does_a_legacy_client_before_a_server_of_2026",
             "test_a_request_on_a_joined_listen_stream_is_written_down_too",
+            "test_a_request_on_a_stream_of_2026_reaches_no_client_whatever_policy_allows",
+            "test_what_was_not_asked_is_dropped_from_a_stream",
+            "test_a_stream_of_which_nothing_passes_ends_before_it_fills_the_log",
         ),
     ),
     "27": (
@@ -268,6 +279,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_the_lists_of_all_servers_are_one_list_in_their_order",
             "test_a_result_gets_what_2026_wants_in_it",
             "test_a_modern_client_is_asked_to_show_the_link",
+            "test_a_result_that_2026_does_not_know_is_no_answer",
         ),
     ),
     "38": (
@@ -352,7 +364,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "45": (
         "Only three methods ask for input, only three kinds are asked.",
-        ("test_an_answer_of_a_wrong_type_is_an_upstream_error",),
+        (
+            "test_an_answer_of_a_wrong_type_is_an_upstream_error",
+            "test_a_result_that_2026_does_not_know_is_no_answer",
+        ),
     ),
     "46": (
         "Listen streams carry only what was asked and may be read.",
@@ -384,6 +399,10 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "50": (
         "JSON is UTF-8.",
         ("test_a_message_that_could_be_read_in_two_ways_is_refused_before_upstream",),
+    ),
+    "51": (
+        "No address in a schema is ever asked.",
+        ("test_no_address_in_a_schema_is_ever_asked",),
     ),
     "52": (
         "A client without tasks never gets one.",
@@ -438,6 +457,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_call_is_forwarded_as_the_very_same_bytes_with_headers_of_our_own",
             "test_nothing_of_upstreams_headers_crosses",
+            "test_what_is_no_good_http_is_told_as_ours",
         ),
     ),
     "P10": (
@@ -448,6 +468,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_garbage_in_an_answer_is_an_invalid_answer_json_and_stream_alike",
             "test_an_older_servers_broken_answer_is_an_invalid_one",
             "test_no_later_round_is_answered_in_what_is_no_utf_8",
+            "test_a_body_that_can_be_read_in_two_ways_is_refused",
+            "test_what_is_no_answer_is_told_as_one",
         ),
     ),
     "P11": (
@@ -489,13 +511,20 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "P15": (
         "Encoded bodies and other media types are 415.",
-        ("test_another_media_type_or_an_encoded_body_is_415",),
+        (
+            "test_another_media_type_or_an_encoded_body_is_415",
+            "test_what_is_no_good_http_is_told_as_ours",
+        ),
     ),
     "P16": (
         "Bodies and events have limits.",
         (
             "test_a_body_beyond_the_limit_is_413",
             "test_an_event_beyond_a_mebibyte_ends_the_stream_with_an_error",
+            "test_a_body_without_end_is_refused_and_not_kept",
+            "test_what_never_ends_is_ended_and_takes_little_memory",
+            "test_a_stream_that_listens_ends_with_an_event_that_has_no_end",
+            "test_what_an_older_server_says_to_nobody_is_not_read_without_end",
         ),
     ),
     "P22": (
@@ -719,9 +748,4 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_client_that_goes_while_streams_open_leaves_none_of_them_open",
         ),
     ),
-}
-
-GAPS: Final[dict[str, str]] = {
-    "3": "the listen address is the edge's; see the integration tests",
-    "51": "no $ref of a schema is ever followed here",
 }

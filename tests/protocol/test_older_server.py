@@ -28,6 +28,7 @@ from ostiary_proxy.mcp import server_methods
 from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, REQUESTS, TOLD
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_requests
+from ostiary_proxy.pipeline.bridge import older_retold
 from ostiary_proxy.pipeline.bridge.older import Older
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
@@ -621,7 +622,8 @@ async def test_what_the_server_takes_back_is_not_asked_again(where):
     assert named(second) == {"question-2": "roots/list"}
 
 
-async def test_no_more_than_sixteen_questions_are_asked_at_once():
+async def test_no_more_than_sixteen_questions_are_asked_at_once(monkeypatch):
+    monkeypatch.setattr(older_retold, "_TOGETHER", 1.0)
     many = [asks("roots/list", {}, request_id=number) for number in range(1, 21)]
     w = older(asking_at_once(*many))
 

@@ -21,7 +21,7 @@ HELD = {
     **requirements_oauth.HELD,
     **requirements_older.HELD,
 }
-GAPS = {**requirements.GAPS, **requirements_oauth.GAPS}
+GAPS = requirements_oauth.GAPS
 NUMBERS = [*(str(number) for number in range(1, 151)), *(f"P{n}" for n in range(1, 26))]
 
 

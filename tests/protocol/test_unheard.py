@@ -13,6 +13,7 @@ from mcp_parts import (
     World,
     body,
     drained,
+    event,
     events,
     json_answer,
     next_said,
@@ -140,5 +141,33 @@ async def test_no_later_round_is_answered_in_what_is_no_utf_8() -> None:
     w, session = await opening(ModernServer({"tools/call": answer}))
 
     (error,) = events(await drained(await call(w, session)))
+
+    assert (error["id"], error["error"]["code"]) == (1, -31012)
+
+
+@pytest.mark.parametrize("how", ["a call", "the session's own stream"])
+async def test_a_stream_of_which_nothing_passes_ends_before_it_fills_the_log(how: str) -> None:
+    stray = event(told("notifications/evil"))
+    w = world(lambda _: sse_answer(stray * 20_000, asyncio.get_running_loop().create_future()))
+
+    if how == "a call":
+        answer = await w.modern("tools/call", {"name": "a"})
+    else:
+        session = await w.session()
+        answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    said = events(await drained(answer))
+
+    codes = [one["error"]["code"] for one in said]
+    assert codes == ([-31012] if how == "a call" else [])
+    assert w.log.words()[-1] == ("outcome", "error")
+    assert len(dropped(w)) == 10_001
+    assert w.upstream.exchanges[-1].closed
+
+
+async def test_what_an_older_server_says_to_nobody_is_not_read_without_end() -> None:
+    quiet = (b": " + b"x" * 1000 + b"\n\n") * 1000
+    w = world(LegacyServer({"tools/call": lambda _: sse_answer(*[quiet] * 80)}), ALLOW_ALL)
+
+    (error,) = events(await drained(await w.modern("tools/call", {"name": "a"})))
 
     assert (error["id"], error["error"]["code"]) == (1, -31012)

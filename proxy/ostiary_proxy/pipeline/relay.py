@@ -6,6 +6,7 @@ newest judge decides.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
@@ -30,6 +31,9 @@ from ostiary_proxy.pipeline.trail import cut
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Relay"]
+
+_MOST_DROPPED: Final = 10_000
+"""Messages on one stream that nobody gets: each is written down, and the log has an end."""
 
 
 class Relay:
@@ -67,6 +71,9 @@ class Relay:
             return self.fail(Refused("UpstreamInvalid", detail=str(error)))
         for event in events:
             outs.extend(self._marked(event.plain(), now))
+            if self._server.dropped > _MOST_DROPPED:
+                detail = f"more than {_MOST_DROPPED} messages that are dropped"
+                outs.extend(self.fail(Refused("UpstreamInvalid", detail=detail)))
             if outs and outs[-1].last:
                 break
         return outs

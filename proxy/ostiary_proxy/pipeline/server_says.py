@@ -70,7 +70,10 @@ class _Kept:
 
 
 class ServerSays:
-    """Judges what a server says by itself in one exchange; `passed` counts its notifications."""
+    """Judges what a server says by itself in one exchange.
+
+    `passed` counts its notifications by method, `dropped` what the client did not get.
+    """
 
     def __init__(self, asked: Asked, new_id: Callable[[], str]) -> None:
         self._asked = asked
@@ -78,6 +81,7 @@ class ServerSays:
         self._share = Share()
         self.heard = Heard(asked)
         self.passed: dict[str, int] = {}
+        self.dropped = 0
 
     def asks(self, event: Event, message: Request, by: By) -> Out:
         """Return a request for the client with what has to happen before, or what refuses it."""
@@ -262,6 +266,7 @@ class ServerSays:
         answer: bytes | None = None,
     ) -> Out:
         """Keep a message from the client; its event id still passes, or resuming would go wrong."""
+        self.dropped += 1
         before: tuple[Effect, ...] = (self.record(passed=False, why=why, subject=facts, now=now),)
         if answer is not None:
             before = (*before, AnswerUpstream(body=answer))

@@ -19,6 +19,7 @@ EVENTS: Final = "text/event-stream"
 Resume = Callable[[str], Awaitable[Exchange]]
 """Opens what comes after the event of this id."""
 _MAX_RESULT: Final = 16 * 1024 * 1024
+_MOST: Final = 64 * 1024 * 1024
 _BACKLOG: Final = 32
 _LONGEST_PAUSE: Final = 5.0
 
@@ -28,7 +29,7 @@ class Reading:
 
     It may be told things before its head is there; `askable` says whether its request may be asked
     something. A stream that the server lets end in the middle goes on by `resume`, once after each
-    event id.
+    event id. Of one that goes on it takes `_MOST` bytes; others have no end.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Reading:
         self._whole = False
         self._last_id = ""
         self._pause = 0.0
+        self._taken = 0
         if exchange is not None:
             self.open(exchange)
 
@@ -171,6 +173,9 @@ class Reading:
         chunk = await anext(self._chunks, None)
         if chunk is None:
             return await self._resumed()
+        self._taken += len(chunk)
+        if self._resume is not None and self._taken > _MOST:
+            raise OutboundFailed("too-large", f"more than {_MOST} bytes")
         for event in self._splitter.feed(chunk):
             self._note(event)
             if event.data:
