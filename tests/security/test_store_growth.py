@@ -27,7 +27,7 @@ from newer_parts import ModernServer, call, in_session, opening
 from ostiary_proxy.identity import Person
 from ostiary_proxy.pipeline import allowance
 from ostiary_proxy.pipeline.allowance import Allowance
-from ostiary_proxy.pipeline.bridge.kept import KEPT
+from ostiary_proxy.pipeline.bridge.remembered import REMEMBERED
 from ostiary_proxy.pipeline.mailbox import MAIL
 from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.pipeline.session import ENDED, PENDING
@@ -117,7 +117,7 @@ async def test_bridged_sessions_that_subscribe_without_end_fill_nothing():
         answers.append(await w.legacy(session, "resources/subscribe", params))
 
     assert (answers[0].status, answers[-1].status) == (200, 429)
-    assert await size(w, KEPT) <= 8192 + 256
+    assert await size(w, REMEMBERED) <= 8192 + 256
 
 
 async def test_answers_for_calls_that_nobody_waits_for_any_more_fill_nothing():

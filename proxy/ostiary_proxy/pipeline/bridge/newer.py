@@ -20,7 +20,6 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
 from ostiary_proxy.pipeline.bridge.calling import ANSWER_TIME, Calling, wants_task
-from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_answers import answer_here
 from ostiary_proxy.pipeline.bridge.newer_call import Call
 from ostiary_proxy.pipeline.bridge.newer_listening import listen
@@ -28,6 +27,7 @@ from ostiary_proxy.pipeline.bridge.newer_made import settled
 from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
 from ostiary_proxy.pipeline.bridge.newer_tasks import about_task
+from ostiary_proxy.pipeline.bridge.remembered import Remembered, change, look_up
 from ostiary_proxy.pipeline.bridge.speaking import answer_in, is_stream, message_in, unless
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
@@ -92,7 +92,7 @@ async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
     if said.http_method == "GET":
         return await listen(said, session, bridged)
     live = said.known.routed.received.live
-    if await look_up(live.store, session) != Kept():
+    if await look_up(live.store, session) != Remembered():
         await change(live.store, session, lambda now: replace(now, ended=True))
     live.underway.end(session)
     return Whole(204, {}, b"")

@@ -11,7 +11,7 @@ from ostiary_proxy.mcp.bridge.to_legacy import LEVELS
 from ostiary_proxy.mcp.errors import error_body, result_body
 from ostiary_proxy.mcp.message import Request
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
-from ostiary_proxy.pipeline.bridge.kept import Kept, change
+from ostiary_proxy.pipeline.bridge.remembered import Remembered, change
 from ostiary_proxy.pipeline.live import Live
 from ostiary_proxy.pipeline.session import Session
 
@@ -73,13 +73,15 @@ async def _unsubscribe(live: Live, session: Session, bridged: Bridged, asked: Re
     return None
 
 
-def _with(now: Kept, uri: str) -> Kept:
+def _with(now: Remembered, uri: str) -> Remembered:
     if uri in now.uris or len(now.uris) >= _MOST_URIS:
         return now
     return replace(now, uris=(*now.uris, uri))
 
 
-async def _keep(live: Live, session: Session, how: Callable[[Kept], Kept]) -> Kept:
+async def _keep(
+    live: Live, session: Session, how: Callable[[Remembered], Remembered]
+) -> Remembered:
     kept = await change(live.store, session, how)
     live.underway.keep(session, kept)
     return kept

@@ -18,9 +18,9 @@ from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.bridged import Bridged
-from ostiary_proxy.pipeline.bridge.kept import Kept, change, look_up
 from ostiary_proxy.pipeline.bridge.newer_made import Made, is_kept
 from ostiary_proxy.pipeline.bridge.newer_saying import Saying
+from ostiary_proxy.pipeline.bridge.remembered import Remembered, change, look_up
 from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import MAX_AGE, Session
@@ -147,10 +147,10 @@ class _Listening:
         kept, wanted = await self.look()
         return wanted != self._heard or not self._is_mine(kept)
 
-    def _is_mine(self, kept: Kept) -> bool:
+    def _is_mine(self, kept: Remembered) -> bool:
         return kept.listener == self._received.id and not kept.ended
 
-    async def look(self) -> tuple[Kept, "_Heard"]:
+    async def look(self) -> tuple[Remembered, "_Heard"]:
         """Return what is kept for the session, and what it wants to hear of."""
         try:
             kept = await look_up(self._received.live.store, self._session)

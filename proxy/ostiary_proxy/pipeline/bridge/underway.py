@@ -12,7 +12,7 @@ from typing import Final
 
 from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.message import Id
-from ostiary_proxy.pipeline.bridge.kept import Kept, look_up
+from ostiary_proxy.pipeline.bridge.remembered import Remembered, look_up
 from ostiary_proxy.pipeline.session import Session, digest_of
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Store
@@ -140,7 +140,7 @@ class Underway:
             self._remember(session, level)
         return level
 
-    def keep(self, session: Session, kept: Kept) -> None:
+    def keep(self, session: Session, kept: Remembered) -> None:
         """Take note of what is kept now, and let streams know."""
         self._remember(session, kept.level)
         self.wake(session)

@@ -13,14 +13,14 @@ from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Conflict, Row, Store
 
-__all__ = ["KEPT", "Kept", "change", "look_up"]
+__all__ = ["REMEMBERED", "Remembered", "change", "look_up"]
 
-KEPT: Final = "mcp-bridged"
+REMEMBERED: Final = "mcp-bridged"
 _TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Remembered:
     """`listener` is the decision id of the GET stream that is told what the server tells."""
 
     level: str | None = None
@@ -29,37 +29,39 @@ class Kept:
     ended: bool = False
 
 
-async def look_up(store: Store, session: Session) -> Kept:
-    """Return what is kept for `session`; raises StoreUnavailable."""
-    return _kept(await store.get(KEPT, session.key))
+async def look_up(store: Store, session: Session) -> Remembered:
+    """Return what is remembered for `session`; raises StoreUnavailable."""
+    return _read(await store.get(REMEMBERED, session.key))
 
 
-async def change(store: Store, session: Session, how: Callable[[Kept], Kept]) -> Kept:
-    """Change what is kept, whoever else changes it now; raises StoreUnavailable."""
+async def change(
+    store: Store, session: Session, how: Callable[[Remembered], Remembered]
+) -> Remembered:
+    """Change what is remembered, whoever else changes it now; raises StoreUnavailable."""
     for _ in range(_TRIES):
-        row = await store.get(KEPT, session.key)
-        before = _kept(row)
+        row = await store.get(REMEMBERED, session.key)
+        before = _read(row)
         after = how(before)
         if after == before:
             return after
         value = write_json([after.level, after.uris, after.listener, after.ended])
         expires, version = session.issued_at + MAX_AGE + 60, row.version if row else 0
         try:
-            await store.put(KEPT, session.key, value, expires=expires, version=version)
+            await store.put(REMEMBERED, session.key, value, expires=expires, version=version)
         except Conflict:
             continue
         return after
     raise Refused("StoreUnavailable", detail="a session is changed by too many at once")
 
 
-def _kept(row: Row | None) -> Kept:
+def _read(row: Row | None) -> Remembered:
     if row is None:
-        return Kept()
+        return Remembered()
     plain = read_json(row.value)
     assert isinstance(plain, list)  # written by `change`
     level, uris, listener, ended = plain
     assert isinstance(uris, list)
-    return Kept(
+    return Remembered(
         level=None if level is None else str(level),
         uris=tuple(map(str, uris)),
         listener=str(listener),
