@@ -1116,6 +1116,61 @@ async def test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its
     assert body(answer) == result({**TEXT, **COMPLETE})
 
 
+async def test_a_sessions_own_stream_that_the_server_ends_is_opened_again_while_a_call_runs(
+    monkeypatch,
+):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_ear._AGAIN", 0.01)
+    streams = [sse_answer(asks("elicitation/create", ELICIT)), sse_answer()]
+    never = asyncio.get_running_loop().create_future()
+    server = LegacyServer({"tools/call": lambda _: [never]})
+    w = older(server)
+    own = Telling()
+    server.own = own
+    await w.modern("server/discover", meta=CAN_ALL)
+    server.own = streams.pop
+
+    call = asyncio.ensure_future(w.modern("tools/call", CALL, meta=CAN_ALL))
+    await until(lambda: "tools/call" in server.methods()[3:])
+    own.may.set_result(None)
+    (asked,) = events(await drained(await call))
+
+    assert named(asked) == {"question-1": "elicitation/create"}
+    assert streams == []
+
+
+async def test_a_sessions_own_stream_goes_on_after_its_last_event_and_listeners_stay():
+    said = told("notifications/tools/list_changed")
+    own = Telling(b"id: 7\nretry: 1\ndata:\n\n")
+    server = LegacyServer({}, own=own)
+    w = older(server)
+    listening = await w.modern(LISTEN, {"notifications": EVERYTHING})
+    server.own = lambda: sse_answer(said)
+
+    own.may.set_result(None)
+    heard = events(await drained(listening))
+
+    assert heard[1] == tagged(said)
+    opened = [one for one in w.upstream.sent if one.method == "GET"]
+    assert [sent_header(one, "last-event-id") for one in opened] == [None, "7"]
+
+
+async def test_who_listens_anew_before_the_last_listener_left_stays_subscribed():
+    own = Telling()
+    server = LegacyServer({}, own=own)
+    w = older(server)
+    wanted = {"notifications": {"resourceSubscriptions": ["file:///a"]}}
+
+    last = await w.modern(LISTEN, wanted)
+    own.may.set_result(None)
+    await until(lambda: w.upstream.exchanges[3].closed)
+    server.own = Telling()
+    await w.modern(LISTEN, wanted)
+    await drained(last)
+    await w.live.streams.settle(1)
+
+    assert [one for one in server.methods() if "subscribe" in str(one)] == ["resources/subscribe"]
+
+
 async def test_a_session_that_ends_closes_its_own_stream():
     server = LegacyServer({}, own=Telling())
     w = older(server)

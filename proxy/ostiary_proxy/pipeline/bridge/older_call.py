@@ -16,7 +16,7 @@ from ostiary_proxy.pipeline.bridge.older_opening import level, session_for
 from ostiary_proxy.pipeline.bridge.older_questions import Questions
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
-from ostiary_proxy.pipeline.bridge.older_session import Opened, tell, today
+from ostiary_proxy.pipeline.bridge.older_session import Opened, resumed, tell, today
 from ostiary_proxy.pipeline.forward import failure_of
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -129,7 +129,7 @@ async def _begun(said: Said, request: Request) -> Call | Exchange | None:
 
 def _call(said: Said, opened: Opened, release: Callable[[], None]) -> Call:
     askable = said.method is not None and said.method.retried
-    resume = partial(_resumed, said, opened)
+    resume = partial(resumed, opened)
     reading = Reading(opened.session.version, resume=resume, askable=askable)
     return Call(opened=opened, id=opened.next_id(), reading=reading, release=release)
 
@@ -155,11 +155,6 @@ async def _sent(said: Said, request: Request, call: Call) -> Exchange | None:
         return None
     await call.finish()
     return await refusal_of(exchange)
-
-
-async def _resumed(said: Said, opened: Opened, last: str) -> Exchange:
-    """Return what comes after an event at which the server let a stream end."""
-    return await tell(today(said), opened, None, http_method="GET", last_event=last)
 
 
 async def _forgone(said: Said, opened: Opened, request_id: int) -> None:

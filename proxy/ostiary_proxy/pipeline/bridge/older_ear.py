@@ -1,13 +1,13 @@
 """The stream on which a legacy server says to a session what answers no request.
 
 It is open as long as the session, as real servers expect: what it tells goes to all who listen,
-what it asks to one call. A resource is subscribed to once, however many want to hear of it.
+what it asks to one call. Where the server ends it, the next request opens another one, or we do
+while a call runs.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from ostiary_proxy.mcp.bridge.from_legacy import CHANGES, OF_CALLS, TAKEN_BACK
@@ -16,9 +16,9 @@ from ostiary_proxy.mcp.message import Message, Notification, Request
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
-from ostiary_proxy.pipeline.bridge.older_session import Opened, tell, today
+from ostiary_proxy.pipeline.bridge.older_session import Opened, resumed, tell, today
 from ostiary_proxy.pipeline.own_requests import note_refused
-from ostiary_proxy.pipeline.said import TIMEOUT, Said
+from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Ear", "Heard", "open_ear"]
@@ -28,6 +28,8 @@ Heard = asyncio.Queue[Notification | None]
 _BACKLOG: Final = 32
 _PATIENCE: Final = 2.0
 """Seconds until a server has opened its stream."""
+_AGAIN: Final = 1.0
+"""Seconds until a stream that the server ended is opened again for the calls that run."""
 _NOBODY: Final = "no call of the client's runs that could ask this"
 
 
@@ -51,7 +53,7 @@ async def _stream(said: Said, opened: Opened) -> tuple[Reading | None, bool]:
         exchange = await tell(said, opened, None, http_method="GET", patience=_PATIENCE)
     except Refused:
         return None, True
-    reading = Reading(opened.session.version, exchange)
+    reading = Reading(opened.session.version, exchange, resume=partial(resumed, opened))
     if exchange.status == 200 and reading.streams:
         return reading, True
     await exchange.close()
@@ -66,6 +68,14 @@ async def _is_known(said: Said, opened: Opened) -> bool:
     return not await is_lost(exchange)
 
 
+async def _again(opened: Opened) -> None:
+    """Open another stream while there are calls: their server may ask something on it."""
+    await asyncio.sleep(_AGAIN)
+    if opened.running or opened.resting:
+        with suppress(Refused):
+            await open_ear(today(opened.user), opened)
+
+
 class Ear:
     """Hears what `reading` says; without one the server has no such stream."""
 
@@ -74,7 +84,6 @@ class Ear:
         self.hears = reading is not None
         self._opened = opened
         self._listeners: set[Heard] = set()
-        self._uris: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         if reading is not None:
             self._task = asyncio.ensure_future(self._hear(reading))
@@ -85,52 +94,32 @@ class Ear:
         self._listeners.add(heard)
         return heard
 
-    async def subscribe(self, said: Said, uri: str) -> bool:
-        """Say whether changes of the resource will be told."""
-        if not self._uris[uri] and not await self._ask(said, "resources/subscribe", uri):
-            return False
-        self._uris[uri] += 1
-        return True
-
-    async def leave(self, heard: Heard, uris: Sequence[str]) -> None:
-        """Take note that a listener went away, who heard of `uris`."""
+    def leave(self, heard: Heard) -> None:
+        """Take note that a listener went away."""
         self._listeners.discard(heard)
-        self._uris.subtract(uris)
-        for uri in uris:
-            if not self._uris[uri]:
-                with suppress(Refused):
-                    await self._ask(today(self._opened.user), "resources/unsubscribe", uri)
 
     def close(self) -> None:
         """Hear no more: the session is over."""
-        self.over = True
+        self._end()
         if self._task is not None:
             self._task.cancel()
 
-    async def _ask(self, said: Said, method: str, uri: str) -> bool:
-        asked = requested(method, {"uri": uri}, self._opened.next_id())
-        exchange = await tell(said, self._opened, asked, name=uri)
-        reading = Reading(self._opened.session.version, exchange)
-        try:
-            answer = await reading.answer(asked.id, seconds=TIMEOUT)
-        except OutboundFailed:
-            return False
-        finally:
-            await reading.close()
-        return answer is not None and answer.error is None
+    def _end(self) -> None:
+        self.over = True
+        for heard in self._listeners:
+            heard.put_nowait(None)
+        self._listeners.clear()
 
     async def _hear(self, reading: Reading) -> None:
         try:
-            while (message := await reading.next()) is not None:
-                await self._take(message)
-        except (OutboundFailed, Refused):
-            return
+            with suppress(OutboundFailed, Refused):
+                while (message := await reading.next()) is not None:
+                    await self._take(message)
         finally:
-            self.over = True
-            for heard in self._listeners:
-                heard.put_nowait(None)
-            self._listeners.clear()
+            self._end()
             await reading.close()
+        if self._calls():
+            self._opened.user.known.routed.received.live.streams.adopt(_again(self._opened))
 
     async def _take(self, message: Message) -> None:
         if isinstance(message, Request):

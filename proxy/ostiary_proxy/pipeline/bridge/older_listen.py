@@ -11,6 +11,7 @@ from ostiary_proxy.pipeline.bridge.older_ear import Ear, Heard, open_ear
 from ostiary_proxy.pipeline.bridge.older_events import OurEvents, event_of
 from ostiary_proxy.pipeline.bridge.older_opening import session_for
 from ostiary_proxy.pipeline.bridge.older_session import Opened
+from ostiary_proxy.pipeline.bridge.older_subscriptions import subscribe, unsubscribe
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -82,15 +83,18 @@ class Listening(OurEvents):
 
     async def leave(self) -> None:
         """Unsubscribe."""
+        self._ear.leave(self._heard)
         try:
-            await self._ear.leave(self._heard, self._uris)
+            for uri in self._uris:
+                await unsubscribe(self._opened, uri)
         finally:
             self._opened.left()
 
     async def _subscribe(self, wanted: Object) -> None:
         offer = audible(wanted, self._opened.initialized) if self._ear.hears else {}
-        uris = _uris(offer)
-        self._uris = [uri for uri in uris if await self._ear.subscribe(self.said, uri)]
+        for uri in _uris(offer):
+            if await subscribe(self.said, self._opened, uri):
+                self._uris.append(uri)
         told: dict[str, Json] = {k: v for k, v in offer.items() if k != "resourceSubscriptions"}
         if self._uris:
             told["resourceSubscriptions"] = list(self._uris)

@@ -5,6 +5,7 @@ ever go into it. It is known to this replica alone: another one opens its own.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from ostiary_proxy.refused import Refused
 if TYPE_CHECKING:  # it says things in the session
     from ostiary_proxy.pipeline.bridge.older_ear import Ear
 
-__all__ = ["Opened", "bare", "bearer_of", "remembered", "tell", "today"]
+__all__ = ["Opened", "bare", "bearer_of", "remembered", "resumed", "tell", "today"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the end of a session must be acknowledged."""
@@ -36,7 +37,9 @@ class Opened:
 
     `user` is who used it last; `users` counts the requests that run in it or wait there. By the ids
     of their requests, the last one at the end, `running` are the answers that are read now and
-    `resting` those that wait for their clients. `ear` hears what the server says to no request.
+    `resting` those that wait for their clients. `uris` counts who listens to which resource;
+    `subscribing` lets no end of that overtake a beginning. `ear` hears what the server says to no
+    request.
     """
 
     key: str
@@ -50,6 +53,8 @@ class Opened:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: dict[Id, Reading] = field(default_factory=dict)
     resting: dict[Id, Reading] = field(default_factory=dict)
+    uris: Counter[str] = field(default_factory=Counter)
+    subscribing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ear: "Ear | None" = None
 
     @property
@@ -163,6 +168,11 @@ async def tell(
             system=system,
         )
     )
+
+
+async def resumed(opened: Opened, last: str) -> Exchange:
+    """Return what comes after an event at which the server let a stream end."""
+    return await tell(today(opened.user), opened, None, http_method="GET", last_event=last)
 
 
 def bare(said: Said, message: Message | None, session: Session | None) -> Said:
