@@ -725,6 +725,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_whoever_asks_a_silent_server_that_answers_gets_the_whole_list",
             "test_of_many_questions_to_a_silent_server_one_goes_on_and_the_others_end",
             "test_a_question_to_a_silent_server_ends_with_the_client_that_goes_meanwhile",
+            "test_a_server_is_silent_too_where_no_client_waits_as_long_as_we_do",
+            "test_discovery_is_over_before_clients_take_us_for_the_older_era",
             "test_a_server_whose_answer_begins_and_does_not_end_is_silent_and_the_status_says_so",
             "test_a_server_that_refuses_is_not_silent",
             "test_a_notice_waits_briefly_for_a_silent_server",

@@ -120,6 +120,38 @@ async def test_a_question_to_a_silent_server_ends_with_the_client_that_goes_mean
     await until(lambda: open_at_web(w) == [False])
 
 
+async def test_a_server_is_silent_too_where_no_client_waits_as_long_as_we_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "_LONG", 0.0)
+    web = Hanging()
+    web.fails = False
+    w = joined({"files": Server(tools__list=TOOLS), "web": web})
+
+    asking = asyncio.ensure_future(listed(w))
+    await until(lambda: open_at_web(w) == [True])
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    await until(lambda: KEY in w.live.upstreams.silence)
+
+
+async def test_discovery_is_over_before_clients_take_us_for_the_older_era(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "_DISCOVERY", 0.05)
+    web = Hanging()
+    web.fails = False
+    told = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+    w = joined({"files": Server(server__discover=told), "web": web})
+
+    async with asyncio.timeout(8):
+        found = body(await w.modern("server/discover"))["result"]
+
+    assert found["_meta"]["ostiary.dev/partial"] == ["web"]
+    assert found["capabilities"] == {"tools": {"listChanged": True}}
+
+
 async def test_a_server_whose_answer_begins_and_does_not_end_is_silent_and_the_status_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 _MAX_RESULT: Final = 16 * 1024 * 1024
 _NOT_FOUND: Final = -32601
+_DISCOVERY: Final = 8.0
+"""Seconds for `server/discover`: clients take who says nothing for ten to be of the older era."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +89,16 @@ async def _hear(said: Said, server: str, say: Say, limit: int) -> Heard | Refuse
 async def _ask(said: Said, server: str, say: Say, limit: int) -> Heard:
     assert isinstance(said.message, Request)
     live = said.known.routed.received.live
+    seconds = _DISCOVERY if said.message.method == "server/discover" else PATIENCE
     try:
         with live.borrowed():  # the question may outlive the request
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 exchange = await say_at(said, server, say)
                 heard = await hear(exchange, said.message.id, said.version, limit)
                 check_page(said.message.method, heard.response)
                 return heard
     except TimeoutError:
         live.upstreams.failed(key_of(said, server), "timeout")
-        raise Refused("UpstreamTimeout", detail=f"nothing in {PATIENCE:g} s") from None
+        raise Refused("UpstreamTimeout", detail=f"nothing in {seconds:g} s") from None
     except BadResult as error:
         raise Refused("UpstreamInvalid", detail=str(error)) from None

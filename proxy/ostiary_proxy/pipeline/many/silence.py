@@ -15,6 +15,8 @@ __all__ = ["Silence"]
 T = TypeVar("T")
 _BRIEF: Final = 1.0
 """Seconds that a joined answer waits for a server that was silent."""
+_LONG: Final = 5.0
+"""Seconds after which a client that goes away has waited for a silent server, for all we know."""
 
 
 class Silence:
@@ -47,8 +49,13 @@ class Silence:
         raise Refused("UpstreamTimeout", detail="it was silent before")
 
     async def _noted(self, server: str, question: Coroutine[Any, Any, T]) -> T:
+        began = asyncio.get_running_loop().time()
         try:
             answer = await question
+        except asyncio.CancelledError:
+            if asyncio.get_running_loop().time() - began >= _LONG:
+                self._silent.add(server)
+            raise
         except Refused as refused:
             if refused.code == "UpstreamTimeout":
                 self._silent.add(server)
