@@ -17,6 +17,7 @@ from mcp_parts import (
     events,
     header,
     initialize,
+    initialized,
     next_said,
     result,
     sent_header,
@@ -145,6 +146,46 @@ async def test_a_server_that_lost_its_session_gets_a_new_one_and_the_call_once_m
     assert used == [None, "f-1", None, "f-2", "f-2", "f-1", "f-2"]
     kept = await w.live.store.scan(LATER, "", limit=10)
     assert [b"f-2" in row.value for row in kept] == [False]
+
+
+async def test_of_two_requests_that_greet_a_server_at_once_both_go_on_in_one_session():
+    files = Server(session="f-1", tools__call=CALLED)
+    greeted: list[str] = []
+    both = asyncio.get_running_loop().create_future()
+
+    def restarted(sent):
+        message = json.loads(sent.body) if sent.body else {}
+        if message.get("method") != "initialize" or "f-1" in files.sessions:
+            return files(sent)
+        files.sessions.append(f"new-{len(greeted)}")
+        greeted.append(files.sessions[-1])
+        if len(greeted) == 2:
+            both.set_result(None)
+        answer = {**initialized(), "id": message["id"]}
+        return sse_answer(asyncio.shield(both), answer, mcp_session_id=greeted[-1])
+
+    w = joined({"files": restarted})
+    _, session = await opened(w)
+    files.sessions = ["none"]
+
+    call = {"name": "files_read"}
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*(w.legacy(session, "tools/call", call) for _ in range(2)))
+        again = await w.legacy(session, "tools/call", call)
+        await w.live.streams.settle(5)
+
+    used = {
+        sent_header(sent, "mcp-session-id")
+        for sent in w.upstream.sent
+        if sent.body and json.loads(sent.body)["method"] == "tools/call"
+    }
+    ended = [
+        sent_header(one, "mcp-session-id") for one in w.upstream.sent if one.method == "DELETE"
+    ]
+    assert [body(answer)["result"] for answer in (*answers, again)] == [CALLED] * 3
+    assert len(greeted) == 2
+    assert len(used - {"f-1"}) == len(ended) == 1
+    assert used.isdisjoint(ended)
 
 
 async def test_a_server_that_keeps_losing_its_session_does_not_end_the_clients():

@@ -1,5 +1,6 @@
 """Speaking to one of several servers: as if the route had no other, in that server's session."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
@@ -12,6 +13,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.many.heard import Heard, hear
 from ostiary_proxy.pipeline.many.sessions import (
     LONGEST,
+    Later,
     Opened,
     declared,
     forgotten,
@@ -23,6 +25,7 @@ from ostiary_proxy.pipeline.many.sessions import (
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.refused import Refused
+from ostiary_proxy.store.port import Conflict
 
 __all__ = [
     "PATIENCE", "Say", "end_at", "key_of", "named", "opened_by", "patience", "say_at",
@@ -56,18 +59,30 @@ async def say_at(said: Said, server: str, say: Say, *, greets: bool = True) -> E
     proves that it did nothing.
     """
     alone = _to(said, server)
-    if said.session is None:
+    if (session := said.session) is None:
         return await _away(await say(alone))
-    for session_of in _SESSIONS if greets else _SESSIONS[:-1]:
-        if (own := await session_of(alone, said.session, server, say)) is None:
-            continue
-        # A new session knows no event of the one that was lost.
-        after = "" if session_of is _new else alone.last_event
-        exchange = await say(replace(alone, session=own, version=own.version, last_event=after))
-        if exchange.status != 404:
-            return await _away(exchange)
-        await exchange.close()
-    raise Refused("UpstreamUnavailable", detail="it has no session")
+    found = await _in(session_at(session, server), alone, say)
+    if found is None:
+        known = await later(said.known.routed.received.live, session, server)
+        found = await _in(known.session, alone, say)
+        if found is None and greets:
+            new = await _new(alone, session, server, say, over=known)
+            # It knows no event of the session that was lost.
+            found = await _in(new, replace(alone, last_event=""), say)
+    if found is None:
+        raise Refused("UpstreamUnavailable", detail="it has no session")
+    return await _away(found)
+
+
+async def _in(own: Session | None, said: Said, say: Say) -> Exchange | None:
+    """Return the exchange in a session; None without one, and where its server lost it."""
+    if own is None:
+        return None
+    exchange = await say(replace(said, session=own, version=own.version))
+    if exchange.status != 404:
+        return exchange
+    await exchange.close()
+    return None
 
 
 def named(refused: Refused, server: str) -> Refused:
@@ -120,24 +135,31 @@ async def _away(exchange: Exchange) -> Exchange:
     raise Refused("UpstreamUnavailable", detail=str(exchange.status))
 
 
-async def _first(_: Said, session: Session, server: str, _say: Say) -> Session | None:
-    return session_at(session, server)
-
-
-async def _later(said: Said, session: Session, server: str, _: Say) -> Session | None:
-    return await later(said.known.routed.received.live, session, server)
-
-
-async def _new(said: Said, session: Session, server: str, say: Say) -> Session | None:
+async def _new(
+    said: Said, session: Session, server: str, say: Say, *, over: Later
+) -> Session | None:
+    """Greet the server; where another request did so at the same time its session counts."""
     live = said.known.routed.received.live
-    if await later(live, session, server) is None:  # else its row takes the place of that one
+    if not over.version:  # else the new row takes the place of that one
         live.allowance.charge(said.known.presented.grant.person, LONGEST, MAX_AGE)
     opened = await _greet(said, session, say)
-    return await remember(live, session, server, opened)
+    try:
+        return await remember(live, session, server, opened, over=over)
+    except Conflict:
+        live.streams.adopt(_end(said, kept(session, server, opened), say))
+        return (await later(live, session, server)).session
 
 
-_SESSIONS: Final = (_first, _later, _new)
-"""Where a server's session is looked for: as it was at the start, later, and opened now."""
+async def _end(said: Said, own: Session, say: Say) -> None:
+    """End a session that nobody will use: another request opened one at the same time."""
+    if own.upstream is None:
+        return
+    ending = Said(
+        known=said.known, version=own.version, http_method="DELETE", session=own, timeout=PATIENCE,
+        system=True,
+    )  # fmt: skip
+    with contextlib.suppress(Refused):
+        await (await say(ending)).close()
 
 
 async def _greet(said: Said, session: Session, say: Say) -> Opened:

@@ -17,7 +17,7 @@ from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.store.port import Row
 
 __all__ = [
-    "LATER", "LONGEST", "Opened", "declared", "forgotten", "joined_text", "kept", "later",
+    "LATER", "LONGEST", "Later", "Opened", "declared", "forgotten", "joined_text", "kept", "later",
     "remember", "session_at",
 ]  # fmt: skip
 
@@ -82,14 +82,24 @@ def kept(session: Session, server: str, opened: Opened) -> Session:
     return replace(session, upstream=opened.upstream, version=opened.version, key=key)
 
 
-async def later(live: Live, session: Session, server: str) -> Session | None:
-    """Return the session that `server` got after the start, or None; raises StoreUnavailable."""
-    key = f"{session.key}/{server}"
-    return _open(live, session, server, await live.store.get(LATER, key))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """The session that a server got after the start, if any, and the version of its row."""
+
+    session: Session | None = None
+    version: int = 0
+
+
+async def later(live: Live, session: Session, server: str) -> Later:
+    """Return what stands in the Store; raises StoreUnavailable."""
+    row = await live.store.get(LATER, f"{session.key}/{server}")
+    if row is None:
+        return Later()
+    return Later(session=_open(live, session, server, row), version=row.version)
 
 
 async def forgotten(live: Live, session: Session, server: str) -> Session | None:
-    """Return what `later` returns, for the last time."""
+    """Return the session of `later`, for the last time."""
     key = f"{session.key}/{server}"
     return _open(live, session, server, await live.store.take(LATER, key))
 
@@ -108,12 +118,15 @@ def _open(live: Live, session: Session, server: str, row: Row | None) -> Session
     return kept(session, server, Opened(version=str(version), upstream=text))
 
 
-async def remember(live: Live, session: Session, server: str, opened: Opened) -> Session:
-    """Keep a session that `server` got after the start as long as the client's may live."""
+async def remember(
+    live: Live, session: Session, server: str, opened: Opened, *, over: Later
+) -> Session:
+    """Keep a session in place of `over` as long as the client's may live; raises Conflict."""
     key = f"{session.key}/{server}"
     plain = write_json([opened.version, opened.upstream])
     sealed = live.seal.seal(plain, aad=_aad(key), entropy=live.entropy)
-    await live.store.put(LATER, key, sealed, expires=session.issued_at + MAX_AGE + 60)
+    expires = session.issued_at + MAX_AGE + 60
+    await live.store.put(LATER, key, sealed, expires=expires, version=over.version)
     return kept(session, server, opened)
 
 
