@@ -582,6 +582,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_batch_of_responses_answers_what_the_server_asked",
             "test_a_batch_is_a_stream_from_the_first_answer_that_is_one",
             "test_large_answers_to_a_batch_leave_one_by_one_and_none_is_asked_for_before",
+            "test_what_is_left_of_a_batch_that_took_too_long_is_refused_and_not_run",
             "test_what_is_left_of_a_batch_is_refused_once_the_grant_is_revoked",
             "test_a_batch_goes_on_although_its_client_went_away",
             "test_a_batch_whose_client_left_before_its_head_goes_on_too",

@@ -3,6 +3,7 @@
 Nothing is said to a server as an array: each message has its own verdict, record and credential.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from ostiary_proxy.pipeline.answer import Answer, Stream
 from ostiary_proxy.pipeline.answered import EVENT_STREAM, JSON
 from ostiary_proxy.pipeline.decoded import session_of
 from ostiary_proxy.pipeline.known import Known
-from ostiary_proxy.pipeline.received import Received
+from ostiary_proxy.pipeline.received import Received, Seen
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Pass", "answer_batch", "passes_of"]
@@ -26,25 +27,32 @@ _MOST: Final = 64
 """Messages of one batch."""
 _WHOLE: Final = 1024 * 1024
 """Bytes of answers that are gathered into one array; more leave one after the other."""
+_LONGEST: Final = 300.0
+"""Seconds after which no further message of a batch begins."""
+_LATE: Final = "the messages before it in the batch took too long; send it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """One message of a batch that `around` holds, to be received as if it had come alone.
 
-    `gid` is the grant of whoever sent it.
+    `gid` is the grant of whoever sent it, `until` when it must have begun, by the loop's clock.
     """
 
     around: Received
     gid: str
     message: Message
+    until: float
 
     def received(self) -> Received:
         """Return the message as received now, under the policy in force now."""
         live = self.around.live.newest()
         body = write_json(self.message.whole)
+        late = asyncio.get_running_loop().time() >= self.until
 
         async def read(_limit: int) -> bytes:
+            if late:
+                raise Refused("UpstreamTimeout", message=_LATE)
             return body  # part of a body that was within the limit
 
         return Received(
@@ -53,6 +61,7 @@ class Pass:
             id=live.new_id(),
             now=live.clock(),
             batch=self.around.id,
+            seen=Seen(request_id=self.message.id if isinstance(self.message, Request) else None),
         )
 
 
@@ -76,8 +85,10 @@ async def passes_of(known: Known, body: bytes) -> tuple[Pass, ...]:
         raise Refused(misread.code, detail=str(misread)) from None
     if wrong := _wrong(messages):
         raise Refused("InvalidRequest", message=wrong)
-    gid = known.presented.grant.gid
-    return tuple(Pass(around=received, gid=gid, message=message) for message in messages)
+    gid, until = known.presented.grant.gid, asyncio.get_running_loop().time() + _LONGEST
+    return tuple(
+        Pass(around=received, gid=gid, message=message, until=until) for message in messages
+    )
 
 
 def _wrong(messages: Sequence[Message]) -> str | None:
