@@ -1,5 +1,6 @@
 """What is kept between two requests of a person: bounded, and ended in the end."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from legacy_parts import until
@@ -108,6 +109,32 @@ async def test_a_wake_ends_what_lives_no_more():
 
     await until(lambda: gone.ended == [True])
     assert (held.get("b"), there.ended) == (there, [])
+
+
+async def test_wakes_during_a_look_cost_one_more_look_which_counts():
+    streams, held = shelf()
+    looks: list[int] = []
+    let = asyncio.Event()
+
+    class Slow(Thing):
+        async def living(self) -> bool:
+            looks.append(1)
+            lived = self.lives
+            await let.wait()
+            return lived
+
+    thing = Slow()
+    held.put("a", thing)
+    streams.wake()
+    await until(lambda: looks == [1])
+
+    thing.lives = False
+    for _ in range(9):
+        streams.wake()
+    let.set()
+
+    await until(lambda: thing.ended == [True])
+    assert looks == [1, 1]
 
 
 async def test_when_the_process_ends_what_is_idle_ends_and_what_is_busy_as_soon_as_it_is_not():

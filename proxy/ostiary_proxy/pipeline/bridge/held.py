@@ -49,6 +49,8 @@ class Held(Generic[T]):
         self._things: dict[str, T] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._coming: Counter[tuple[str, str]] = Counter()
+        self._woken = False
+        self._looking = False
         streams.heed(self)
 
     def __len__(self) -> int:
@@ -103,16 +105,29 @@ class Held(Generic[T]):
         self._ends[key] = loop.call_later(seconds, self._idle, key)
 
     def wake(self) -> None:
-        """End what lives no more: a grant or a policy changed, or the process ends."""
-        if self._things:
+        """End what lives no more: a grant or a policy changed, or the process ends.
+
+        However often that is said, one look goes on at a time, and another one after it.
+        """
+        self._woken = True
+        if self._things and not self._looking:
+            self._looking = True
             self._streams.adopt(self._look())
 
     async def _look(self) -> None:
-        for key, thing in tuple(self._things.items()):
-            if self._streams.leaving:
-                self._idle(key)
-            elif not await thing.living() and self._things.get(key) is thing:
-                self._drop(key)
+        try:
+            while self._woken:
+                self._woken = False
+                for key, thing in tuple(self._things.items()):
+                    await self._look_at(key, thing)
+        finally:
+            self._looking = False
+
+    async def _look_at(self, key: str, thing: T) -> None:
+        if self._streams.leaving:
+            self._idle(key)
+        elif not await thing.living() and self._things.get(key) is thing:
+            self._drop(key)
 
     def _idle(self, key: str) -> None:
         thing = self._things.get(key)
