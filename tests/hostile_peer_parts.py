@@ -39,7 +39,7 @@ Evil = Callable[[socket.socket, Any], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Era:
-    """What the client speaks (a revision), and what the server: the same one, or only the other."""
+    """What the client speaks (a revision), and what alone the server does, or `both` eras."""
 
     client: str
     server: str
@@ -77,7 +77,7 @@ def behaving(
         modern = _VERSION in message.get("params", {}).get("_meta", {})
         if method is None or request_id is None:
             connection.sendall(typed("text/plain", b"", status="202 Accepted"))
-        elif data and modern != (era.server == "2026-07-28"):
+        elif data and era.server != "both" and modern != (era.server == "2026-07-28"):
             error = UNSUPPORTED if method == "initialize" or not modern else REFUSED
             connection.sendall(_answer(request_id, status="400 Bad Request", error=error))
         elif method == "subscriptions/listen":

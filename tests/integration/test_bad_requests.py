@@ -1,11 +1,10 @@
-"""Requests that could be read in two ways, or never end, at a running gateway.
+"""Requests whose end is in doubt, or never comes, at a running gateway.
 
 Each is refused with its reason and a record; nothing reaches the MCP server, the next call passes.
 """
 
-import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,30 +22,6 @@ RULES = """
       match: {tools: [read_file]}
       condition: path(args.path).startsWith("secrets/")
 """
-BODIES: Mapping[str, tuple[str | bytes, int, str, int | None]] = {
-    "a batch": (f"[{GOOD}]", 400, "InvalidRequest", None),
-    "a byte order mark": ("\ufeff" + GOOD, 400, "ParseError", None),
-    "utf-16": (GOOD.encode("utf-16"), 400, "ParseError", None),
-    "not a number": (GOOD.replace('"a.txt"', "NaN"), 400, "ParseError", None),
-    "a duplicate key": (GOOD.replace('"a.txt"', '1, "path": 2'), 400, "ParseError", None),
-    "an odd-case key": (
-        GOOD.replace('"name"', '"Name": "delete_file", "name"'), 400, "InvalidRequest", 7,
-    ),
-    "10,000-deep nesting": (
-        GOOD.replace('"a.txt"', "[" * 10_000 + "]" * 10_000), 400, "ParseError", None,
-    ),
-    "a cut-off message": (GOOD[:-1], 400, "ParseError", None),
-    "nothing": ("", 400, "ParseError", None),
-    "compressed": (gzip.compress(GOOD.encode()), 415, "UnsupportedMediaType", None),
-    "a path around a rule": (
-        json.dumps(modern(path="x/../secrets/key")), 200, "Denied", 7,
-    ),
-}  # fmt: skip
-MISMATCHES = {
-    "another method": {"Mcp_Method": "tools/list"},
-    "another name": {"Mcp_Name": "delete_file"},
-    "another version": {"MCP_Protocol_Version": "2025-11-25"},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -72,37 +47,12 @@ def strangers(gateway: Gateway) -> list[dict[str, Any]]:
     return [r["facts"] for r in gateway.records() if r["facts"].get("code") in codes]
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_can_be_read_in_two_ways_is_refused(
-    gateway: Gateway, issued: str, name: str
-) -> None:
-    body, status, code, request_id = BODIES[name]
-    encoded = ("Content-Encoding: gzip",) if name == "compressed" else ()
+def test_a_path_around_a_rule_is_refused(gateway: Gateway, issued: str) -> None:
+    message = json.dumps(modern(path="x/../secrets/key")).encode()
 
-    answer = sent(gateway, issued, body, *encoded)
+    answer = send(gateway, lines_of(issued, f"Content-Length: {len(message)}"), message)
 
-    told(gateway, answer, status, code, request_id)
-
-
-@pytest.mark.parametrize("name", MISMATCHES)
-def test_headers_that_say_otherwise_than_the_body_are_refused(
-    gateway: Gateway, issued: str, name: str
-) -> None:
-    answer = call(gateway, issued, **MISMATCHES[name])
-
-    told(gateway, answer, 400, "HeaderMismatch", 7)
-
-
-def test_a_mirrored_header_that_stands_twice_is_refused(gateway: Gateway, issued: str) -> None:
-    answer = sent(gateway, issued, GOOD, "Mcp-Name: read_file")
-
-    told(gateway, answer, 400, "HeaderMismatch", 7)
-
-
-def test_two_authorization_headers_are_refused(gateway: Gateway, issued: str) -> None:
-    answer = sent(gateway, issued, GOOD, f"Authorization: Bearer {issued}")
-
-    told(gateway, answer, 400, "RepeatedHeader", None)
+    told(gateway, answer, 200, "Denied", 7)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -147,11 +97,6 @@ def test_a_body_whose_end_is_in_doubt_is_refused(
 
     assert answer.status == 400
     assert b"the request is not valid HTTP" in answer.body
-
-
-def sent(gateway: Gateway, issued: str, body: str | bytes, *more: str) -> Answer:
-    data = body.encode() if isinstance(body, str) else body
-    return send(gateway, lines_of(issued, *more, f"Content-Length: {len(data)}"), data)
 
 
 def told(gateway: Gateway, answer: Answer, status: int, code: str, request_id: Any) -> None:

@@ -58,7 +58,7 @@ _RESOURCE_SERVER: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "An invalid token is 401, a malformed request 400.",
         (
             "test_a_bad_token_is_401_with_the_error_that_clients_act_on",
-            "test_two_authorization_headers_are_refused",
+            "test_a_header_that_decides_stands_once",
         ),
     ),
     "67": (

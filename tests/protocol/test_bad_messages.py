@@ -73,8 +73,13 @@ async def test_the_request_after_a_broken_one_is_served():
     assert answer.status == 200
 
 
-async def test_the_id_is_echoed_where_it_could_be_read():
-    answer = await world().send(b'{"jsonrpc":"2.0","id":"seven","method":"ping","params":[]}')
+@pytest.mark.parametrize(
+    "rest", ['"params":[]', '"Method":"x"', '"result":{}', '"params":{"NAME":1}']
+)
+async def test_the_id_is_echoed_where_it_could_be_read(rest):
+    data = f'{{"jsonrpc":"2.0","id":"seven","method":"ping",{rest}}}'
+
+    answer = await world().send(data.encode())
 
     assert body(answer)["id"] == "seven"
 

@@ -92,7 +92,9 @@ def _message(whole: Json) -> Message:
     given = whole.get("id")
     usable = given if _is_id(given) else None
     if odd is not None:
-        raise Misread(Rung.KEYS, f"the key {odd[:40]!r} differs from the protocol's only by case")
+        raise Misread(
+            Rung.KEYS, f"the key {odd[:40]!r} differs from the protocol's only by case", usable
+        )
     if whole.get("jsonrpc") != "2.0":
         raise Misread(Rung.VERSION, 'jsonrpc must be "2.0"', usable)
     if "method" in whole:
