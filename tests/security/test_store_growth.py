@@ -155,6 +155,33 @@ async def test_a_server_of_several_that_forgets_every_session_fills_nothing():
     assert await size(w, LATER) <= 8192
 
 
+async def test_a_server_of_several_that_can_not_be_greeted_takes_no_share_of_anybodys():
+    web = Server(tools__call={"content": []})
+    web.away = True
+    w = joined({"files": Server(), "web": web})
+    session = header(await w.send(initialize()), "mcp-session-id")
+    for _ in range(40):
+        assert (await w.legacy(session, "tools/call", {"name": "web_a"})).status == 502
+    web.away = False
+
+    assert (await w.legacy(session, "tools/call", {"name": "web_a"})).status == 200
+
+
+async def test_a_session_that_can_not_be_kept_is_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(allowance, "_BOUNDS", ((90_000.0, 1),))
+    web = Server(session="w-1", DELETE=204, tools__call={"content": []})
+    web.away = True
+    w = joined({"files": Server(), "web": web})
+    session = header(await w.send(initialize()), "mcp-session-id")
+    web.away = False
+
+    answer = await w.legacy(session, "tools/call", {"name": "web_a"})
+    await w.live.streams.settle(5)
+
+    assert answer.status == 429
+    assert [sent.method for sent in w.upstream.sent][-1] == "DELETE"
+
+
 def charged(held: Allowance, person: Person, number: int, seconds: float = 60.0) -> list[Any]:
     """Put so many rows of a kilobyte; return when there is room for those that found none."""
     return [found.retry_after for _ in range(number) if (found := refusal(held, person, seconds))]

@@ -140,14 +140,19 @@ async def _new(
 ) -> Session | None:
     """Greet the server; where another request did so at the same time its session counts."""
     live = said.known.routed.received.live
-    if not over.version:  # else the new row takes the place of that one
-        live.allowance.charge(said.known.presented.grant.person, LONGEST, MAX_AGE)
     opened = await _greet(said, session, say)
+    own = kept(session, server, opened)
     try:
-        return await remember(live, session, server, opened, over=over)
+        if not over.version:  # else the new row takes the place of that one
+            live.allowance.charge(said.known.presented.grant.person, LONGEST, MAX_AGE)
+        await remember(live, own, opened, over=over)
     except Conflict:
-        live.streams.adopt(_end(said, kept(session, server, opened), say))
+        live.streams.adopt(_end(said, own, say))
         return (await later(live, session, server)).session
+    except Refused:
+        live.streams.adopt(_end(said, own, say))
+        raise
+    return own
 
 
 async def _end(said: Said, own: Session, say: Say) -> None:

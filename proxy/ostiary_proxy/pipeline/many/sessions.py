@@ -118,16 +118,12 @@ def _open(live: Live, session: Session, server: str, row: Row | None) -> Session
     return kept(session, server, Opened(version=str(version), upstream=text))
 
 
-async def remember(
-    live: Live, session: Session, server: str, opened: Opened, *, over: Later
-) -> Session:
-    """Keep a session in place of `over` as long as the client's may live; raises Conflict."""
-    key = f"{session.key}/{server}"
+async def remember(live: Live, own: Session, opened: Opened, *, over: Later) -> None:
+    """Keep a session `own` in place of `over` as long as the client's may live; raises Conflict."""
     plain = write_json([opened.version, opened.upstream])
-    sealed = live.seal.seal(plain, aad=_aad(key), entropy=live.entropy)
-    expires = session.issued_at + MAX_AGE + 60
-    await live.store.put(LATER, key, sealed, expires=expires, version=over.version)
-    return kept(session, server, opened)
+    sealed = live.seal.seal(plain, aad=_aad(own.key), entropy=live.entropy)
+    expires = own.issued_at + MAX_AGE + 60
+    await live.store.put(LATER, own.key, sealed, expires=expires, version=over.version)
 
 
 def _aad(key: str) -> bytes:
