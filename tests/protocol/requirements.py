@@ -735,6 +735,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_an_item_that_no_client_can_read_is_left_out_and_named",
             "test_what_lacks_a_name_or_a_uri_is_left_out",
             "test_what_a_server_can_do_is_told_whatever_another_says_of_itself",
+            "test_a_server_that_is_away_is_looked_for_by_one_stream_at_a_time",
             "test_a_store_that_is_away_leaves_the_streams_open_that_need_none",
             "test_a_server_that_did_not_answer_in_time_is_waited_for_briefly_until_it_answers",
             "test_whoever_asks_a_silent_server_that_answers_gets_the_whole_list",

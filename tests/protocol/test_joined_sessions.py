@@ -597,6 +597,34 @@ async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
     assert [exchange.closed for exchange in slow.exchanges] == [True]
 
 
+async def test_a_server_that_is_away_is_looked_for_by_one_stream_at_a_time(monkeypatch):
+    monkeypatch.setattr(merged, "_AGAIN", 0.001)
+    held = asyncio.get_running_loop().create_future()
+    web = Server(GET=[held])
+    web.away = True
+    w = joined({"files": Server(session="f-1", GET=[held]), "web": web})
+    sessions = [(await opened(w))[1] for _ in range(3)]
+    before = len(bodies(w, "web"))
+
+    streams = [
+        await w.send(method="GET", headers=(("mcp-session-id", session),)) for session in sessions
+    ]
+    looked = []
+    async with asyncio.timeout(10):
+        for number in range(3):
+            while len(bodies(w, "web")) - before <= number:
+                await asyncio.sleep(0.001)
+            for _ in range(20):  # turns in which no other stream may look
+                await asyncio.sleep(0.001)
+            looked.append(len(bodies(w, "web")) - before)
+            w.now[0] += 5
+    for stream in streams:
+        assert not isinstance(stream.body, bytes)
+        await stream.body.abandon()
+
+    assert looked == [1, 2, 3]
+
+
 async def test_a_store_that_is_away_leaves_the_streams_open_that_need_none():
     class Away(MemoryStore):
         async def get(self, table, key):

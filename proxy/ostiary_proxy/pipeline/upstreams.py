@@ -22,6 +22,8 @@ _AWAY: Final = frozenset((502, 503, 504))
 """What something in front of a server answers for it."""
 
 
+_LOOK: Final = 4.0
+"""Seconds between two looks for a server that is away, however many streams wait for it."""
 _MOST: Final = 16
 _LONGEST: Final = 250
 
@@ -36,13 +38,14 @@ class Upstreams:
     the times up to `BOUNDS[i]` seconds that no smaller bound holds, the last one all others.
     """
 
-    __slots__ = ("buckets", "failures", "last", "seconds", "silence", "unfit")
+    __slots__ = ("_looked", "buckets", "failures", "last", "seconds", "silence", "unfit")
 
     BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
     def __init__(self) -> None:
         self.last: dict[str, str] = {}
         self.unfit: dict[str, set[str]] = {}
+        self._looked: dict[str, float] = {}
         self.failures: Counter[str] = Counter()
         self.buckets = [0] * (len(self.BOUNDS) + 1)
         self.seconds = 0.0
@@ -65,6 +68,15 @@ class Upstreams:
         if known or before:
             self.unfit[server] = known
         return sorted(known - before)
+
+    def may_look(self, server: str, now: float) -> bool:
+        """Say whether a stream may look for a server: for one that is away one may at a time."""
+        if not self.last.get(server):
+            return True
+        if 0 <= now - self._looked.get(server, 0.0) < _LOOK:
+            return False
+        self._looked[server] = now
+        return True
 
     def failed(self, server: str, reason: str) -> None:
         """Take note that no answer came, for the reason of an OutboundFailed."""

@@ -15,7 +15,15 @@ from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
 from ostiary_proxy.pipeline.many.places import OnOwnStreams, read_own_streams
-from ostiary_proxy.pipeline.many.server import PATIENCE, Say, named, patience, say_at, with_params
+from ostiary_proxy.pipeline.many.server import (
+    PATIENCE,
+    Say,
+    key_of,
+    named,
+    patience,
+    say_at,
+    with_params,
+)
 from ostiary_proxy.pipeline.many.turned import Turned
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -146,6 +154,9 @@ async def _try(server: str, source: Source, seconds: float) -> Exchange | Refuse
 
 
 async def _opened(said: Said, server: str, say: Say) -> Exchange | None:
+    live = said.known.routed.received.live
+    if not live.upstreams.may_look(key_of(said, server), live.clock()):
+        raise Refused("UpstreamUnavailable", detail="it was looked for a moment ago")
     exchange = await say_at(replace(said, timeout=PATIENCE), server, say)
     if exchange.status == 200 and media_type(exchange) == "text/event-stream":
         return exchange
