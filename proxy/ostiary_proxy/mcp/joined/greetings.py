@@ -78,10 +78,14 @@ def _united(one: Json, other: Json) -> Json:
 
 
 def _chapters(results: Mapping[str, Object], missing: Mapping[str, str]) -> Iterable[str]:
-    """Yield each server's instructions under its name: they speak of tools by their own names."""
+    """Yield each server's instructions under its name: they speak of tools by their own names.
+
+    They are quoted, or a server could write another's heading and go on in its name.
+    """
     for server, result in results.items():
         text = result.get("instructions")
         if isinstance(text, str) and text.strip():
-            yield f"# {server} (its tools begin with {server}_)\n\n{text.strip()}"
+            quoted = "\n".join(f"> {line}" for line in text.strip().splitlines())
+            yield f"# {server} (its tools begin with {server}_)\n\n{quoted}"
     for server, why in missing.items():
         yield f"# {server}\n\nNot there at present: {why}"
