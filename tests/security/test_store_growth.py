@@ -120,6 +120,18 @@ async def test_bridged_sessions_that_subscribe_without_end_fill_nothing():
     assert await size(w, REMEMBERED) <= 8192 + 256
 
 
+async def test_what_takes_the_place_of_itself_takes_no_more_room():
+    listened = {"subscriptions/listen": lambda _: sse_answer()}
+    w, session = await opening(ModernServer(listened))
+
+    for _ in range(50):
+        answer = await w.send(method="GET", headers=in_session(session))
+        assert (answer.status, isinstance(answer.body, bytes)) == (200, False)
+        await drained(answer)
+
+    assert await size(w, REMEMBERED) <= 1024
+
+
 async def test_answers_for_calls_that_nobody_waits_for_any_more_fill_nothing():
     wanted = {
         "resultType": "input_required", "requestState": "s",

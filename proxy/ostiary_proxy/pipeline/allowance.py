@@ -6,13 +6,16 @@ replica counts for itself and asks nobody: what was put runs out again as rows e
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ostiary_proxy.identity import Person
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Allowance"]
+__all__ = ["Allowance", "Room"]
 
+Room = Callable[[int, float], None]
+"""Takes note of the size and the life of one person's value; raises Refused("TooMuchKept")."""
 _HOUR: Final = 3600.0
 _BOUNDS: Final = ((_HOUR, 16 << 20), (25 * _HOUR, 16 << 20), (30 * 24 * _HOUR, 32 << 20))
 """Bytes of one person that may be there at once, of rows which live at most so many seconds."""
@@ -30,6 +33,10 @@ class Allowance:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._held: OrderedDict[tuple[str, str, float], tuple[float, float]] = OrderedDict()
+
+    def of(self, person: Person) -> Room:
+        """Return what takes note of a value of so many bytes that lives so many seconds."""
+        return partial(self.charge, person)
 
     def charge(self, person: Person, size: int, seconds: float) -> None:
         """Count a value of `size` bytes for `seconds`; raises Refused("TooMuchKept")."""

@@ -32,7 +32,7 @@ from ostiary_proxy.pipeline.bridge.speaking import answer_in, is_stream, message
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import MAX_AGE, Session, pending_key
+from ostiary_proxy.pipeline.session import Session, pending_key
 from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
@@ -67,10 +67,7 @@ async def say_newer(said: Said) -> Exchange:
         return await _forward(said, session, bridged, message)
     if bridged.tasks and message.method.startswith("tasks/"):
         return await about_task(said, session, bridged, message)
-    live = said.known.routed.received.live
-    if message.method != "ping":
-        live.allowance.charge(said.known.presented.grant.person, len(said.body), MAX_AGE)
-    return Whole(200, _JSON, await answer_here(live, session, bridged, message))
+    return Whole(200, _JSON, await answer_here(said, session, bridged, message))
 
 
 async def _natively(said: Said) -> Exchange:
@@ -93,7 +90,8 @@ async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
         return await listen(said, session, bridged)
     live = said.known.routed.received.live
     if await look_up(live.store, session) != Remembered():
-        await change(live.store, session, lambda now: replace(now, ended=True))
+        room = live.allowance.of(said.known.presented.grant.person)
+        await change(live.store, session, lambda now: replace(now, ended=True), room=room)
     live.underway.end(session)
     return Whole(204, {}, b"")
 

@@ -23,7 +23,7 @@ from ostiary_proxy.pipeline.bridge.newer_saying import Saying
 from ostiary_proxy.pipeline.bridge.remembered import Remembered, change, look_up
 from ostiary_proxy.pipeline.bridge.speaking import events_of, is_stream, message_in
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import MAX_AGE, Session
+from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 
@@ -46,9 +46,11 @@ async def listen(said: Said, session: Session, bridged: Bridged) -> Exchange:
     if not is_stream(exchange):
         await stream.close()
         return Whole(405 if 400 <= exchange.status < 500 else exchange.status, {}, b"")
+    room = live.allowance.of(said.known.presented.grant.person)
     try:
-        live.allowance.charge(said.known.presented.grant.person, len(received.id), MAX_AGE)
-        kept = await change(live.store, session, lambda now: replace(now, listener=received.id))
+        kept = await change(
+            live.store, session, lambda now: replace(now, listener=received.id), room=room
+        )
     except BaseException:
         await stream.close()
         raise

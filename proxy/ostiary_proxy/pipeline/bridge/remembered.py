@@ -9,6 +9,7 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import read_json
+from ostiary_proxy.pipeline.allowance import Room
 from ostiary_proxy.pipeline.session import MAX_AGE, Session
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import Conflict, Row, Store
@@ -35,9 +36,12 @@ async def look_up(store: Store, session: Session) -> Remembered:
 
 
 async def change(
-    store: Store, session: Session, how: Callable[[Remembered], Remembered]
+    store: Store, session: Session, how: Callable[[Remembered], Remembered], *, room: Room
 ) -> Remembered:
-    """Change what is remembered, whoever else changes it now; raises StoreUnavailable."""
+    """Change what is remembered, whoever else changes it now, where there is `room` for more.
+
+    Raises StoreUnavailable and Refused("TooMuchKept").
+    """
     for _ in range(_TRIES):
         row = await store.get(REMEMBERED, session.key)
         before = _read(row)
@@ -45,6 +49,9 @@ async def change(
         if after == before:
             return after
         value = write_json([after.level, after.uris, after.listener, after.ended])
+        grown = len(value) - (len(row.value) if row is not None else 0)
+        if grown > 0:
+            room(grown, MAX_AGE)
         expires, version = session.issued_at + MAX_AGE + 60, row.version if row else 0
         try:
             await store.put(REMEMBERED, session.key, value, expires=expires, version=version)
