@@ -3,8 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from joined_parts import Server, joined
 from legacy_parts import CAN_ALL, LegacyServer, asks, until
+from log_parts import Log
 from mcp_parts import (
     CREDENTIAL,
     World,
@@ -17,6 +20,8 @@ from mcp_parts import (
 )
 from newer_parts import ModernServer, call, opening
 from ostiary_proxy.audit.record import Record
+from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.store.port import StoreUnavailable
 
 CALL = {"name": "a"}
 PERSON = {
@@ -158,3 +163,48 @@ async def test_no_credential_and_no_session_id_of_a_server_is_written_down():
 
     assert CREDENTIAL not in w.log.text()
     assert "up-1" not in w.log.text()
+
+
+@pytest.mark.parametrize("failure", [OutboundFailed("connect"), StoreUnavailable("away")])
+async def test_what_found_no_server_has_its_end_in_the_log(failure: Exception):
+    server = LegacyServer({"tools/call": lambda _: {"content": []}})
+    w = world(server)
+    await w.modern("tools/call", CALL)
+    w.upstream.script = lambda _: failure
+
+    w.live.streams.leave()
+    await w.live.streams.settle(5)
+
+    code = "UpstreamUnavailable" if isinstance(failure, OutboundFailed) else "StoreUnavailable"
+    assert (own(w)[-1].facts["method"], ends(w)[-1]) == (
+        "DELETE", {"outcome": "error", "code": code},
+    )  # fmt: skip
+
+
+async def test_who_leaves_while_the_end_is_written_down_leaves_no_connection_open():
+    w = world(LegacyServer({"tools/call": lambda _: {"content": []}}))
+    slow = Slow(w.log)
+    object.__setattr__(w.live, "audit", slow)
+    calling = asyncio.ensure_future(w.modern("tools/call", CALL))
+    await asyncio.wait_for(slow.reached.wait(), 5)
+
+    running = {calling, *asyncio.all_tasks()} - {asyncio.current_task()}
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+
+    assert w.upstream.exchanges[-1].closed
+
+
+class Slow:
+    """A log that takes for ever over the first outcome."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.reached = asyncio.Event()
+
+    async def write(self, record: Record) -> None:
+        if record.kind == "outcome":
+            self.reached.set()
+            await asyncio.Event().wait()
+        await self.log.write(record)

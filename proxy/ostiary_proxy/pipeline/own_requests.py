@@ -37,14 +37,19 @@ async def recorded(said: Said, send: Callable[[Said], Awaitable[Exchange]]) -> E
     await _written(live, record)
     try:
         exchange = await send(said)
-    except Refused as refused:
-        await _ended(live, record.id, "error", code=refused.code)
-        raise
     except asyncio.CancelledError:
         live.streams.adopt(_ended(live, record.id, "cancelled"))
         raise
-    word = "ok" if exchange.status < 400 else "error"
-    await _ended(live, record.id, word, status=exchange.status)
+    except Exception as error:
+        code = error.code if isinstance(error, Refused) else type(error).__name__
+        await _ended(live, record.id, "error", code=code)
+        raise
+    try:
+        word = "ok" if exchange.status < 400 else "error"
+        await _ended(live, record.id, word, status=exchange.status)
+    except BaseException:  # cancelled: nobody else knows of the exchange
+        await exchange.close()
+        raise
     return exchange
 
 
