@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mcp_parts import World
+from mcp_parts import ORIGIN, PATH, World
 from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.pipeline.handles import Holder
-from ostiary_proxy.pipeline.session import open_session
+from ostiary_proxy.pipeline.session import open_session, place_of
 from ostiary_proxy.pipeline.tasks import Owner
 
 __all__ = ["EXTENDED", "know_task"]
@@ -31,7 +31,8 @@ async def know_task(
     holder = Holder(ring=live.seal, grant=grant, entropy=live.entropy)
     opened = None
     if session is not None:
-        opened = await open_session(live.seal, live.store, grant, session, w.now[0])
+        place = place_of(live.routes[ORIGIN, PATH].route)
+        opened = await open_session(live.seal, live.store, grant, session, w.now[0], place=place)
     subject = CALL if session is None else SAMPLING
     row = Owner(holder=holder, session=opened).row({"taskId": task_id, **task}, subject, w.now[0])
     await live.store.put(row.table, row.key, row.value, expires=row.expires)

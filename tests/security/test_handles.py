@@ -40,14 +40,15 @@ def test_a_session_is_sealed_as_replicas_of_the_version_before_seal_theirs():
     person, entropy = ALICE.person, bytes
     bound = [person.issuer, person.subject, ALICE.client.id, ALICE.route, ALICE.gid]
     sealed = RING.seal(
-        write_json(["up-1", "2025-11-25", 1_000.0]),
+        write_json([["up-1", "http://upstream.internal/mcp"], "2025-11-25", 1_000.0]),
         aad=write_json(["mcp-session", *bound]),
         entropy=entropy,
     )
 
     assert base64url(sealed) == seal_session(
-        RING, ALICE, upstream="up-1", version="2025-11-25", now=1_000.0, entropy=entropy
-    )
+        RING, ALICE, upstream="up-1", version="2025-11-25", now=1_000.0, entropy=entropy,
+        place="http://upstream.internal/mcp",
+    )  # fmt: skip
 
 
 def test_a_handle_is_visible_ascii_and_shows_nothing_of_its_value():

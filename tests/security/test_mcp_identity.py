@@ -14,6 +14,8 @@ from mcp_parts import (
     result,
     world,
 )
+from ostiary.config.document import Backend, Upstream
+from ostiary_proxy.pipeline.live import LiveRoute
 
 METADATA = f"{ORIGIN}/.well-known/oauth-protected-resource{PATH}"
 
@@ -121,6 +123,29 @@ async def test_a_session_does_not_outlive_its_grant():
     w.doors.grants["alice"] = again.__class__(grant=grant, jti="j2", expires=again.expires)
 
     assert (await w.legacy(session, "ping")).status == 404
+
+
+ELSEWHERE = Upstream(url="http://other.internal/mcp")
+
+
+@pytest.mark.parametrize(
+    "leads",
+    [
+        {"upstream": ELSEWHERE},
+        {"upstream": None, "backends": (Backend(name="files", upstream=ELSEWHERE),)},
+    ],
+    ids=["another", "several"],
+)
+async def test_a_session_at_one_server_is_unknown_once_the_route_leads_elsewhere(leads):
+    w = world()
+    session = await w.session()
+    w.upstream.sent.clear()
+    known = w.live.routes[ORIGIN, PATH]
+    moved = LiveRoute.of(known.route.model_copy(update=leads), known.policies)
+    object.__setattr__(w.live, "routes", {(ORIGIN, PATH): moved})
+
+    assert (await w.legacy(session, "ping")).status == 404
+    assert w.upstream.sent == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.behind import say
+from ostiary_proxy.pipeline.bridge.bridged import looks_bridged
 from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded
@@ -30,7 +31,7 @@ from ostiary_proxy.pipeline.places import LARGEST
 from ostiary_proxy.pipeline.received import AT_ONCE
 from ostiary_proxy.pipeline.relay import Relay
 from ostiary_proxy.pipeline.said import Said
-from ostiary_proxy.pipeline.session import LONGEST, MAX_AGE, Session, end, seal_session
+from ostiary_proxy.pipeline.session import LONGEST, MAX_AGE, Session, end, place_of, seal_session
 from ostiary_proxy.pipeline.trail import outcome
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.wire import Headers
@@ -150,6 +151,7 @@ async def _session(
         raise Refused("UpstreamInvalid", detail="a session id that is not visible ASCII")
     value = seal_session(
         live.seal, known.presented.grant, upstream=upstream, version=version,
+        place="" if looks_bridged(upstream) else place_of(known.routed.route.route),
         visits=_visits(decoded.message, version), lists=lists, now=live.clock(),
         entropy=live.entropy,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from ostiary_proxy.mcp.methods import (
 from ostiary_proxy.mcp.parameters import check_parameters
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.received import MIRRORING, check_headers
-from ostiary_proxy.pipeline.session import Session, open_session
+from ostiary_proxy.pipeline.session import Session, open_session, place_of
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Decoded", "body_of", "decode", "session_of"]
@@ -131,8 +131,8 @@ async def session_of(known: Known) -> Session:
     value = request.header("mcp-session-id")
     if value is None:
         raise Refused("SessionRequired")
-    grant = known.presented.grant
-    session = await open_session(live.seal, live.store, grant, value, received.now)
+    grant, place = known.presented.grant, place_of(known.routed.route.route)
+    session = await open_session(live.seal, live.store, grant, value, received.now, place=place)
     check_version_header(request.header("mcp-protocol-version"), session.version)
     return session
 

@@ -1,5 +1,6 @@
 """Session ids for clients: sealed values, bound to person, client, route, grant (decision 9).
 
+And, where a server named the session, to that server: its name is nothing to another.
 Nothing is stored while a session lives. The Store holds ended sessions until their seal is too old
 anyway.
 """
@@ -8,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from ostiary.config.document import Route
 from ostiary.crypto.seal import Entropy, SealRing
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json, read_json
@@ -21,8 +23,7 @@ from ostiary_proxy.store.port import Store
 
 __all__ = [
     "ENDED", "LONGEST", "MAX_AGE", "PENDING", "Session", "digest_of", "end", "open_session",
-    "pending_key",
-    "seal_session", "waiting_row", "waiting_subject",
+    "pending_key", "place_of", "seal_session", "waiting_row", "waiting_subject",
 ]  # fmt: skip
 
 MAX_AGE: Final = 24 * 3600.0
@@ -33,6 +34,7 @@ _PURPOSE: Final = "mcp-session"
 LONGEST: Final = 4096
 """Characters of a session id: it stands in a header."""
 _VISITS: Final = "visits"
+_SEVERAL: Final = "several"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +61,31 @@ def seal_session(
     version: str,
     now: float,
     entropy: Entropy,
+    place: str = "",
     lists: tuple[str, ...] = (),
     visits: bool = False,
 ) -> str:
-    """Return the id for the client, visible ASCII (rule 31)."""
-    value: list[Json] = [upstream, version, *lists, *((_VISITS,) if visits else ())]
+    """Return the id for the client, visible ASCII (rule 31).
+
+    `place` is where `upstream` means something, empty where that is anywhere.
+    """
+    named: Json = [upstream, place] if upstream is not None and place else upstream
+    value: list[Json] = [named, version, *lists, *((_VISITS,) if visits else ())]
     return give_handle(ring, grant, _PURPOSE, value, now=now, entropy=entropy)
 
 
+def place_of(route: Route) -> str:
+    """Return where the route leads; several servers share one place, as they share one id."""
+    return _SEVERAL if route.upstream is None else route.upstream.url
+
+
 async def open_session(
-    ring: SealRing, store: Store, grant: Grant, value: str, now: float
+    ring: SealRing, store: Store, grant: Grant, value: str, now: float, *, place: str
 ) -> Session:
     """Return the session behind `value`; raises Refused("UnknownSession") alike for every defect.
 
-    Another person's, another grant's, an ended, an unknown and a damaged id look the same.
+    Another person's, another grant's, another server's, an ended, an unknown and a damaged id look
+    the same.
     """
     try:
         handle = open_handle(
@@ -82,15 +95,25 @@ async def open_session(
         raise Refused("UnknownSession", detail=str(bad)) from None
     if await store.get(ENDED, handle.key) is not None:
         raise Refused("UnknownSession", detail="the session was ended")
-    upstream, version, *more = handle.value
+    named, version, *more = handle.value
     return Session(
-        upstream=None if upstream is None else str(upstream),
+        upstream=_named(named, place),
         version=str(version),
         issued_at=handle.issued_at,
         key=handle.key,
         lists=tuple(str(kind) for kind in more if kind != _VISITS),
         visits=_VISITS in more,
     )
+
+
+def _named(named: Json, place: str) -> str | None:
+    """Return the server's own id; raises Refused where it is another server's."""
+    if not isinstance(named, list):
+        return None if named is None else str(named)
+    upstream, its = named
+    if its != place:
+        raise Refused("UnknownSession", detail="the route leads to another server now")
+    return str(upstream)
 
 
 async def end(store: Store, session: Session) -> None:
