@@ -30,10 +30,11 @@ from mcp_parts import (
     sse_answer,
     world,
 )
-from newer_parts import DISCOVERED, REFUSAL, ModernServer, call, in_session, opening, told
+from newer_parts import DISCOVERED, ModernServer, call, in_session, opening, told
 from ostiary_proxy.mcp.bridge.newer_table import NOTIFICATIONS, REQUESTS, TOLD, WANTED
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_notifications, client_requests
+from ostiary_proxy.outbound.exchange import Outgoing
 from ostiary_proxy.pipeline.spoken import Era
 
 URL = "http://upstream.internal/mcp"
@@ -133,23 +134,25 @@ async def test_a_server_known_to_speak_2026_alone_is_not_asked_to_initialize() -
 
 
 @pytest.mark.parametrize(
-    "refusal",
-    [
-        json_answer({"jsonrpc": "2.0", "id": 1, "error": REFUSAL}, status=400),
-        json_answer(
-            {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "no"}}, status=404
-        ),
-        json_answer({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "no"}}),
-        ScriptedExchange(405, {}, []),
-    ],
+    ("status", "code"), [(400, -32022), (404, -32601), (200, -32601), (405, 0)]
 )
-async def test_each_way_to_refuse_initialize_is_found_out(refusal: ScriptedExchange) -> None:
+async def test_each_way_to_refuse_initialize_is_found_out(status: int, code: int) -> None:
     server = ModernServer()
-    w = world(lambda sent: refusal if b"initialize" in sent.body else server(sent))
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        asked = json.loads(sent.body)
+        if asked["method"] != "initialize":
+            return server(sent)
+        error = {"code": code, "message": "no"}
+        refusal = {"jsonrpc": "2.0", "id": asked["id"], "error": error}
+        return json_answer(refusal if code else b"", status=status)
+
+    w = world(script)
 
     answer = await w.send(initialize())
 
     assert body(answer)["result"]["serverInfo"] == {"name": "s", "version": "1"}
+    assert w.live.spoken.only(URL) is Era.MODERN
 
 
 async def test_what_refuses_both_eras_is_answered_as_it_refused_initialize() -> None:
