@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcp_parts import (
@@ -17,8 +17,12 @@ from mcp_parts import (
     sse_answer,
 )
 from ostiary_proxy.outbound.exchange import Outgoing
+from ostiary_proxy.pipeline.bridge.older import Older
+from ostiary_proxy.pipeline.mailbox import Mailbox
+from ostiary_proxy.pipeline.spoken import Spoken
+from ostiary_proxy.pipeline.streams import Streams
 
-__all__ = ["CAN_ALL", "INFO", "LegacyServer", "Said", "asks", "until"]
+__all__ = ["CAN_ALL", "INFO", "OFFERED", "LegacyServer", "Said", "asks", "replica_of", "until"]
 
 INFO = {"name": "old", "version": "1.2"}
 CAN_ALL: dict[str, Any] = {
@@ -152,3 +156,13 @@ async def until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.005)
+
+
+def replica_of(w: Any, name: str) -> Any:
+    """Return another replica: it shares the store and keys, and the way to the server."""
+    streams = Streams()
+    mailbox = Mailbox(w.live.store, w.live.seal, clock=w.live.clock, entropy=w.live.entropy)
+    older = Older(streams, name, tell=w.cries.append)
+    spoken = Spoken(w.live.clock)
+    live = replace(w.live, streams=streams, mailbox=mailbox, older=older, spoken=spoken)
+    return replace(w, live=live)

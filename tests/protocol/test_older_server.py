@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from joined_parts import joined
-from legacy_parts import CAN_ALL, INFO, LegacyServer, asks, until
+from legacy_parts import CAN_ALL, INFO, LegacyServer, asks, replica_of, until
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -29,10 +28,6 @@ from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, REQUESTS, TOLD
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_requests
 from ostiary_proxy.pipeline.bridge import older_retold
-from ostiary_proxy.pipeline.bridge.older import Older
-from ostiary_proxy.pipeline.mailbox import Mailbox
-from ostiary_proxy.pipeline.spoken import Spoken
-from ostiary_proxy.pipeline.streams import Streams
 
 META = {"io.modelcontextprotocol/serverInfo": INFO}
 COMPLETE = {"resultType": "complete", "_meta": META}
@@ -873,16 +868,6 @@ async def test_a_changed_list_is_heard_at_every_replica_whose_session_is_told():
     assert first.count(changed) == second.count(changed) == 1
 
 
-def replica_of(w: Any, name: str) -> Any:
-    """Return another replica: it shares the store and keys, and the way to the server."""
-    streams = Streams()
-    mailbox = Mailbox(w.live.store, w.live.seal, clock=w.live.clock, entropy=w.live.entropy)
-    older = Older(streams, name, tell=w.cries.append)
-    spoken = Spoken(w.live.clock)
-    live = replace(w.live, streams=streams, mailbox=mailbox, older=older, spoken=spoken)
-    return replace(w, live=live)
-
-
 async def test_an_answer_that_reaches_another_replica_finds_the_call_that_waits():
     questions = (asks("elicitation/create", ELICIT), asks("roots/list", {}, request_id=2))
     here = older(eliciting(*questions))
@@ -996,16 +981,6 @@ async def test_a_replica_that_ends_while_it_runs_a_call_for_another_one_tells_it
     (last,) = events(await drained(answer))
     assert last["error"]["code"] == -31010
     assert last["error"]["message"].startswith("the replica that ran this call has ended")
-
-
-@pytest.mark.parametrize("method", [name for name, way in REQUESTS.items() if way is Way.REFUSED])
-async def test_a_request_that_is_not_bridged_never_reaches_the_server(method):
-    w = older(LegacyServer({}))
-
-    answer = await w.modern(method, {"taskId": "t"})
-
-    assert (answer.status, body(answer)["error"]["code"]) == (400, -32021)
-    assert w.upstream.sent == []
 
 
 @pytest.mark.parametrize("method", [name for name, way in ASKED.items() if way is Way.REFUSED])

@@ -19,6 +19,7 @@ from mcp_parts import (
     world,
 )
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
+from task_parts import EXTENDED
 
 CALL = {"name": "a", "arguments": {"x": 1}}
 ELICIT = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}}
@@ -299,3 +300,70 @@ async def test_sessions_that_one_person_opens_at_the_same_time_are_bounded_too(
 
     assert [one["error"]["code"] for one in answers if "error" in one] == [-31006] * 4
     assert len(w.live.older.sessions) == 16
+
+
+# -- tasks -------------------------------------------------------------------------------------
+
+MADE = {"taskId": "t1", "status": "input_required", "ttl": None}
+QUESTION = {
+    "message": "a secret?", "requestedSchema": {},
+    "_meta": {"io.modelcontextprotocol/related-task": {"taskId": "t1"}},
+}  # fmt: skip
+
+
+def making_tasks(*asked: Any) -> LegacyServer:
+    """Return a server whose tool is a task that asks these things."""
+    tool = {"name": "a", "inputSchema": {}, "execution": {"taskSupport": "required"}}
+    return LegacyServer(
+        {
+            "tools/list": lambda _: {"tools": [tool]},
+            "tools/call": lambda _: {"task": MADE},
+            "tasks/get": lambda _: MADE,
+            "tasks/result": lambda _: list(asked),
+        },
+        capabilities={"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}},
+    )
+
+
+async def asked_of_alice(*asked: Any) -> tuple[World, LegacyServer, Any]:
+    """Return a task of alice's, and how she is shown it."""
+    server = making_tasks(*asked)
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    await w.modern("tools/call", {"name": "a", "arguments": {}}, meta=EXTENDED)
+    return w, server, body(await w.modern("tasks/get", {"taskId": "t1"}, meta=EXTENDED))
+
+
+async def test_the_store_never_sees_what_a_task_asks_or_the_servers_session() -> None:
+    w, _, shown = await asked_of_alice(asks("elicitation/create", QUESTION))
+
+    rows = await w.live.store.scan("mcp-older-tasks", "", limit=9)
+
+    assert shown["result"]["inputRequests"]
+    assert len(rows) == 2
+    assert not any(b"secret" in row.value or b"up-1" in row.value for row in rows)
+
+
+async def test_a_server_hangs_no_question_on_a_task_that_it_never_made() -> None:
+    foreign = {**QUESTION, "_meta": {"io.modelcontextprotocol/related-task": {"taskId": "t2"}}}
+    w, server, shown = await asked_of_alice(asks("elicitation/create", foreign))
+
+    rows = await w.live.store.scan("mcp-older-tasks", "", limit=9)
+
+    assert shown["result"]["status"] == "working"
+    assert (len(rows), server.answered) == (1, {})
+
+
+async def test_rows_of_a_task_are_good_for_no_other_row_and_no_other_person() -> None:
+    w, server, shown = await asked_of_alice(asks("elicitation/create", QUESTION))
+    (name,) = shown["result"]["inputRequests"]
+    before = len(server.said)
+    rows = await w.live.store.scan("mcp-older-tasks", "", limit=9)
+    for row, into in zip(rows, reversed(rows), strict=True):
+        await w.live.store.put("mcp-older-tasks", into.key, row.value, expires=None)
+
+    params = {"taskId": "t1", "inputResponses": {name: {"action": "decline"}}}
+    hers = body(await w.modern("tasks/update", params, meta=EXTENDED))
+    his = body(await w.modern("tasks/update", params, meta=EXTENDED, token="bob"))
+
+    assert ("error" in hers, "error" in his) == (True, True)
+    assert len(server.said) == before

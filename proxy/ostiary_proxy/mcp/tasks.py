@@ -14,7 +14,7 @@ from ostiary_proxy.mcp.results import BadResult
 
 __all__ = [
     "CAPABILITY", "EXTENSION", "OFFER", "RELATED", "created", "declared", "declares", "hold_to",
-    "id_of", "is_plain", "listed", "named", "related", "seconds",
+    "id_of", "is_plain", "listed", "named", "offers", "related", "seconds",
 ]  # fmt: skip
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
@@ -33,6 +33,14 @@ def declares(capabilities: Object) -> bool:
     """Say whether these capabilities of a 2026-07-28 request have the extension."""
     extensions = capabilities.get("extensions")
     return isinstance(extensions, Mapping) and EXTENSION in extensions
+
+
+def offers(initialized: Object) -> bool:
+    """Say whether a legacy server makes tasks of calls, by what it said to initialize."""
+    found: Json = initialized.get("capabilities")
+    for name in ("tasks", "requests", "tools", "call"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found is not None and initialized.get("protocolVersion") == TASKS
 
 
 def declared(capabilities: Object, version: str) -> Object:

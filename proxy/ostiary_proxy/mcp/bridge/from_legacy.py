@@ -9,10 +9,12 @@ from ostiary_proxy.mcp.eras import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request
 from ostiary_proxy.mcp.methods import LEGACY, MODERN
 from ostiary_proxy.mcp.results import CACHEABLE
+from ostiary_proxy.mcp.tasks import EXTENSION, offers
 
 __all__ = [
-    "CHANGES", "FOR_LISTENERS", "OF_CALLS", "TAKEN_BACK", "URL_NEEDED", "acknowledged", "asking",
-    "audible", "completed", "discovered", "failed", "heard", "links", "offered", "over", "told",
+    "CHANGES", "FOR_LISTENERS", "OF_CALLS", "TAKEN_BACK", "TASK_TOLD", "URL_NEEDED",
+    "acknowledged", "asking", "audible", "completed", "discovered", "entry_of", "failed", "heard",
+    "links", "offered", "over", "told",
 ]  # fmt: skip
 
 URL_NEEDED: Final = -32042
@@ -39,9 +41,11 @@ CHANGES: Final[Mapping[str, tuple[str, str]]] = {
 _OF_A_SESSION: Final = ("_meta", "task", "elicitationId")
 """What stands in the params of a question in a session only."""
 _UPDATED: Final = "notifications/resources/updated"
-FOR_LISTENERS: Final = (*CHANGES, _UPDATED)
+TASK_TOLD: Final = "notifications/tasks/status"
+FOR_LISTENERS: Final = (*CHANGES, _UPDATED, TASK_TOLD)
 """What a server tells whoever listens, on whatever stream."""
 _URIS: Final = "resourceSubscriptions"
+_TASKS: Final = "taskIds"
 
 
 def completed(method: str, result: Object, initialized: Object) -> dict[str, Json]:
@@ -69,7 +73,13 @@ def offered(initialized: Object) -> dict[str, Json]:
     found = initialized.get("capabilities")
     if not isinstance(found, dict):
         return {}
-    return {name: value for name, value in found.items() if name in _OFFERED}
+    kept = {name: value for name, value in found.items() if name in _OFFERED}
+    extensions = kept.get("extensions")
+    others = dict(extensions) if isinstance(extensions, dict) else {}
+    others.pop(EXTENSION, None)  # not as a session has it
+    if offers(initialized):
+        others[EXTENSION] = {}
+    return {**kept, "extensions": others} if others or "extensions" in kept else kept
 
 
 def _server_info(initialized: Object) -> dict[str, Json]:
@@ -94,11 +104,12 @@ def failed(error: Object, uri: Json) -> dict[str, Json]:
 
 def asking(questions: Mapping[str, Request], state: str) -> dict[str, Json]:
     """Return the result that asks the client for what the server asked in its session, by name."""
-    entries: dict[str, Json] = {name: _entry(asked) for name, asked in questions.items()}
+    entries: dict[str, Json] = {name: entry_of(asked) for name, asked in questions.items()}
     return _needing(entries, state)
 
 
-def _entry(asked: Request) -> dict[str, Json]:
+def entry_of(asked: Request) -> dict[str, Json]:
+    """Return what a server asked in its session as an entry of `inputRequests`."""
     kept = {name: value for name, value in asked.params.items() if name not in _OF_A_SESSION}
     return {"method": asked.method, "params": kept}
 
@@ -151,6 +162,8 @@ def audible(wanted: Object, initialized: Object) -> dict[str, Json]:
     }
     if wanted.get(_URIS) and _has(can, "resources", "subscribe"):
         kept[_URIS] = wanted[_URIS]
+    if wanted.get(_TASKS) and offers(initialized):
+        kept[_TASKS] = wanted[_TASKS]
     return kept
 
 

@@ -22,9 +22,9 @@ REQUESTS: Final[Mapping[str, Way]] = {
     "resources/read": Way.FORWARDED,
     "completion/complete": Way.FORWARDED,
     "subscriptions/listen": Way.TRANSLATED,
-    "tasks/get": Way.REFUSED,
-    "tasks/update": Way.REFUSED,
-    "tasks/cancel": Way.REFUSED,
+    "tasks/get": Way.TRANSLATED,
+    "tasks/update": Way.TRANSLATED,
+    "tasks/cancel": Way.TRANSLATED,
 }
 """Requests of the client."""
 
@@ -49,7 +49,7 @@ TOLD: Final[Mapping[str, Way]] = {
     "notifications/resources/updated": Way.FORWARDED,
     "notifications/cancelled": Way.DROPPED,
     "notifications/elicitation/complete": Way.DROPPED,
-    "notifications/tasks/status": Way.DROPPED,
+    "notifications/tasks/status": Way.TRANSLATED,
 }
 """Notifications of the server."""
 

@@ -4,35 +4,20 @@ There a call is made as a task because its client wants one, what it brings is f
 of its own, and a tool's own error makes a task a failed one.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.from_modern import error_of, result_of
+from ostiary_proxy.mcp.bridge.task_state import legacy_state
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
 from ostiary_proxy.mcp.message import Id, Notification, Object, Request
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import CAPABILITY, RELATED, id_of, is_plain
 
-__all__ = [
-    "OVER", "brought", "created", "extended", "over_at_once", "pause", "shown",
-    "told_of_task",
-]  # fmt: skip
+__all__ = ["brought", "created", "extended", "over_at_once", "pause", "shown", "told_of_task"]
 
-OVER: Final = frozenset(("completed", "failed", "cancelled"))
-"""Statuses after which nothing changes any more."""
-_STATUSES: Final = frozenset((*OVER, "working", "input_required"))
-_MEMBERS: Final[Mapping[str, str]] = {
-    "taskId": "taskId",
-    "statusMessage": "statusMessage",
-    "createdAt": "createdAt",
-    "lastUpdatedAt": "lastUpdatedAt",
-    "ttlMs": "ttl",
-    "pollIntervalMs": "pollInterval",
-}
-"""What a task has in 2026-07-28 besides its status, and what that is called in 2025-11-25."""
 _STATUS: Final = "notifications/tasks/status"
 _INTERNAL: Final = -32603
 _SHORTEST: Final = 250
@@ -48,13 +33,9 @@ def extended(declared: Declared) -> Declared:
 
 def shown(task: Object) -> dict[str, Json]:
     """Return the state of a task without what it brought or asks for; raises BadResult."""
-    id_of(task)
-    status, result = task.get("status"), task.get("result")
-    if status not in _STATUSES:
-        raise BadResult("a task has no status that is known")
-    failed = status == "completed" and isinstance(result, dict) and result.get("isError") is True
-    state = {name: task[old] for old, name in _MEMBERS.items() if old in task}
-    return {"ttl": None, **state, "status": "failed" if failed else status}
+    state, result = legacy_state(task), task.get("result")
+    failed = isinstance(result, dict) and result.get("isError") is True
+    return {**state, "status": "failed"} if state["status"] == "completed" and failed else state
 
 
 def created(result: Object) -> dict[str, Json]:

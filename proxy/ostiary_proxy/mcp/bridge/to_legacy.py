@@ -62,7 +62,10 @@ def declared(request: Request) -> Object:
 
 
 def _capabilities(said: Object) -> dict[str, Json]:
-    """Leave out what was never declared in a session, and tasks, which are not bridged."""
+    """Leave out what was never declared in a session, and the extension for tasks.
+
+    A session has them without a word of its client.
+    """
     kept = {name: said[name] for name in _DECLARED if name in said}
     extensions = kept.get("extensions")
     if isinstance(extensions, dict):

@@ -11,7 +11,8 @@ from typing import Final
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.from_modern import Asking, asking
-from ostiary_proxy.mcp.bridge.tasks_from_modern import OVER, brought, pause, shown
+from ostiary_proxy.mcp.bridge.task_state import OVER
+from ostiary_proxy.mcp.bridge.tasks_from_modern import brought, pause, shown
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.results import BadResult, entries_of
 from ostiary_proxy.mcp.sse import Event

@@ -6,7 +6,8 @@ from typing import Final
 
 from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.mcp.bridge.tasks_from_modern import OVER, pause, shown
+from ostiary_proxy.mcp.bridge.task_state import OVER
+from ostiary_proxy.mcp.bridge.tasks_from_modern import pause, shown
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
 from ostiary_proxy.mcp.errors import result_body
 from ostiary_proxy.mcp.message import Request

@@ -11,14 +11,17 @@ from ostiary_proxy.mcp.bridge.to_legacy import noticed
 from ostiary_proxy.pipeline.bridge.held import Held
 from ostiary_proxy.pipeline.streams import Streams
 
-if TYPE_CHECKING:  # both hold requests, which hold the Live, which holds this
+if TYPE_CHECKING:  # they hold requests, which hold the Live, which holds this
     from ostiary_proxy.pipeline.bridge.older_parked import Parked
     from ostiary_proxy.pipeline.bridge.older_session import Opened
+    from ostiary_proxy.pipeline.bridge.older_task import TaskHeld
 
 __all__ = ["PATIENCE", "Older"]
 
 _IDLE: Final = 300.0
 """Seconds after its last use that a session is ended."""
+_TASK: Final = 3600.0
+"""Seconds that a session stays open for a task that nobody asks about."""
 PATIENCE: Final = 600.0
 """Seconds that a call waits for what its server asked the client."""
 
@@ -34,6 +37,7 @@ class Older:
         self._tell = tell
         self.sessions: Held[Opened] = Held(streams, seconds=_IDLE, each=16, most=4096)
         self.parked: Held[Parked] = Held(streams, seconds=PATIENCE, each=16, most=1024)
+        self.tasks: Held[TaskHeld] = Held(streams, seconds=_TASK, each=64, most=4096)
         self._streams = streams
         self._opening: dict[str, asyncio.Task[Opened]] = {}
 

@@ -17,6 +17,7 @@ from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_session import Opened, resumed, tell, today
+from ostiary_proxy.pipeline.bridge.older_task_questions import ask_of_task
 from ostiary_proxy.pipeline.own_requests import note_refused
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -30,6 +31,7 @@ _PATIENCE: Final = 2.0
 """Seconds until a server has opened its stream."""
 _AGAIN: Final = 1.0
 """Seconds until a stream that the server ended is opened again for the calls that run."""
+_TOOLS: Final = "notifications/tools/list_changed"
 _NOBODY: Final = "no call of the client's runs that could ask this"
 
 
@@ -129,6 +131,8 @@ class Ear:
 
     async def _asked(self, asked: Request) -> None:
         """Let a call ask its client: the last that runs, else the last that waits for answers."""
+        if await ask_of_task(self._opened.user, asked):
+            return
         calls = [reading for reading in self._calls() if reading.askable]
         if asked.method == "ping":
             answer = answer_of(asked, {})
@@ -144,6 +148,8 @@ class Ear:
 
     def _told(self, note: Notification) -> None:
         """Hand it to the calls or the listeners that it is for."""
+        if note.method == _TOOLS:
+            self._opened.task_tools = None
         if note.method == TAKEN_BACK:
             for reading in self._calls():
                 reading.tell(note)

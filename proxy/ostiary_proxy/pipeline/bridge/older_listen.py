@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.mcp.bridge.from_legacy import acknowledged, audible, heard, over
-from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.bridge.from_legacy import TASK_TOLD, acknowledged, audible, heard, over
+from ostiary_proxy.mcp.message import Notification, Object, Request
+from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older_ear import Ear, Heard, open_ear
 from ostiary_proxy.pipeline.bridge.older_events import OurEvents, event_of
 from ostiary_proxy.pipeline.bridge.older_opening import session_for
 from ostiary_proxy.pipeline.bridge.older_session import Opened
 from ostiary_proxy.pipeline.bridge.older_subscriptions import subscribe, unsubscribe
+from ostiary_proxy.pipeline.bridge.older_tasks import told_of_task
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
@@ -65,6 +67,7 @@ class Listening(OurEvents):
 
     def __init__(self, said: Said, request: Request, opened: Opened, ear: Ear) -> None:
         super().__init__(said)
+        self._request = request
         self._id = request.id
         self._opened = opened
         self._ear = ear
@@ -76,10 +79,19 @@ class Listening(OurEvents):
         """Iterate over the events."""
         yield event_of(acknowledged(self._told, self._id))
         while (note := await self._heard.get()) is not None:
-            message = heard(note, self._told, self._id)
+            message = await self._message(note)
             if message is not None:
                 yield event_of(message)
         yield event_of(over(self._id))
+
+    async def _message(self, note: Notification) -> Object | None:
+        """Return what is told of a notification, None where that is nothing."""
+        if note.method != TASK_TOLD:
+            return heard(note, self._told, self._id)
+        tasks, task_id = self._told.get("taskIds"), note.params.get(TASK_ID)
+        if not isinstance(tasks, list) or task_id not in tasks:
+            return None
+        return await told_of_task(self.said, self._request, task_id)
 
     async def leave(self) -> None:
         """Unsubscribe."""

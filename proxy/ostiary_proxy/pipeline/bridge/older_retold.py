@@ -11,7 +11,6 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.from_legacy import (
     FOR_LISTENERS,
     TAKEN_BACK,
-    completed,
     failed,
     links,
     told,
@@ -27,12 +26,16 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_events import OurEvents, event_of
 from ostiary_proxy.pipeline.bridge.older_session import tell, today
+from ostiary_proxy.pipeline.bridge.older_task import result_of_call
+from ostiary_proxy.pipeline.bridge.older_task_questions import ask_of_task
 from ostiary_proxy.pipeline.forward import BODY_TIME
 from ostiary_proxy.pipeline.own_requests import note_refused
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
-__all__ = ["AGAIN", "Retold", "message_of", "retold_refusal", "retold_whole"]
+__all__ = [
+    "AGAIN", "Retold", "as_whole", "message_of", "retold_refusal", "retold_whole",
+]  # fmt: skip
 
 AGAIN: Final = "again"
 """The requestState of a call that nothing waits for: it is simply made anew."""
@@ -99,7 +102,7 @@ class Retold(OurEvents):
                 return unheard(message).whole
             self.over = True
             await self._call.finish()
-            return message_of(self.said, self._request, self._call, message)
+            return await message_of(self.said, self._request, self._call, message)
         if isinstance(message, Request):
             await self._asked(message)
             return None
@@ -123,6 +126,8 @@ class Retold(OurEvents):
         """Keep it for the client, or answer for one that can't be asked this."""
         if asked.method == "ping":
             await self._answer(answer_of(asked, {}))
+        elif await ask_of_task(self.said, asked):
+            pass
         elif _may_be_asked(self.said, self._request, self._call, asked):
             self._call.questions.ask(asked)
         else:
@@ -154,7 +159,7 @@ async def retold_whole(said: Said, request: Request, call: Call) -> Exchange:
         if message is None:
             raise Refused("UpstreamInvalid", detail="not the answer to what was asked")
     await call.finish()
-    return _whole(message_of(said, request, call, message))
+    return as_whole(await message_of(said, request, call, message))
 
 
 async def retold_refusal(request: Request, exchange: Exchange) -> Exchange:
@@ -171,11 +176,13 @@ async def retold_refusal(request: Request, exchange: Exchange) -> Exchange:
     return Whole(exchange.status, exchange.headers, write_json({**message.whole, "error": error}))
 
 
-def message_of(said: Said, request: Request, call: Call, message: Response) -> dict[str, Json]:
-    """Return the response to the client's own request."""
+async def message_of(
+    said: Said, request: Request, call: Call, message: Response
+) -> dict[str, Json]:
+    """Return the response to the client's own request; raises Refused."""
     whole: dict[str, Json] = {"jsonrpc": "2.0", "id": request.id}
     if message.error is None:
-        result = completed(request.method, message.result or {}, call.opened.initialized)
+        result = await result_of_call(said, request, call.opened, message.result or {})
         return {**whole, "result": result}
     retried = said.method is not None and said.method.retried
     if retried and lacking(ServerRequest.ELICITATION_URL, declared(request)) is None:
@@ -185,7 +192,7 @@ def message_of(said: Said, request: Request, call: Call, message: Response) -> d
     return {**whole, "error": failed(message.error, request.params.get("uri"))}
 
 
-def _whole(message: Object) -> Whole:
+def as_whole(message: Object) -> Whole:
     """Return the exchange of one message, with the status that 2026-07-28 wants for it."""
     error = message.get("error")
     code = error.get("code") if isinstance(error, dict) else None

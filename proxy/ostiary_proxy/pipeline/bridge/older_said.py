@@ -20,6 +20,8 @@ from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
 from ostiary_proxy.pipeline.bridge.older_parked import go_on, retold
 from ostiary_proxy.pipeline.bridge.older_refusal import looked_at
 from ostiary_proxy.pipeline.bridge.older_retold import AGAIN, retold_refusal, retold_whole
+from ostiary_proxy.pipeline.bridge.older_task_tools import as_meant
+from ostiary_proxy.pipeline.bridge.older_tasks import about_task
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.spoken import Era
@@ -29,6 +31,8 @@ __all__ = ["say_in_2026"]
 _AT_ONCE: Final = 0.5
 """Seconds that the head of an answer waits for the answer itself."""
 _DISCOVER: Final = "server/discover"
+_CALL: Final = "tools/call"
+_OF_TASKS: Final = ("tasks/get", "tasks/update", "tasks/cancel")
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -59,12 +63,16 @@ async def _bridged(said: Said) -> Exchange:
         return await go_on(said, request, str(question))
     if request.method == LISTEN:
         return await listen(said, request)
+    if request.method in _OF_TASKS and (answer := await about_task(said, request)) is not None:
+        return answer
     initialized = await _initialized(said, request)
     if request.method == _DISCOVER:
         return Whole(200, _JSON, result_body(request.id, discovered(initialized)))
     forwarded = REQUESTS.get(request.method) is Way.FORWARDED
     if not forwarded or NEEDED[request.method] not in offered(initialized):
         return Whole(404, _JSON, error_body(request.id, -32601, "Method not found"))
+    if request.method == _CALL:
+        request = await as_meant(said, request)
     begun = await begin(said, request)
     if not isinstance(begun, Call):
         return await retold_refusal(request, begun)

@@ -6,6 +6,7 @@ ever go into it. It is known to this replica alone: another one opens its own.
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +40,7 @@ class Opened:
     of their requests, the last one at the end, `running` are the answers that are read now and
     `resting` those that wait for their clients. `uris` counts who listens to which resource;
     `subscribing` lets no end of that overtake a beginning. `ear` hears what the server says to no
-    request.
+    request. `task_tools` says which tools may or must be called as tasks, once that is known.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Opened:
     uris: Counter[str] = field(default_factory=Counter)
     subscribing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ear: "Ear | None" = None
+    task_tools: Mapping[str, str] | None = None
 
     @property
     def person(self) -> Person:
