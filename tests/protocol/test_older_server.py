@@ -919,6 +919,22 @@ async def test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_t
     await ended(server)
 
 
+async def test_answers_brought_to_two_replicas_at_once_are_given_once(monkeypatch):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    server = eliciting(asks("roots/list", {}))
+    here = older(server)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+
+    retried = again(first, {"roots": []})
+    answers = await asyncio.gather(
+        *(one.modern("tools/call", retried, meta=CAN_ALL) for one in (here, there))
+    )
+
+    assert sorted(one.status for one in answers) == [200, 400]
+    assert list(server.answered) == ["s-1"]
+
+
 async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
     monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
     here = older(eliciting(asks("roots/list", {})))
@@ -949,6 +965,46 @@ async def test_a_replica_that_ends_cancels_what_waits_there_and_the_client_is_to
     assert [(one.status, body(one)["error"]["code"]) for one in answers] == [(400, -32602)] * 2
     assert all("make the call anew" in body(one)["error"]["message"] for one in answers)
     assert server.answered == {}
+
+
+async def test_a_call_that_comes_as_the_replica_ends_is_answered_and_its_session_ended(monkeypatch):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.held._LAST", 0.05)
+    server = LegacyServer({"tools/call": lambda _: TEXT})
+    w = older(server)
+    w.live.streams.leave()
+
+    answer = await w.modern("tools/call", CALL)
+    await w.live.streams.settle(1)
+
+    assert body(answer) == result({**TEXT, **COMPLETE})
+    assert server.sessions == set()
+
+
+async def test_a_replica_that_ends_asks_nobody_anything():
+    server = eliciting(asks("roots/list", {}))
+    w = older(server)
+    w.live.streams.leave()
+
+    answer = await w.modern("tools/call", CALL, meta=CAN_ALL)
+
+    assert events(await drained(answer))[0]["error"]["code"] == -31010
+    await ended(server)
+
+
+async def test_a_call_goes_on_for_another_replica_by_the_policy_in_force_then():
+    questions = (asks("elicitation/create", ELICIT), asks("roots/list", {}, request_id=2))
+    forms = {**ALLOW_SERVER, "match": {"server": ["elicitation/form"]}}
+    here = older(eliciting(*questions), ALLOW_ALL, forms)
+    there = replica_of(here, "there")
+    (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
+
+    for one in (here, there):
+        one.allow(ALLOW_ALL, ALLOW_SERVER)
+    accepted = again(first, {"action": "accept"})
+    (second,) = events(await drained(await there.modern("tools/call", accepted, meta=CAN_ALL)))
+
+    assert named(second) == {"question-2": "roots/list"}
+    assert len(here.live.older.parked) == 1
 
 
 async def test_answers_that_come_as_their_call_ends_are_refused_and_nobody_waits_for_it(

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ostiary_proxy.identity import Person
 from ostiary_proxy.pipeline.streams import Streams
@@ -32,6 +32,8 @@ class Thing(Protocol):
         """Let go of what it holds; nobody can find it any more."""
 
 
+_LAST: Final = 1.0
+"""Seconds that a thing is kept for the next use while the process ends."""
 T = TypeVar("T", bound=Thing)
 
 
@@ -100,9 +102,19 @@ class Held(Generic[T]):
         if thing is None:
             return
         self._things[key] = thing
+        if self._streams.leaving:
+            self._streams.adopt(self._soon(key))
+            return
         loop = asyncio.get_running_loop()
-        seconds = 0.0 if self._streams.leaving else self._seconds
-        self._ends[key] = loop.call_later(seconds, self._idle, key)
+        self._ends[key] = loop.call_later(self._seconds, self._idle, key)
+
+    async def _soon(self, key: str) -> None:
+        """End a thing as the process ends, if nobody who has come for it uses it meanwhile."""
+        await asyncio.sleep(_LAST)
+        thing = self._things.get(key)
+        if thing is not None and not thing.busy:
+            self.take(key)
+            await thing.end()
 
     def wake(self) -> None:
         """End what lives no more: a grant or a policy changed, or the process ends.

@@ -16,12 +16,11 @@ from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.outbound.exchange import Exchange
-from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_elsewhere import attend, finish_for, gone, hand_over
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
-from ostiary_proxy.pipeline.bridge.older_session import bearer_of, remembered, tell, today
+from ostiary_proxy.pipeline.bridge.older_session import judge_of, remembered, tell, today
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
@@ -55,8 +54,7 @@ class Parked:
 
     async def living(self) -> bool:
         """Say whether the grant lives; policy is asked when the call is made again."""
-        live = self.said.known.routed.received.live.newest()
-        return await rejudge(live, bearer_of(self.said), live.clock()) is not None
+        return await judge_of(self.said) is not None
 
     async def end(self) -> None:
         """Cancel the call."""
@@ -82,6 +80,9 @@ def _park(said: Said, call: Call) -> dict[str, Json]:
     parked = Parked(key=key, said=remembered(said), call=call)
     if not all(_is_allowed(said, asked) for asked in call.questions):
         live.streams.adopt(parked.end())
+    elif live.streams.leaving:
+        live.streams.adopt(parked.end())
+        raise Refused("UpstreamUnavailable", message="this replica ends; make the call anew")
     elif not live.older.parked.room(parked.person):
         live.streams.adopt(parked.end())
         raise Refused("RateLimited", message="too many calls wait here for their clients")
@@ -109,15 +110,23 @@ async def _attended(parked: Parked) -> None:
 
 async def _finished(parked: Parked, request: Request) -> None:
     async def going(request: Request) -> Exchange:
-        method = client_requests(MODERN)[request.method]
-        said = replace(today(parked.said), message=request, method=method)
-        return await _answered(said, request, parked)
+        return await _answered(await _said_now(parked, request), request, parked)
 
     try:
         box = parked.said.known.routed.received.live.mailbox
         await finish_for(box, parked.key, request, going)
     except StoreUnavailable:
         await parked.end()
+
+
+async def _said_now(parked: Parked, request: Request) -> Said:
+    """Return the call as its client made it again, by what is in force now; raises Refused."""
+    judge = await judge_of(parked.said)
+    if judge is None:
+        await parked.end()
+        raise gone()
+    said, method = today(parked.said), client_requests(MODERN)[request.method]
+    return replace(said, known=replace(said.known, judge=judge), message=request, method=method)
 
 
 async def go_on(said: Said, request: Request, state: str) -> Exchange:

@@ -16,6 +16,7 @@ from ostiary_proxy.mcp.message import Id, Message, Object
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.live import Live, LiveRoute
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.routed import Routed
@@ -26,7 +27,7 @@ from ostiary_proxy.refused import Refused
 if TYPE_CHECKING:  # it says things in the session
     from ostiary_proxy.pipeline.bridge.older_ear import Ear
 
-__all__ = ["Opened", "bare", "bearer_of", "remembered", "resumed", "tell", "today"]
+__all__ = ["Opened", "bare", "judge_of", "remembered", "resumed", "tell", "today"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the end of a session must be acknowledged."""
@@ -91,8 +92,7 @@ class Opened:
 
     async def living(self) -> bool:
         """Say whether the grant lives."""
-        live = self.user.known.routed.received.live.newest()
-        return await rejudge(live, bearer_of(self.user), live.clock()) is not None
+        return await judge_of(self.user) is not None
 
     async def end(self) -> None:
         """Ask the server to end the session; whether it does is its own affair."""
@@ -107,9 +107,10 @@ class Opened:
         await exchange.close()
 
 
-def bearer_of(said: Said) -> Bearer:
-    """Return who says it, to be judged again later."""
-    return Bearer.of(said.known)
+async def judge_of(said: Said) -> Judge | None:
+    """Return the judge of whoever said it as of now, None where route or grant are gone."""
+    live = said.known.routed.received.live.newest()
+    return await rejudge(live, Bearer.of(said.known), live.clock())
 
 
 def remembered(said: Said) -> Said:
