@@ -108,7 +108,8 @@ def _subject(facts: Mapping[str, Any]) -> list[str]:
     names = [facts.get(name) for name in ("event", "method", "name")]
     route = facts.get("route")
     told = [_bare(str(name)) for name in names if name]
-    return [*told, f"on {_bare(str(route))}"] if route else told
+    told += [f"on {_bare(str(route))}"] if route else []
+    return [*told, "by the gateway"] if facts.get("by") == "gateway" else told
 
 
 def _reason(facts: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from audit_parts import NOW, Place, crash, decision, outcome
 from ostiary.config.keys import KeyDocument
+from ostiary_cli.audit_records import Shown, one_line
 from ostiary_cli.main import main
 
 RULE = {"policy": "default/team", "rule": "read-only", "generation": 3}
@@ -254,3 +255,17 @@ def test_help_shows_examples(name: str) -> None:
     result: Any = CliRunner().invoke(main, ["audit", name, "--help"])
 
     assert f"ostiary audit {name}" in result.output
+
+
+def test_a_line_says_what_the_gateway_did_by_itself() -> None:
+    shown = Shown(
+        id="d1", kind="decision", at=NOW, sequence=1, arguments=None,
+        facts={
+            "decision": "allow", "by": "gateway", "method": "initialize", "route": "team/files",
+        },
+        personal={"email": "mara@example.com"},
+    )  # fmt: skip
+
+    assert one_line(shown).split(maxsplit=2)[2] == (
+        "allow       initialize on team/files by the gateway (mara@example.com) [d1]"
+    )
