@@ -19,9 +19,8 @@ from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import offers
 from ostiary_proxy.outbound.exchange import OutboundFailed
-from ostiary_proxy.pipeline.bearer import rejudge
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
-from ostiary_proxy.pipeline.bridge.older_session import Opened, bearer_of, remembered, today
+from ostiary_proxy.pipeline.bridge.older_session import Opened, judge_of, remembered, today
 from ostiary_proxy.pipeline.bridge.older_task_place import Place, keep_place, say_there
 from ostiary_proxy.pipeline.bridge.older_task_questions import ask_of_task
 from ostiary_proxy.pipeline.bridge.older_task_rows import task_key
@@ -102,8 +101,7 @@ class TaskHeld:
 
     async def living(self) -> bool:
         """Say whether the grant lives."""
-        live = self.said.known.routed.received.live.newest()
-        return await rejudge(live, bearer_of(self.said), live.clock()) is not None
+        return await judge_of(self.said) is not None
 
     async def end(self) -> None:
         """Let go of the session, which stays open where others go on: a replica that ends."""
