@@ -156,6 +156,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_replica_that_ends_leaves_the_sessions_of_tasks_open_for_others",
             "test_a_question_finds_its_task_on_whatever_stream_it_comes",
             "test_what_no_client_is_asked_is_refused_to_the_server",
+            "test_a_task_needs_input_until_all_is_answered_whatever_its_server_says",
             "test_a_question_taken_twice_is_answered_once",
             "test_a_grant_that_ends_ends_the_listening_for_its_tasks",
             "test_a_task_is_cancelled_and_that_is_acknowledged",

@@ -463,6 +463,25 @@ async def test_what_no_client_is_asked_is_refused_to_the_server(
     assert ("server-message", "drop") in w.log.words()
 
 
+async def test_a_task_needs_input_until_all_is_answered_whatever_its_server_says() -> None:
+    w, server, stream = await asked_in_task()
+    stream.said.put_nowait(question("s-1"))
+    stream.said.put_nowait(question("s-2"))
+    async with asyncio.timeout(5):
+        while len(asked := (await of_task(w, "get"))["result"]["inputRequests"]) < 2:
+            await asyncio.sleep(0.01)
+    first, second = asked
+
+    await of_task(w, "update", inputResponses={first: {"action": "accept"}})
+    server.states = [task("working")]
+    half = (await of_task(w, "get"))["result"]
+    await of_task(w, "update", inputResponses={second: {"action": "accept"}})
+    whole = (await of_task(w, "get"))["result"]
+
+    assert (half["status"], list(half["inputRequests"])) == ("input_required", [second])
+    assert whole["status"] == "working"
+
+
 async def test_a_question_taken_twice_is_answered_once() -> None:
     w, server, stream = await asked_in_task()
     stream.said.put_nowait(question())

@@ -53,13 +53,14 @@ def detailed(
 ) -> dict[str, Json]:
     """Return a task whole: its state with what it brought once it is over, or what it asks for.
 
-    Who is to give input and is asked for nothing has to wait.
+    Servers say that a task works as soon as one of its questions is answered, and that it needs
+    input before they ask for any.
     """
-    if state["status"] == "input_required":
-        more = {"inputRequests": {**asked}} if asked else {"status": "working"}
-        return {**state, **more}
+    if asked:
+        return {**state, "status": "input_required", "inputRequests": {**asked}}
     if brought is None:
-        return dict(state)
+        needs = state["status"] == "input_required"
+        return {**state, "status": "working"} if needs else dict(state)
     if brought.error is not None:
         return {**state, "status": "failed", "error": failed(brought.error, None)}
     if state["status"] == "failed" and "content" not in (brought.result or {}):

@@ -14,7 +14,7 @@ from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import hold_to
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older_retold import as_whole
-from ostiary_proxy.pipeline.bridge.older_task import TaskHeld, hold, let_go
+from ostiary_proxy.pipeline.bridge.older_task import hold, let_go
 from ostiary_proxy.pipeline.bridge.older_task_place import Place, answer_there, place_of
 from ostiary_proxy.pipeline.bridge.older_task_questions import answer_questions, open_questions
 from ostiary_proxy.pipeline.said import Said
@@ -79,17 +79,17 @@ async def _get(said: Said, request: Request, place: Place) -> Object:
         let_go(said, task_id)
         if status != "cancelled":
             brought = await answer_there(said, place, request, "tasks/result")
-    elif (held := hold(said, task_id)) is not None and status == "input_required":
-        asked = await _asked(said, held, place)
+    else:
+        asked = await _asked(said, task_id, place, needed=status == "input_required")
     return detailed(state, brought, asked, place.server)
 
 
-async def _asked(said: Said, held: TaskHeld, place: Place) -> Mapping[str, Json]:
-    """Return what a task asks for; where nobody heard of it yet we listen for it here."""
-    found = await open_questions(said, held.task_id)
-    if not found:
+async def _asked(said: Said, task_id: str, place: Place, *, needed: bool) -> Mapping[str, Json]:
+    """Return what a task asks for; where it needs what nobody heard of, we listen for that here."""
+    held, found = hold(said, task_id), await open_questions(said, task_id)
+    if needed and not found and held is not None:
         await held.listen(place)
-        found = await open_questions(said, held.task_id)
+        found = await open_questions(said, task_id)
     return found
 
 
