@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from joined_parts import Server, joined
+from legacy_parts import LegacyServer, asks
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
@@ -33,6 +34,7 @@ from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.pipeline.session import ENDED, PENDING
 from ostiary_proxy.pipeline.tasks import TASKS
 from ostiary_proxy.refused import Refused
+from task_parts import EXTENDED
 
 SMALL = ((3600.0, 8192), (90_000.0, 8192), (30 * 86_400.0, 8192))
 ALICE = presented("alice").grant.person
@@ -220,3 +222,43 @@ def test_room_comes_back_as_rows_end_and_others_have_their_own():
     assert charged(held, ALICE, 9) == [450.0]
     now[0] -= 9000
     assert charged(held, ALICE, 1) == [450.0]
+
+
+async def test_what_is_kept_as_tasks_before_a_server_of_2026_fills_nothing():
+    said = {"resultType": "complete", "content": [{"type": "text", "text": "x" * 1000}]}
+    w, session = await opening(ModernServer({"tools/call": lambda _: said}))
+
+    codes = [
+        body(await w.legacy(session, "tools/call", {"name": "a", "task": {"ttl": 3_600_000}}))
+        .get("error", {})
+        .get("code")
+        for _ in range(30)
+    ]
+
+    assert codes[0] is None
+    assert codes[-1] == MUCH
+    assert await size(w, "mcp-bridged-tasks") <= 2 * 8192
+
+
+async def test_what_tasks_at_an_older_server_ask_fills_nothing():
+    related = {"io.modelcontextprotocol/related-task": {"taskId": "t1"}}
+    params = {"message": "?" * 2000, "requestedSchema": {}, "_meta": related}
+    made = {"taskId": "t1", "status": "input_required", "ttl": None}
+    tool = {"name": "a", "inputSchema": {}, "execution": {"taskSupport": "required"}}
+    asked = [asks("elicitation/create", params, request_id=number) for number in range(99)]
+    server = LegacyServer(
+        {
+            "tools/list": lambda _: {"tools": [tool]},
+            "tools/call": lambda _: {"task": made},
+            "tasks/get": lambda _: made,
+            "tasks/result": lambda _: list(asked),
+        },
+        capabilities={"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}},
+    )
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+
+    await w.modern("tools/call", {"name": "a", "arguments": {}}, meta=EXTENDED)
+    shown = body(await w.modern("tasks/get", {"taskId": "t1"}, meta=EXTENDED))["result"]
+
+    assert 0 < len(shown["inputRequests"]) < 16
+    assert await size(w, "mcp-older-tasks") <= 2 * 8192

@@ -70,6 +70,7 @@ class Made:
         received = said.known.routed.received
         self._store, self._clock = received.live.store, received.live.clock
         self._holder, self._url, self._new_id = said.known.holder, said.upstream.url, received.id
+        self._room = received.live.allowance.of(said.known.presented.grant.person)
 
     async def take_note(self, task: Object) -> Object:
         """List a task of the server's, which is returned; raises BadResult."""
@@ -146,8 +147,9 @@ class Made:
     async def _put(
         self, task_id: str, value: Sequence[Json], lives: float, before: Row | None = None
     ) -> None:
-        """Write a row that is what `before` was until now; raises Conflict."""
+        """Write a row that is what `before` was until now; raises Conflict and Refused."""
         sealed = self._holder.give(_PURPOSE, value, now=self._clock(), about=[self._url, task_id])
+        self._room(len(sealed), lives)
         await self._store.put(
             _TABLE, self._key(task_id), sealed.encode(), expires=self._clock() + lives,
             version=before.version if before is not None else 0,

@@ -13,7 +13,7 @@ from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.mcp.tasks import related
-from ostiary_proxy.pipeline.bridge.older_session import today
+from ostiary_proxy.pipeline.bridge.older_session import judge_of, today
 from ostiary_proxy.pipeline.bridge.older_task_place import Place, place_of, say_there
 from ostiary_proxy.pipeline.bridge.older_task_rows import TaskRows
 from ostiary_proxy.pipeline.own_requests import note_refused
@@ -62,7 +62,8 @@ async def ask_of_task(said: Said, asked: Request) -> bool:
         place = await place_of(said, task_id) if task_id is not None else None
         if place is None or task_id is None:
             return False
-        why = _forbidden(said, place, asked) or await _put(TaskRows(said, task_id), said, asked)
+        why = await _forbidden(said, place, asked)
+        why = why or await _put(TaskRows(said, task_id), said, asked)
     except BadResult:
         return False
     except StoreUnavailable as away:
@@ -74,15 +75,17 @@ async def ask_of_task(said: Said, asked: Request) -> bool:
     return True
 
 
-def _forbidden(said: Said, place: Place, asked: Request) -> str:
+async def _forbidden(said: Said, place: Place, asked: Request) -> str:
     """Return why the client is not asked this, empty where it is."""
     subject = server_request(place.session.version, asked.method, asked.params)
     if subject is None or subject.kind is not Kind.SERVER:
         return "unknown request"
     if lacking(ServerRequest(subject.name), place.able, asked.params) is not None:
         return "the client did not declare it"
-    now = said.known.routed.received.live.clock()
-    verdict = today(said).known.judge.verdict(subject, now)
+    judge = await judge_of(said)
+    if judge is None:
+        return "the grant ended"
+    verdict = judge.verdict(subject, said.known.routed.received.live.clock())
     return "" if verdict.allowed else f"policy: {verdict.reason}"
 
 
@@ -92,5 +95,8 @@ async def _put(rows: TaskRows, said: Said, asked: Request) -> str:
     if len(write_json(entry)) > _LARGEST or len(await rows.under(_PREFIX, most=_MOST)) >= _MOST:
         return "the task asks for too much"
     name = f"{_PREFIX}{said.known.routed.received.live.entropy(8).hex()}"
-    await rows.put(name, [asked.id, entry], seconds=_PATIENCE)
+    try:
+        await rows.put(name, [asked.id, entry], seconds=_PATIENCE)
+    except Refused as full:
+        return full.code
     return ""

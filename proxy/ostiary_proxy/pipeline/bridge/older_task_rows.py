@@ -30,13 +30,15 @@ class TaskRows:
     def __init__(self, said: Said, task_id: str) -> None:
         live = said.known.routed.received.live
         self._store, self._clock, self._holder = live.store, live.clock, said.known.holder
+        self._room = live.allowance.of(said.known.presented.grant.person)
         self._key = task_key(said, task_id)
 
     async def put(self, name: str, value: Sequence[Json], *, seconds: float) -> None:
-        """Keep `value` under `name`."""
+        """Keep `value` under `name`; raises Refused where there is no room for more."""
         now, key = self._clock(), f"{self._key}:{name}"
         sealed = self._holder.give(_PURPOSE, value, now=now, about=key)
         lives = min(seconds, _MOST_SECONDS)
+        self._room(len(sealed), lives)
         await self._store.put(_TABLE, key, sealed.encode(), expires=now + lives)
 
     async def get(self, name: str) -> Sequence[Json] | None:

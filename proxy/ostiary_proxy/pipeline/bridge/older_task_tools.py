@@ -19,6 +19,9 @@ from ostiary_proxy.refused import Refused
 __all__ = ["as_meant"]
 
 _PAGES: Final = 20
+_MOST: Final = 2048
+_LONGEST: Final = 512
+"""Tools that are remembered, and characters of a name."""
 
 
 async def as_meant(said: Said, request: Request) -> Request:
@@ -57,8 +60,8 @@ async def _listed(said: Said, opened: Opened) -> Mapping[str, str]:
         result = await _page(said, opened, params)
         for tool in tools_in(result):
             assert isinstance(tool, dict)  # `tools_in` saw to it
-            if (support := supports(tool)) is not None:
-                found[str(tool["name"])] = support
+            if (support := supports(tool)) is not None and len(found) < _MOST:
+                found[str(tool["name"])[:_LONGEST]] = support
         cursor = result.get("nextCursor")
         if not isinstance(cursor, str) or not cursor:
             break
