@@ -16,6 +16,7 @@ from mcp_parts import (
     sent_header,
     sse_answer,
 )
+from ostiary_proxy.pipeline.many import merged
 
 FILES_ONLY = {
     "name": "files",
@@ -402,6 +403,43 @@ async def test_listening_joins_what_each_server_was_asked_for():
     )
     await answer.body.abandon()
     assert all(exchange.closed for exchange in w.upstream.exchanges)
+
+
+async def test_a_listener_is_told_of_a_server_that_is_back_whatever_the_others_listen_for(
+    monkeypatch,
+):
+    monkeypatch.setattr(merged, "_AGAIN", 0.001)
+
+    def answer(message):
+        tagged = {"io.modelcontextprotocol/subscriptionId": message["id"]}
+        notice = "notifications/subscriptions/acknowledged"
+        return sse_answer(
+            {
+                "jsonrpc": "2.0",
+                "method": notice,
+                "params": {"_meta": tagged, "notifications": {}},
+            },
+            asyncio.get_running_loop().create_future(),
+        )
+
+    web = Server(subscriptions__listen=answer)
+    web.away = True
+    w = joined({"files": Server(subscriptions__listen=answer), "web": web})
+    wanted = {"toolsListChanged": True}
+
+    listening = await w.modern("subscriptions/listen", {"notifications": wanted})
+    web.away = False
+    w.now[0] += 5
+
+    assert not isinstance(listening.body, bytes)
+    pieces = aiter(listening.body)
+    async with asyncio.timeout(5):
+        told = events(b"".join([await next_said(pieces) for _ in range(2)]))
+    await listening.body.abandon()
+    assert [one["method"] for one in told] == [
+        "notifications/subscriptions/acknowledged",
+        "notifications/tools/list_changed",
+    ]
 
 
 async def test_what_a_server_calls_like_anothers_stays_its_own():

@@ -85,9 +85,10 @@ async def listen(said: Said, say: Say) -> Exchange:
     }
     streams, gone = await _open(said, sources)
     meta: dict[str, Json] = {META_SUBSCRIPTION: request.id}
-    heard = acknowledgement(acknowledged)
+    heard, wanted = acknowledgement(acknowledged), request.params["notifications"]
+    assert isinstance(wanted, dict)  # a request without was refused
     first = _notice(_ACKNOWLEDGED, {"_meta": meta, "notifications": heard})
-    kinds = [kind for kind in _KINDS if heard.get(f"{kind}ListChanged")]
+    kinds = [kind for kind in _KINDS if wanted.get(f"{kind}ListChanged") is True]
     news = b"".join(_list_changed(kind, {"_meta": meta}) for kind in kinds)
     return _merged(sources, streams, gone, first=first, news=news)
 
