@@ -16,8 +16,8 @@ from typing import Any
 from real_parts import free_port, running
 
 __all__ = [
-    "Answer", "Gateway", "dev", "free_port", "gateway_yaml", "policy_yaml", "post", "route_yaml",
-    "three_files", "until",
+    "Answer", "Gateway", "dev", "free_port", "gateway_yaml", "joined_yaml", "policy_yaml", "post",
+    "route_yaml", "three_files", "until",
 ]  # fmt: skip
 
 API = "ostiary.dev/v1alpha1"
@@ -200,6 +200,18 @@ spec:
   name: {name.title()}
   mcp: {mcp}
 """
+
+
+def joined_yaml(servers: Mapping[str, str]) -> str:
+    """Return the route `desk` to several MCP servers, their URLs by name."""
+    listed = "".join(f"    - {{name: {name}, to: {url}}}\n" for name, url in servers.items())
+    return f"""apiVersion: {API}
+kind: MCPRoute
+metadata: {{name: desk, namespace: default}}
+spec:
+  name: The desk
+  backends:
+{listed}"""
 
 
 def three_files(upstream: str, rules: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from gateway_parts import Gateway, dev, free_port, gateway_yaml, policy_yaml
+from gateway_parts import Gateway, dev, free_port, gateway_yaml, joined_yaml, policy_yaml
 from real_parts import conformance, short_everything_server
 
 RULES = """
@@ -35,17 +35,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("conformance-joined")
     with short_everything_server(folder, free_port()) as upstream:
         # The suite's `json_schema_2020_12_tool` is the one tool whose name begins with `json_`.
-        backends = [f"    - {{name: {name}, to: {upstream}}}" for name in ("test", "json")]
-        route = """apiVersion: ostiary.dev/v1alpha1
-kind: MCPRoute
-metadata: {name: desk, namespace: default}
-spec:
-  name: The desk
-  backends:
-"""
         files = {
             "gateway.yaml": gateway_yaml(),
-            "route.yaml": route + "\n".join(backends) + "\n",
+            "route.yaml": joined_yaml({"test": upstream, "json": upstream}),
             "policy.yaml": policy_yaml(RULES, route="desk"),
         }
         with dev(folder, files) as running:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult, ToolListChangedNotification
 
-from gateway_parts import Gateway, dev, gateway_yaml, policy_yaml, until
+from gateway_parts import Gateway, dev, gateway_yaml, joined_yaml, policy_yaml, until
 from older_peers import everything_in_typescript
 from real_parts import everything_server, free_port
 from sample_parts import Sample, call, log_in, pretend_github, serving
@@ -79,17 +80,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder, port = tmp_path_factory.mktemp("several"), free_port()
     with everything_server(folder, free_port()) as all_, everything_in_typescript(folder) as old:
         backends = {"files": f"http://127.0.0.1:{port}/mcp", "all": all_, "old": old}
-        listed = "".join(f"    - {{name: {name}, to: {url}}}\n" for name, url in backends.items())
-        route = f"""apiVersion: ostiary.dev/v1alpha1
-kind: MCPRoute
-metadata: {{name: desk, namespace: default}}
-spec:
-  name: The desk
-  backends:
-{listed}"""
         files = {
             "gateway.yaml": gateway_yaml(),
-            "route.yaml": route,
+            "route.yaml": joined_yaml(backends),
             "policy.yaml": policy_yaml(RULES, route="desk"),
         }
         with dev(folder, files) as gateway:
@@ -181,6 +174,38 @@ async def test_a_client_with_an_open_stream_is_told_once_a_server_is_back(desk: 
             tools = (await client.list_tools()).tools
 
     assert "files_read_file" in {tool.name for tool in tools}
+
+
+@contextmanager
+def taking_calls_in_silence() -> Iterator[str]:
+    """Take connections and never answer; yields the URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:  # the kernel accepts
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+
+
+def test_a_server_that_hangs_holds_up_the_first_answer_alone(tmp_path: Path) -> None:
+    with (
+        files_server(tmp_path, port=(port := free_port())),
+        taking_calls_in_silence() as silent,
+    ):
+        files = {
+            "gateway.yaml": gateway_yaml(),
+            "route.yaml": joined_yaml({"files": f"http://127.0.0.1:{port}/mcp", "hung": silent}),
+            "policy.yaml": policy_yaml(RULES, route="desk"),
+        }
+        with dev(tmp_path, files) as gateway:
+            desk = Desk(gateway=gateway, folder=tmp_path, port=port)
+            missing = asyncio.run(many_lists(desk))
+            reported = gateway.admin("/revision").json()["upstreams"]
+
+    assert missing == [["hung"]] * 5
+    assert reported["default/desk/hung"] == "it did not answer in time"
+
+
+async def many_lists(desk: Desk) -> list[Any]:
+    """List five times, in less time than three waits take; return who was missing."""
+    async with asyncio.timeout(60), desk.client("auto") as client:
+        return [((await client.list_tools()).meta or {})["ostiary.dev/partial"] for _ in range(5)]
 
 
 async def test_each_call_is_recorded_with_the_server_that_it_went_to(desk: Desk) -> None:
