@@ -14,6 +14,7 @@ from mcp_parts import (
     drained,
     header,
     initialize,
+    json_answer,
     result,
     sse_answer,
     world,
@@ -208,3 +209,23 @@ class Slow:
             self.reached.set()
             await asyncio.Event().wait()
         await self.log.write(record)
+
+
+async def test_a_list_that_is_asked_for_its_schemas_is_written_down():
+    mismatch = {"code": -32020, "message": "Mcp-Param-Region is missing"}
+    server = ModernServer(
+        {
+            "tools/list": lambda _: {"resultType": "complete", "tools": []},
+            "tools/call": lambda said: json_answer(
+                {"jsonrpc": "2.0", "id": said["id"], "error": mismatch}, status=400
+            ),
+        }
+    )
+    w, session = await opening(server)
+
+    await call(w, session)
+
+    last, called = own(w)[-1].facts, w.log.records[-1].id
+    assert last == {
+        **POST, "during": called, "method": "tools/list", "session": last["session"],
+    }  # fmt: skip
