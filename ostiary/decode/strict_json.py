@@ -5,6 +5,7 @@ Security decision 7, rule 50, pitfall d10.
 
 import json
 import re
+from collections import Counter
 from typing import Final, NoReturn
 
 from ostiary.decode.fault import Fault, Faulty
@@ -19,7 +20,9 @@ Every number that is not a plain integer is a `Number`.
 
 MAX_DEPTH: Final = 128
 _MAX_DIGITS: Final = 400
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+"""A string, or all from a quote without its end: nothing is looked at twice, whatever it is."""
+_BRACKET: Final = re.compile(rb"[\[{\]}]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -83,14 +86,10 @@ def _bound_depth(data: bytes, max_depth: int) -> None:
     if data.count(b"[") + data.count(b"{") <= max_depth:
         return
     depth = 0
-    for token in _TOKENS.finditer(data):
-        first = token[0][0]
-        if first in b"[{":
-            depth += 1
-            if depth > max_depth:
-                raise _faulty(f"is nested deeper than {max_depth}")
-        elif first in b"]}":
-            depth -= 1
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > max_depth:
+            raise _faulty(f"is nested deeper than {max_depth}")
 
 
 def _refuse_surrogates(value: Json) -> None:
@@ -109,8 +108,8 @@ def _refuse_surrogates(value: Json) -> None:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counted = Counter(key for key, _ in pairs)
+        twice = next(key for key, times in counted.items() if times > 1)
         raise ValueError(f"has the key {twice[:60]!r} twice in one object")
     return members
 
