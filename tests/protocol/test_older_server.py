@@ -70,10 +70,10 @@ async def test_a_server_that_refuses_as_legacy_ones_do_is_spoken_to_in_a_session
 
     assert (answer.status, body(answer)) == (200, result({**TEXT, **COMPLETE}))
     assert server.methods() == [
-        "tools/call", "initialize", "notifications/initialized", "tools/call",
+        "tools/call", "server/discover", "initialize", "notifications/initialized", "tools/call",
     ]  # fmt: skip
-    assert [said.session for said in server.said] == [None, None, "up-1", "up-1"]
-    assert server.said[3].message == request(
+    assert [said.session for said in server.said] == [None, None, None, "up-1", "up-1"]
+    assert server.said[4].message == request(
         "tools/call", {"name": "a", "arguments": {"x": 1}}, request_id=1
     )
     called = [one.kind for one in w.log.records if one.id == "d1"]
@@ -194,7 +194,7 @@ async def test_a_refusal_of_what_opens_no_session_either_passes_as_it_came():
     answer = await world(refuses).modern("tools/call", {"name": "a"})
 
     assert (answer.status, body(answer)["error"]["code"]) == (400, -32600)
-    assert sent == ["tools/call", "initialize"]
+    assert sent == ["tools/call", "server/discover", "initialize"]
 
 
 async def test_a_session_that_the_server_lost_is_opened_anew_and_nothing_runs_twice():
@@ -206,7 +206,7 @@ async def test_a_session_that_the_server_lost_is_opened_anew_and_nothing_runs_tw
     answer = await w.modern("tools/call", {"name": "b"})
 
     assert body(answer) == result({**TEXT, **COMPLETE})
-    assert [(s.session, s.method) for s in server.said[4:]] == [
+    assert [(s.session, s.method) for s in server.said[5:]] == [
         ("up-1", "tools/call"), (None, "initialize"), ("up-2", "notifications/initialized"),
         ("up-2", "tools/call"),
     ]  # fmt: skip
@@ -287,7 +287,7 @@ async def test_a_method_that_the_server_never_offered_is_404():
     answer = await w.modern("prompts/list")
 
     assert (answer.status, body(answer)["error"]["code"]) == (404, -32601)
-    assert server.methods() == ["prompts/list", "initialize", "notifications/initialized"]
+    assert server.methods()[2:] == ["initialize", "notifications/initialized"]
 
 
 def failing(code: int, message: str = "no") -> Any:
@@ -500,7 +500,7 @@ async def test_what_the_server_asks_is_the_clients_to_answer_by_calling_again(
         }
     )
     assert events(await drained(answer)) == [result({"content": [response], **COMPLETE})]
-    assert server.methods()[3:] == ["tools/call", {"answers": "s-1"}]
+    assert server.methods()[4:] == ["tools/call", {"answers": "s-1"}]
 
 
 async def test_a_tool_may_ask_several_times_and_report_progress_between():
@@ -770,7 +770,7 @@ async def test_listen_hears_what_the_server_tells_the_session_and_was_asked_for(
         tagged(first), tagged(said[0]), tagged(said[2]),
         result({"resultType": "complete", "_meta": {SUBSCRIPTION: 1}}),
     ]  # fmt: skip
-    assert server.methods()[3:5] == ["resources/subscribe", "resources/subscribe"]
+    assert server.methods()[4:6] == ["resources/subscribe", "resources/subscribe"]
 
 
 async def test_of_a_server_without_a_stream_nothing_but_our_own_notices_is_acknowledged():
@@ -1277,6 +1277,6 @@ async def test_a_server_that_knows_no_get_is_none_that_lost_its_session():
     for _ in range(2):
         assert body(await w.modern("tools/call", CALL)) == result({**TEXT, **COMPLETE})
 
-    assert server.methods()[1:] == [
+    assert server.methods()[2:] == [
         "initialize", "notifications/initialized", "ping", "tools/call", "tools/call",
     ]  # fmt: skip

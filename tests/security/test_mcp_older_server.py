@@ -9,15 +9,18 @@ from legacy_parts import CAN_ALL, LegacyServer, asks, until
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    ScriptedExchange,
     World,
     body,
     drained,
     events,
     json_answer,
     result,
+    sent_header,
     sse_answer,
     world,
 )
+from newer_parts import ModernServer
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from task_parts import EXTENDED
 
@@ -170,7 +173,7 @@ async def test_a_server_that_asks_without_end_fills_no_more_than_one_calls_quest
     await asked(w)
 
     may.set_result(None)
-    await until(lambda: w.upstream.exchanges[3].closed)
+    await until(lambda: w.upstream.exchanges[4].closed)
 
     assert len(server.answered) == 100 - 32
     assert {one["error"]["code"] for one in server.answered.values()} == {-32601}
@@ -367,3 +370,30 @@ async def test_rows_of_a_task_are_good_for_no_other_row_and_no_other_person() ->
 
     assert ("error" in hers, "error" in his) == (True, True)
     assert len(server.said) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [("tools/call", CALL, None), ("tools/call", CALL, -32000), ("server/discover", {}, -32602)],
+)
+async def test_one_odd_client_does_not_take_the_2026_era_from_all_others(
+    method: str, params: Any, code: int | None
+):
+    error = {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "odd"}}
+    refusal = json_answer(b"" if code is None else error, status=400)
+    older, newer = LegacyServer({}), ModernServer({"tools/call": lambda _: {"content": []}})
+    odd = {"io.modelcontextprotocol/clientInfo": {"name": "odd"}}
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        if sent_header(sent, "mcp-protocol-version") != "2026-07-28":
+            return older(sent)
+        return refusal if b'"odd"' in sent.body else newer(sent)
+
+    w = world(script)
+
+    answer = await w.modern(method, params, meta=odd)
+    others = await w.modern("tools/call", CALL)
+
+    assert answer.status == 400
+    assert body(others)["result"]["content"] == []
+    assert older.methods() == []

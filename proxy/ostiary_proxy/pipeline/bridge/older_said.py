@@ -1,11 +1,13 @@
 """Saying a request of 2026-07-28 to whatever stands behind, a legacy server too.
 
 A server of which nothing is known is asked as it is. Only where it refuses as a legacy server does,
-so that nothing ran, and then opens a session for us, the request is said there.
+so that nothing ran, can't be discovered by ourselves either, so that it was not the client that was
+odd, and then opens a session for us, the request is said there.
 """
 
 from typing import Final
 
+from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.from_legacy import discovered, offered
 from ostiary_proxy.mcp.bridge.older_table import NEEDED, REQUESTS
 from ostiary_proxy.mcp.bridge.way import Way
@@ -14,6 +16,7 @@ from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
+from ostiary_proxy.pipeline.bridge.newer_opening import discover
 from ostiary_proxy.pipeline.bridge.older_call import Call, begin
 from ostiary_proxy.pipeline.bridge.older_listen import listen
 from ostiary_proxy.pipeline.bridge.older_opening import NotLegacy, session_for
@@ -33,6 +36,7 @@ _AT_ONCE: Final = 0.5
 _DISCOVER: Final = "server/discover"
 _CALL: Final = "tools/call"
 _OF_TASKS: Final = ("tasks/get", "tasks/update", "tasks/cancel")
+_NOBODY: Final = Declared(capabilities={})
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -46,7 +50,7 @@ async def say_in_2026(said: Said) -> Exchange:
             spoken.forget(said.upstream.url)
             return await say_natively(said)
     exchange, legacy = await looked_at(said, await say_natively(said))
-    if not legacy:
+    if not legacy or await discover(said, _NOBODY) is not None:
         return exchange
     try:
         return await _bridged(said)
