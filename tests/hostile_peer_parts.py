@@ -7,6 +7,7 @@ a test sees whether others are harmed meanwhile.
 import json
 import socket
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -140,16 +141,34 @@ class Caller:
         headers = {"Authorization": f"Bearer {self.issued}", "Accept": "text/event-stream"}
         return ask(self.url, headers={**headers, "Mcp-Session-Id": self.session})
 
+    def hear(self, tool: str, request_id: Any, **capabilities: Any) -> Any:
+        """Call a tool and leave with the first message that asks something or answers."""
+        params = {"name": tool, "arguments": {}}
+        message, headers = self._said("tools/call", params, request_id, capabilities, Mcp_Name=tool)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent |= {"Authorization": f"Bearer {self.issued}", "Content-Type": "application/json"}
+        asked = urllib.request.Request(self.url, data=json.dumps(message).encode(), headers=sent)
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            lines = (line.removeprefix(b"data: ") for line in answer)
+            said = (json.loads(line) for line in lines if line.startswith(b"{"))
+            return next(one for one in said if "id" in one)
+
     def _post(
         self, method: str, params: Mapping[str, Any], request_id: Any, able: Any, **headers: str
     ) -> Answer:
+        message, headers = self._said(method, params, request_id, able, **headers)
+        return post(self.url, self.issued, message, **headers)
+
+    def _said(
+        self, method: str, params: Mapping[str, Any], request_id: Any, able: Any, **headers: str
+    ) -> tuple[Any, dict[str, str]]:
         if self.modern:
             params = {**params, "_meta": {**META, _CAPABILITIES: able}}
             headers |= {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": method}
         else:
             headers = {"Mcp_Session_Id": self.session}
         message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
-        return post(self.url, self.issued, message, **headers)
+        return message, headers
 
 
 def callers(
@@ -169,7 +188,7 @@ def callers(
 def _session(url: str, issued: str, era: Era) -> str:
     params = {
         "protocolVersion": era.client,
-        "capabilities": {"sampling": {}, "elicitation": {}},
+        "capabilities": {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}},
         "clientInfo": {"name": "t", "version": "1"},
     }
     asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}

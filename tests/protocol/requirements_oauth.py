@@ -439,6 +439,8 @@ _PRACTICES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_an_input_request_needs_an_allow_that_names_it",
             "test_a_server_request_needs_an_allow_that_names_it_else_upstream_is_told",
+            "test_what_policy_forbids_a_server_to_ask_reaches_no_client",
+            "test_nor_does_it_behind_one_url_with_a_server_of_the_other_era",
         ),
     ),
     "150": (
