@@ -168,6 +168,8 @@ async def test_what_an_older_server_says_to_nobody_is_not_read_without_end() -> 
     quiet = (b": " + b"x" * 1000 + b"\n\n") * 1000
     w = world(LegacyServer({"tools/call": lambda _: sse_answer(*[quiet] * 80)}), ALLOW_ALL)
 
-    (error,) = events(await drained(await w.modern("tools/call", {"name": "a"})))
+    answer = await w.modern("tools/call", {"name": "a"})
 
+    whole = isinstance(answer.body, bytes)  # where all of it was read before anything was passed
+    (error,) = [body(answer)] if whole else events(await drained(answer))
     assert (error["id"], error["error"]["code"]) == (1, -31012)
