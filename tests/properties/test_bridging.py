@@ -17,6 +17,7 @@ from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
+from ostiary_proxy.pipeline.bridge.older_questions import Questions
 from ostiary_proxy.pipeline.session import Session
 
 NEW = {"resultType", "ttlMs", "cacheScope", "inputRequests", "requestState"}
@@ -127,3 +128,24 @@ def test_a_call_made_again_differs_in_nothing_but_what_was_asked_for(
     added = {"inputResponses": answers} if answers else {}
     added |= {} if state is None else {"requestState": state}
     assert (again.id, again.params) == ("d.1", {**first.params, **added})
+
+
+IDS = st.lists(st.integers(0, 9) | st.sampled_from("0123456789"), unique_by=repr, max_size=16)
+NAMES = st.sets(st.integers(0, 20).map("question-{}".format))
+
+
+@given(IDS, st.lists(NAMES, max_size=4))
+def test_each_question_is_answered_once_to_the_request_that_asked_it(
+    ids: list[int | str], rounds: list[set[str]]
+) -> None:
+    questions, asked, told = Questions(), {}, []
+    for number, request_id in enumerate(ids, 1):
+        questions.ask(Request(id=request_id, method="roots/list"))
+        asked[f"question-{number}"] = request_id
+
+    for names in rounds:
+        told += questions.answered({name: {"name": name} for name in names})
+
+    given_to = {response.result["name"]: response.id for response in told if response.result}
+    assert given_to == {name: asked[name] for name in asked if any(name in one for one in rounds)}
+    assert len(told) == len(given_to) == len(ids) - len(questions)

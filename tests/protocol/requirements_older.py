@@ -104,6 +104,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_is_asked_on_the_sessions_own_stream_joins_a_call_that_waits",
             "test_what_the_server_takes_back_is_not_asked_again",
             "test_no_more_than_sixteen_questions_are_asked_at_once",
+            "test_questions_that_are_too_large_together_are_asked_one_after_the_other",
             "test_a_server_that_answers_without_waiting_for_what_it_asked_has_answered",
             "test_a_client_that_did_not_declare_it_is_not_asked",
             "test_an_address_that_the_person_has_to_open_is_asked_for_and_the_call_made_anew",

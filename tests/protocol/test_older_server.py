@@ -630,6 +630,23 @@ async def test_no_more_than_sixteen_questions_are_asked_at_once(monkeypatch):
     assert list(named(second)) == [f"question-{number}" for number in range(17, 21)]
 
 
+async def test_questions_that_are_too_large_together_are_asked_one_after_the_other():
+    large = {"messages": [], "maxTokens": 1, "systemPrompt": "x" * 300_000}
+    many = [asks("sampling/createMessage", large, request_id=number) for number in (1, 2, 3)]
+    w = older(asking_at_once(*many))
+    sampled = {"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"}
+
+    retry, names = CALL, []
+    for _ in many:
+        (asked,) = events(await drained(await w.modern("tools/call", retry, meta=CAN_ALL)))
+        names += named(asked)
+        retry = again(asked, sampled)
+    (last,) = events(await drained(await w.modern("tools/call", retry, meta=CAN_ALL)))
+
+    assert names == ["question-1", "question-2", "question-3"]
+    assert last["result"]["content"] == [sampled] * 3
+
+
 async def test_a_server_that_answers_without_waiting_for_what_it_asked_has_answered():
     w = older(LegacyServer({"tools/call": lambda _: [*TWO, result(TEXT, request_id=1)]}))
 

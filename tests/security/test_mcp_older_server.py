@@ -161,8 +161,10 @@ async def test_where_one_of_several_questions_is_forbidden_none_is_asked_and_the
     assert len(w.live.older.parked) == 0
 
 
-async def test_a_server_that_asks_without_end_fills_no_more_than_one_calls_questions():
-    own = [asks("roots/list", {}, request_id=number) for number in range(100)]
+@pytest.mark.parametrize(("size", "room"), [(1, 32), (200_000, 5)])
+async def test_a_server_that_asks_without_end_fills_no_more_than_one_calls_room(size, room):
+    params = {"_meta": {"x": "x" * size}}
+    own = [asks("roots/list", params, request_id=number) for number in range(100)]
     may = asyncio.get_running_loop().create_future()
     server = asking()
     server.own = lambda: sse_answer(may, *own)
@@ -175,7 +177,7 @@ async def test_a_server_that_asks_without_end_fills_no_more_than_one_calls_quest
     may.set_result(None)
     await until(lambda: w.upstream.exchanges[4].closed)
 
-    assert len(server.answered) == 100 - 32
+    assert len(server.answered) == 100 - room
     assert {one["error"]["code"] for one in server.answered.values()} == {-32601}
 
 

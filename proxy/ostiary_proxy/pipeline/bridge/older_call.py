@@ -26,6 +26,9 @@ __all__ = ["Call", "begin"]
 _LONGEST: Final = PATIENCE + 60.0
 """Seconds until the head of an answer, for which the server may have asked something first."""
 
+_MOST: Final = 64 * 1024 * 1024
+"""Bytes that the answer may have in all, with what is said before it."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
@@ -130,7 +133,7 @@ async def _begun(said: Said, request: Request) -> Call | Exchange | None:
 def _call(said: Said, opened: Opened, release: Callable[[], None]) -> Call:
     askable = said.method is not None and said.method.retried
     resume = partial(resumed, opened)
-    reading = Reading(opened.session.version, resume=resume, askable=askable)
+    reading = Reading(opened.session.version, resume=resume, askable=askable, most=_MOST)
     return Call(opened=opened, id=opened.next_id(), reading=reading, release=release)
 
 

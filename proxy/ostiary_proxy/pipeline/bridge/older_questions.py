@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ostiary.decode.json_text import write_json
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.from_legacy import asking
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of
@@ -11,6 +12,8 @@ from ostiary_proxy.mcp.message import Notification, Request, Response
 __all__ = ["Questions"]
 
 _MOST: Final = 16
+_ROOM: Final = 512 * 1024
+"""Bytes that are asked at once, but for one question that is larger: a round is one event."""
 
 
 class Questions:
@@ -18,7 +21,7 @@ class Questions:
 
     def __init__(self) -> None:
         self._open: dict[str, Request] = {}
-        self._asked = 0
+        self._sizes: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -28,13 +31,14 @@ class Questions:
 
     @property
     def full(self) -> bool:
-        """Say whether no more can be asked before some are answered."""
-        return len(self._open) >= _MOST
+        """Say whether some have to be answered before more can be asked."""
+        return len(self._open) >= _MOST or sum(self._sizes[name] for name in self._open) >= _ROOM
 
     def ask(self, asked: Request) -> None:
         """Take note that the server asks this."""
-        self._asked += 1
-        self._open[f"question-{self._asked}"] = asked
+        name = f"question-{len(self._sizes) + 1}"
+        self._open[name] = asked
+        self._sizes[name] = len(write_json(asked.params))
 
     def take_back(self, note: Notification) -> None:
         """Take note that the server wants no answer to a question any more."""
@@ -54,5 +58,12 @@ class Questions:
         ]
 
     def result(self, state: str) -> dict[str, Json]:
-        """Return the result that asks the client all that is open."""
-        return asking(self._open, state)
+        """Return the result that asks the client what is open, as far as there is room."""
+        asked: dict[str, Request] = {}
+        size = 0
+        for name, question in self._open.items():
+            size += self._sizes[name]
+            if asked and size > _ROOM:
+                break
+            asked[name] = question
+        return asking(asked, state)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.envelope import Misread
 from ostiary_proxy.mcp.message import Id, Message, Response
 from ostiary_proxy.mcp.parts import only_message, parts_of
@@ -19,8 +20,9 @@ EVENTS: Final = "text/event-stream"
 Resume = Callable[[str], Awaitable[Exchange]]
 """Opens what comes after the event of this id."""
 _MAX_RESULT: Final = 16 * 1024 * 1024
-_MOST: Final = 64 * 1024 * 1024
 _BACKLOG: Final = 32
+_ROOM: Final = 1024 * 1024
+"""Bytes that are put in and wait."""
 _LONGEST_PAUSE: Final = 5.0
 
 
@@ -29,7 +31,7 @@ class Reading:
 
     It may be told things before its head is there; `askable` says whether its request may be asked
     something. A stream that the server lets end in the middle goes on by `resume`, once after each
-    event id. Of one that goes on it takes `_MOST` bytes; others have no end.
+    event id. It takes `most` bytes; without that it has no end.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Reading:
         *,
         resume: Resume | None = None,
         askable: bool = False,
+        most: int | None = None,
     ) -> None:
         self.askable = askable
         self._version = version
@@ -51,7 +54,9 @@ class Reading:
         self._whole = False
         self._last_id = ""
         self._pause = 0.0
+        self._most = most
         self._taken = 0
+        self._put_in = 0
         if exchange is not None:
             self.open(exchange)
 
@@ -95,7 +100,10 @@ class Reading:
 
         A wait that is cancelled loses nothing.
         """
-        return self._found.popleft() if await self._filled() else None
+        message = self._found.popleft() if await self._filled() else None
+        if not self._found:
+            self._put_in = 0
+        return message
 
     async def answer(self, request_id: Id, *, seconds: float) -> Response | None:
         """Return the response to `request_id`, all else passed over; None where there is none.
@@ -112,9 +120,11 @@ class Reading:
         return None
 
     def tell(self, message: Message) -> bool:
-        """Put in what came for this call by another way; False where nobody reads any more."""
-        if len(self._found) >= _BACKLOG:
+        """Put in what came for this call by another way; False where too much waits there."""
+        size = self._put_in + len(write_json(message.whole))
+        if len(self._found) >= _BACKLOG or size > _ROOM:
             return False
+        self._put_in = size
         self._found.append(message)
         self._told.set()
         return True
@@ -174,8 +184,8 @@ class Reading:
         if chunk is None:
             return await self._resumed()
         self._taken += len(chunk)
-        if self._resume is not None and self._taken > _MOST:
-            raise OutboundFailed("too-large", f"more than {_MOST} bytes")
+        if self._most is not None and self._taken > self._most:
+            raise OutboundFailed("too-large", f"more than {self._most} bytes")
         for event in self._splitter.feed(chunk):
             self._note(event)
             if event.data:

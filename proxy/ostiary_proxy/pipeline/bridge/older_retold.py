@@ -124,10 +124,10 @@ class Retold(OurEvents):
 
     async def _asked(self, asked: Request) -> None:
         """Keep it for the client, or answer for one that can't be asked this."""
+        if await ask_of_task(self.said, asked):
+            return
         if asked.method == "ping":
             await self._answer(answer_of(asked, {}))
-        elif await ask_of_task(self.said, asked):
-            pass
         elif _may_be_asked(self.said, self._request, self._call, asked):
             self._call.questions.ask(asked)
         else:
