@@ -636,7 +636,7 @@ async def test_questions_that_are_too_large_together_are_asked_one_after_the_oth
     w = older(asking_at_once(*many))
     sampled = {"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"}
 
-    retry, names = CALL, []
+    retry, names = CALL, list[str]()
     for _ in many:
         (asked,) = events(await drained(await w.modern("tools/call", retry, meta=CAN_ALL)))
         names += named(asked)
