@@ -88,6 +88,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_session_that_ends_closes_its_own_stream",
             "test_a_sessions_own_stream_that_the_server_ends_is_opened_again_while_a_call_runs",
             "test_a_sessions_own_stream_goes_on_after_its_last_event_and_listeners_stay",
+            "test_a_sessions_own_stream_may_begin_with_what_is_said_on_it",
             "test_who_listens_anew_before_the_last_listener_left_stays_subscribed",
             "test_a_server_that_knows_no_get_is_none_that_lost_its_session",
         ),

@@ -1186,6 +1186,25 @@ async def test_a_sessions_own_stream_that_the_server_ends_is_opened_again_while_
     assert streams == []
 
 
+async def test_a_sessions_own_stream_may_begin_with_what_is_said_on_it(monkeypatch):
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_ear._PATIENCE", 0.01)
+    never = asyncio.get_running_loop().create_future()
+    server = LegacyServer({"tools/call": lambda _: [never]})
+    server.own = lambda: sse_answer(asks("elicitation/create", ELICIT))
+    w = older(server)
+    at_once = w.upstream.send
+
+    async def slowly(outgoing):
+        if outgoing.method == "GET":
+            await until(lambda: "tools/call" in server.methods()[3:])
+        return await at_once(outgoing)
+
+    w.upstream.send = slowly
+    (asked,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+
+    assert named(asked) == {"question-1": "elicitation/create"}
+
+
 async def test_a_sessions_own_stream_goes_on_after_its_last_event_and_listeners_stay():
     said = told("notifications/tools/list_changed")
     own = Telling(b"id: 7\nretry: 1\ndata:\n\n")

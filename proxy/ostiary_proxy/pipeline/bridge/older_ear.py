@@ -28,7 +28,8 @@ Heard = asyncio.Queue[Notification | None]
 """What one listener has not read yet; None at the end."""
 _BACKLOG: Final = 32
 _PATIENCE: Final = 2.0
-"""Seconds until a server has opened its stream."""
+"""Seconds that requests wait for the stream; some servers open it with the first thing to say."""
+_LONGEST: Final = 24 * 3600.0
 _AGAIN: Final = 1.0
 """Seconds until a stream that the server ended is opened again for the calls that run."""
 _TOOLS: Final = "notifications/tools/list_changed"
@@ -51,14 +52,19 @@ async def _stream(said: Said, opened: Opened) -> tuple[Reading | None, bool]:
     """Return the stream, None where there is none, and whether the server knows the session."""
     if opened.session.upstream is None:
         return None, True
+    reading = Reading(opened.session.version, resume=partial(resumed, opened))
+    coming = tell(said, opened, None, http_method="GET", patience=_LONGEST)
     try:
-        exchange = await tell(said, opened, None, http_method="GET", patience=_PATIENCE)
+        exchange = await reading.begun(coming, _PATIENCE)
+    except TimeoutError:
+        return reading, True
     except Refused:
         return None, True
-    reading = Reading(opened.session.version, exchange, resume=partial(resumed, opened))
+    assert exchange is not None  # nothing else is told to this one
+    reading.open(exchange)
     if exchange.status == 200 and reading.streams:
         return reading, True
-    await exchange.close()
+    await reading.close()
     return None, exchange.status not in (400, 404) or await _is_known(said, opened)
 
 

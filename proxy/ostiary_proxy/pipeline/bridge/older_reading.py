@@ -74,16 +74,13 @@ class Reading:
     async def begun(self, coming: Awaitable[Exchange], seconds: float) -> Exchange | None:
         """Return the exchange once its head is there, None where something is told before that.
 
-        Raises what `coming` does, and TimeoutError; a wait that is cancelled cancels that.
+        Raises what `coming` does, and TimeoutError; it is waited for all the same until `close`.
         """
         head = self._coming = asyncio.ensure_future(coming)
         told = asyncio.ensure_future(self._told.wait())
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.wait((head, told), return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            head.cancel()
-            raise
         finally:
             told.cancel()
         return head.result() if head.done() else None
@@ -133,10 +130,13 @@ class Reading:
         """End the exchange."""
         if self._reading is not None:
             self._reading.cancel()
+        if self._exchange is None and self._coming is not None:
+            self._coming.cancel()
+            await asyncio.wait((self._coming,))
+            if not self._coming.cancelled() and self._coming.exception() is None:
+                self._exchange = self._coming.result()
         if self._exchange is not None:
             await self._exchange.close()
-        elif self._coming is not None:
-            self._coming.cancel()
 
     async def _filled(self) -> bool:
         """Wait until a message is there; False at the end."""
