@@ -148,6 +148,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_task_at_work_is_shown_as_it_is",
             "test_a_task_that_is_over_is_shown_with_what_it_brought",
             "test_a_task_that_the_server_forgot_is_unknown",
+            "test_a_server_that_does_not_answer_about_a_task_is_told_as_such",
             "test_a_state_that_is_none_is_an_invalid_answer",
             "test_nobody_elses_task_reaches_the_server",
             "test_a_session_stays_open_for_its_tasks",

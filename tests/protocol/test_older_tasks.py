@@ -23,6 +23,7 @@ from mcp_parts import (
     json_answer,
     next_said,
     result,
+    sse_answer,
     world,
 )
 from task_parts import EXTENDED
@@ -297,6 +298,26 @@ async def test_a_task_that_the_server_forgot_is_unknown(method: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (ScriptedExchange(404, {}, []), -32602),
+        (json_answer({}, status=400), -31014),
+        (ScriptedExchange(503, {}, []), -31010),
+        (json_answer(b"hello"), -31012),
+        (sse_answer(result({}, request_id="other")), -31012),
+    ],
+)
+async def test_a_server_that_does_not_answer_about_a_task_is_told_as_such(
+    answer: ScriptedExchange, code: int
+) -> None:
+    server = Tasked(task())
+    w, _ = await called(server)
+    server.answers = {**server.answers, "tasks/get": lambda _: answer}
+
+    assert (await of_task(w, "get"))["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
     "state", [task("odd"), {**task(), "taskId": "t2"}, {"status": "working"}, {}]
 )
 async def test_a_state_that_is_none_is_an_invalid_answer(state: dict[str, Any]) -> None:
@@ -429,12 +450,20 @@ async def test_a_question_finds_its_task_on_whatever_stream_it_comes() -> None:
     }
     await drained(await w.modern("tools/list", meta=EXTENDED))
     shown = (await of_task(w, "get"))["result"]["inputRequests"]
+    server.answers = {
+        **server.answers,
+        "tasks/get": lambda m: [
+            question("s-4"), asks("ping", {}, request_id="p"),
+            result(task("input_required"), request_id=m["id"]),
+        ],
+    }  # fmt: skip
+    polled = (await of_task(w, "get"))["result"]["inputRequests"]
     own.said.put_nowait(asks("roots/list", {"_meta": {RELATED: {"taskId": "t9"}}}, request_id=3))
-    await until(lambda: bool(server.replies()))
+    await until(lambda: len(server.replies()) == 2)
 
-    assert len(shown) == 2
-    assert [reply["id"] for reply in server.replies()] == [3]
-    assert server.replies()[0]["error"]["code"] == -32601
+    assert (len(shown), len(polled)) == (2, 3)
+    assert [reply["id"] for reply in server.replies()] == ["p", 3]
+    assert server.replies()[1]["error"]["code"] == -32601
     assert server.asked("tasks/result") == []
 
 

@@ -5,7 +5,6 @@ It keeps the session open that it was made in. What the server asks in it comes 
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,8 +12,8 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.bridge.from_legacy import completed
 from ostiary_proxy.mcp.bridge.tasks_from_legacy import created, is_created
-from ostiary_proxy.mcp.bridge.to_legacy import answer_of, requested
-from ostiary_proxy.mcp.message import Object, Request, Response
+from ostiary_proxy.mcp.bridge.to_legacy import requested
+from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import offers
@@ -22,7 +21,7 @@ from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_session import Opened, judge_of, remembered, today
 from ostiary_proxy.pipeline.bridge.older_task_place import Place, keep_place, say_there
-from ostiary_proxy.pipeline.bridge.older_task_questions import ask_of_task
+from ostiary_proxy.pipeline.bridge.older_task_questions import hear_there
 from ostiary_proxy.pipeline.bridge.older_task_rows import task_key
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -115,9 +114,10 @@ class TaskHeld:
         if self.listening is None:
             self.asked.clear()
             self.listening = asyncio.ensure_future(self._listen(place))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST):
-                await self.asked.wait()
+        first = asyncio.ensure_future(self.asked.wait())
+        running = (self.listening, first)
+        await asyncio.wait(running, timeout=_FIRST, return_when=asyncio.FIRST_COMPLETED)
+        first.cancel()
 
     async def _listen(self, place: Place) -> None:
         said = today(self.said)
@@ -130,22 +130,10 @@ class TaskHeld:
                 )
                 reading = Reading(place.session.version, exchange)
                 try:
-                    await self._hear(reading, place, asked)
+                    await hear_there(self.said, place, reading, asked.id, taken=self.asked)
                 finally:
                     await reading.close()
         except (OutboundFailed, Refused, StoreUnavailable):
             return
         finally:
             self.listening = None
-
-    async def _hear(self, reading: Reading, place: Place, asked: Request) -> None:
-        while (message := await reading.next()) is not None:
-            if isinstance(message, Response) and message.id == asked.id:
-                return
-            if not isinstance(message, Request):
-                continue
-            if message.method == "ping":
-                pong = answer_of(message, {})
-                await (await say_there(today(self.said), place, pong, system=True)).close()
-            elif await ask_of_task(self.said, message):
-                self.asked.set()

@@ -8,21 +8,17 @@ from typing import Final
 
 from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.declared import declared_in
-from ostiary_proxy.mcp.bridge.to_legacy import called, declared
-from ostiary_proxy.mcp.message import Message, Object, Request, Response
-from ostiary_proxy.mcp.methods import TASK_ID
+from ostiary_proxy.mcp.bridge.to_legacy import declared
+from ostiary_proxy.mcp.message import Message, Object, Request
 from ostiary_proxy.mcp.tasks import id_of, seconds
-from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older_session import Opened, bare
 from ostiary_proxy.pipeline.bridge.older_task_rows import TaskRows
-from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
-from ostiary_proxy.refused import Refused
 
-__all__ = ["Place", "answer_there", "keep_place", "place_of", "say_there"]
+__all__ = ["Place", "keep_place", "place_of", "say_there"]
 
 _LEAST: Final = 24 * 3600.0
 _UNKNOWN: Final[Object] = {"code": -32602, "message": "the server knows this task no more"}
@@ -70,28 +66,3 @@ async def say_there(
     there = bare(said, message, place.session)
     timeout = patience or said.timeout
     return await say_natively(replace(there, name=name, system=system, timeout=timeout))
-
-
-async def answer_there(said: Said, place: Place, request: Request, method: str) -> Response:
-    """Return the answer there to a request about the task of `request`; raises Refused."""
-    task_id = request.params[TASK_ID]
-    params = {name: value for name, value in request.params.items() if name == "_meta"}
-    about = replace(request, method=method, params={**params, TASK_ID: task_id})
-    # Other replicas ask in the same session: numbers might meet there.
-    asked = called(about, f"task-{said.known.routed.received.live.entropy(8).hex()}")
-    exchange = await say_there(said, place, asked, name=str(task_id))
-    try:
-        if exchange.status == 404:
-            return Response(id=asked.id, error=_UNKNOWN)
-        if exchange.status != 200:
-            code = "UpstreamRejected" if exchange.status < 500 else "UpstreamUnavailable"
-            raise Refused(code, detail=str(exchange.status))
-        reading = Reading(place.session.version, exchange)
-        answer = await reading.answer(asked.id, seconds=BODY_TIME)
-    except OutboundFailed as broken:
-        raise failure_of(broken) from broken
-    finally:
-        await exchange.close()
-    if answer is None:
-        raise Refused("UpstreamInvalid", detail=f"no answer to {method}")
-    return answer

@@ -1,5 +1,6 @@
 """What a task at a legacy server asks its client: open until answered, at whatever replica."""
 
+import asyncio
 from typing import Final
 
 from ostiary.decode.json_text import write_json
@@ -9,10 +10,11 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.bridge.from_legacy import entry_of
 from ostiary_proxy.mcp.bridge.to_legacy import answer_of, refused
 from ostiary_proxy.mcp.inputs import lacking
-from ostiary_proxy.mcp.message import Object, Request
+from ostiary_proxy.mcp.message import Id, Object, Request, Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.server_methods import server_request
 from ostiary_proxy.mcp.tasks import related
+from ostiary_proxy.pipeline.bridge.older_reading import Reading
 from ostiary_proxy.pipeline.bridge.older_session import judge_of, today
 from ostiary_proxy.pipeline.bridge.older_task_place import Place, place_of, say_there
 from ostiary_proxy.pipeline.bridge.older_task_rows import TaskRows
@@ -21,7 +23,7 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 
-__all__ = ["answer_questions", "ask_of_task", "open_questions"]
+__all__ = ["answer_questions", "ask_of_task", "hear_there", "open_questions"]
 
 _PREFIX: Final = "question-"
 _MOST: Final = 16
@@ -73,6 +75,26 @@ async def ask_of_task(said: Said, asked: Request) -> bool:
         answer = refused(asked, "the client can't be asked this")
         await (await say_there(today(said), place, answer, system=True)).close()
     return True
+
+
+async def hear_there(
+    said: Said, place: Place, reading: Reading, asked_id: Id, *, taken: asyncio.Event | None = None
+) -> Response | None:
+    """Return the answer to `asked_id`, None where there is none.
+
+    What the server asks meanwhile is taken, which sets `taken`. Raises OutboundFailed and Refused.
+    """
+    while (message := await reading.next()) is not None:
+        if isinstance(message, Response) and message.id == asked_id:
+            return message
+        if not isinstance(message, Request):
+            continue
+        if message.method == "ping":
+            pong = answer_of(message, {})
+            await (await say_there(today(said), place, pong, system=True)).close()
+        elif await ask_of_task(said, message) and taken is not None:
+            taken.set()
+    return None
 
 
 async def _forbidden(said: Said, place: Place, asked: Request) -> str:

@@ -1,5 +1,6 @@
 """What a client of 2026-07-28 asks about its tasks at a legacy server, message by message."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -8,15 +9,23 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.from_legacy import completed, failed
 from ostiary_proxy.mcp.bridge.task_state import OVER, modern_state
 from ostiary_proxy.mcp.bridge.tasks_from_legacy import detailed, telling
+from ostiary_proxy.mcp.bridge.to_legacy import called
 from ostiary_proxy.mcp.message import Object, Request, Response
 from ostiary_proxy.mcp.methods import TASK_ID
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import hold_to
-from ostiary_proxy.outbound.exchange import Exchange
+from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
+from ostiary_proxy.pipeline.bridge.older_reading import Reading
+from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_retold import as_whole
 from ostiary_proxy.pipeline.bridge.older_task import hold, let_go
-from ostiary_proxy.pipeline.bridge.older_task_place import Place, answer_there, place_of
-from ostiary_proxy.pipeline.bridge.older_task_questions import answer_questions, open_questions
+from ostiary_proxy.pipeline.bridge.older_task_place import Place, place_of, say_there
+from ostiary_proxy.pipeline.bridge.older_task_questions import (
+    answer_questions,
+    hear_there,
+    open_questions,
+)
+from ostiary_proxy.pipeline.forward import BODY_TIME, failure_of
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
@@ -60,8 +69,44 @@ class _Failed(Exception):  # noqa: N818 - a statement
         super().__init__()
 
 
+async def _answer(said: Said, request: Request, place: Place, method: str) -> Response:
+    """Return the answer there to a request about the task of `request`; raises Refused."""
+    task_id = request.params[TASK_ID]
+    params = {name: value for name, value in request.params.items() if name == "_meta"}
+    about = replace(request, method=method, params={**params, TASK_ID: task_id})
+    # Other replicas ask in the same session: numbers might meet there.
+    asked = called(about, f"task-{said.known.routed.received.live.entropy(8).hex()}")
+    ours = method != request.method
+    exchange = await say_there(said, place, asked, name=str(task_id), system=ours)
+    try:
+        await _check(exchange)
+        async with asyncio.timeout(BODY_TIME):
+            reading = Reading(place.session.version, exchange)
+            answer = await hear_there(said, place, reading, asked.id)
+    except OutboundFailed as broken:
+        raise failure_of(broken) from broken
+    except TimeoutError:
+        raise Refused("UpstreamTimeout", detail="the body does not end") from None
+    finally:
+        await exchange.close()
+    if answer is None:
+        raise Refused("UpstreamInvalid", detail=f"no answer to {method}")
+    return answer
+
+
+async def _check(exchange: Exchange) -> None:
+    """Raise what an exchange comes to that brings no answer."""
+    if exchange.status == 200:
+        return
+    refusal = await refusal_of(exchange)
+    if await is_lost(refusal):
+        raise _Failed({"code": -32602, "message": "the server knows this task no more"})
+    code = "UpstreamRejected" if refusal.status < 500 else "UpstreamUnavailable"
+    raise Refused(code, detail=str(refusal.status))
+
+
 async def _result(said: Said, request: Request, place: Place, method: str) -> Object:
-    answer = await answer_there(said, place, request, method)
+    answer = await _answer(said, request, place, method)
     if answer.error is not None:
         raise _Failed(answer.error)
     return answer.result or {}
@@ -78,7 +123,7 @@ async def _get(said: Said, request: Request, place: Place) -> Object:
     if status in OVER:
         let_go(said, task_id)
         if status != "cancelled":
-            brought = await answer_there(said, place, request, "tasks/result")
+            brought = await _answer(said, request, place, "tasks/result")
     else:
         asked = await _asked(said, task_id, place, needed=status == "input_required")
     return detailed(state, brought, asked, place.server)
