@@ -1,6 +1,7 @@
 """Attacks on what is kept for 2026-07-28 clients before a legacy server: sessions, parked calls."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,18 +10,22 @@ from legacy_parts import CAN_ALL, LegacyServer, asks, until
 from mcp_parts import (
     ALLOW_ALL,
     ALLOW_SERVER,
+    ORIGIN,
+    PATH,
     ScriptedExchange,
     World,
     body,
     drained,
     events,
     json_answer,
+    live_route,
     result,
     sent_header,
     sse_answer,
     world,
 )
 from newer_parts import ModernServer
+from ostiary.config.document import Upstream
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from task_parts import EXTENDED
 
@@ -399,3 +404,26 @@ async def test_one_odd_client_does_not_take_the_2026_era_from_all_others(
     assert answer.status == 400
     assert body(others)["result"]["content"] == []
     assert older.methods() == []
+
+
+async def test_nothing_of_a_task_is_said_to_a_server_that_its_route_leads_to_now() -> None:
+    gate = asyncio.get_running_loop().create_future()
+    stream = sse_answer(
+        b": alive\n\n", gate, asks("ping", {}, request_id="p"),
+        asks("tasks/get", QUESTION, request_id=7),
+    )  # fmt: skip
+    server = making_tasks()
+    server.answers = {**server.answers, "tasks/result": lambda _: stream}
+    w = world(server, ALLOW_ALL, ALLOW_SERVER)
+    await w.modern("tools/call", {"name": "a", "arguments": {}}, meta=EXTENDED)
+    await w.modern("tasks/get", {"taskId": "t1"}, meta=EXTENDED)
+    said = len(w.upstream.sent)
+
+    moved = live_route((ALLOW_ALL, ALLOW_SERVER))
+    elsewhere = Upstream(url="http://elsewhere.internal/mcp")
+    route = moved.route.model_copy(update={"upstream": elsewhere})
+    object.__setattr__(w.live, "routes", {(ORIGIN, PATH): replace(moved, route=route)})
+    gate.set_result(None)
+    await until(lambda: stream.closed)
+
+    assert len(w.upstream.sent) == said

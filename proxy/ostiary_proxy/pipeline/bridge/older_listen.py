@@ -11,7 +11,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older_ear import Ear, Heard, open_ear
 from ostiary_proxy.pipeline.bridge.older_events import OurEvents, event_of
 from ostiary_proxy.pipeline.bridge.older_opening import session_for
-from ostiary_proxy.pipeline.bridge.older_session import Opened
+from ostiary_proxy.pipeline.bridge.older_session import Opened, today
 from ostiary_proxy.pipeline.bridge.older_subscriptions import subscribe, unsubscribe
 from ostiary_proxy.pipeline.bridge.older_tasks import told_of_task
 from ostiary_proxy.pipeline.said import Said
@@ -91,7 +91,9 @@ class Listening(OurEvents):
         tasks, task_id = self._told.get("taskIds"), note.params.get(TASK_ID)
         if not isinstance(tasks, list) or task_id not in tasks:
             return None
-        return await told_of_task(self.said, self._request, task_id)
+        said = today(self.said)
+        with said.known.routed.received.live.borrowed():
+            return await told_of_task(said, self._request, task_id)
 
     async def leave(self) -> None:
         """Unsubscribe."""

@@ -17,6 +17,7 @@ from ostiary_proxy.pipeline.bridge.older_task_rows import TaskRows
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
 
 __all__ = ["Place", "keep_place", "place_of", "say_there"]
 
@@ -26,8 +27,12 @@ _UNKNOWN: Final[Object] = {"code": -32602, "message": "the server knows this tas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The `session` of a task; of its `server` the name, of its client what it is `able` to do."""
+    """The `session` of a task, at the server at `url`.
 
+    Of its `server` the name, of its client what it is `able` to do.
+    """
+
+    url: str
     session: Session
     server: Object
     able: Object
@@ -55,14 +60,19 @@ async def place_of(said: Said, task_id: str) -> Place | None:
         upstream=None if upstream is None else str(upstream),
         version=str(version), issued_at=0.0, key=str(key),
     )  # fmt: skip
-    return Place(session=session, server=server, able=able)
+    return Place(url=said.upstream.url, session=session, server=server, able=able)
 
 
 async def say_there(
     said: Said, place: Place, message: Message, *, name: str = "", system: bool = False,
     patience: float | None = None,
 ) -> Exchange:  # fmt: skip
-    """Say `message` in the session of a task; `system` says that it is ours."""
+    """Say `message` in the session of a task; `system` says that it is ours.
+
+    Raises Refused as `say_natively` does, and where the route leads to another server now.
+    """
+    if said.upstream.url != place.url:
+        raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
     there = bare(said, message, place.session)
     timeout = patience or said.timeout
     return await say_natively(replace(there, name=name, system=system, timeout=timeout))
