@@ -707,6 +707,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_tools_whose_joined_names_no_client_takes_are_left_out_until_they_are_mended",
             "test_discovery_unites_what_the_servers_can_do",
             "test_listening_joins_what_each_server_was_asked_for",
+            "test_a_stream_that_does_not_begin_is_no_stream_however_much_a_server_says_on_it",
             "test_a_listener_is_told_of_a_server_that_is_back_whatever_the_others_listen_for",
             "test_what_a_server_calls_like_anothers_stays_its_own",
             "test_an_answer_in_a_stream_is_renamed_event_by_event",

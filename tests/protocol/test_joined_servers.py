@@ -405,6 +405,34 @@ async def test_listening_joins_what_each_server_was_asked_for():
     assert all(exchange.closed for exchange in w.upstream.exchanges)
 
 
+async def test_a_stream_that_does_not_begin_is_no_stream_however_much_a_server_says_on_it():
+    def babbling(message):
+        held = asyncio.get_running_loop().create_future()
+        return sse_answer(*[b": " + b"x" * 4094 + b"\n\n"] * 256, held)
+
+    def listening(message):
+        tagged = {"io.modelcontextprotocol/subscriptionId": message["id"]}
+        notice = "notifications/subscriptions/acknowledged"
+        params = {"_meta": tagged, "notifications": message["params"]["notifications"]}
+        held = asyncio.get_running_loop().create_future()
+        return sse_answer({"jsonrpc": "2.0", "method": notice, "params": params}, held)
+
+    w = joined(
+        {
+            "files": Server(subscriptions__listen=listening),
+            "web": Server(subscriptions__listen=babbling),
+        }
+    )
+
+    wanted = {"notifications": {"toolsListChanged": True}}
+    async with asyncio.timeout(5):
+        answer = await w.modern("subscriptions/listen", wanted)
+
+    assert not isinstance(answer.body, bytes)
+    await answer.body.abandon()
+    assert (answer.status, [one.closed for one in w.upstream.exchanges]) == (200, [True, True])
+
+
 async def test_a_listener_is_told_of_a_server_that_is_back_whatever_the_others_listen_for(
     monkeypatch,
 ):

@@ -1,6 +1,7 @@
 """A listen stream whose acknowledgement was read ahead: the joined one has to come first."""
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.message import Notification, Object
@@ -10,6 +11,9 @@ from ostiary_proxy.refused import Refused
 
 __all__ = ["begun"]
 
+_LONGEST: Final = 1024 * 1024
+"""Bytes up to the acknowledgement: comments before it would have no end."""
+
 
 async def begun(exchange: Exchange) -> tuple[Object, Exchange]:
     """Return what the server listens for, and its stream from the start; raises Refused."""
@@ -17,6 +21,8 @@ async def begun(exchange: Exchange) -> tuple[Object, Exchange]:
     try:
         async for chunk in chunks:
             head += chunk
+            if len(head) > _LONGEST:
+                raise OutboundFailed("too-large", f"{_LONGEST} bytes and no beginning")
             for event in splitter.feed(chunk):
                 if event.data:
                     heard = _acknowledged(event.data.encode())
