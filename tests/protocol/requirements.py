@@ -716,6 +716,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_server_that_was_away_at_the_start_is_greeted_when_it_is_needed",
             "test_a_server_that_lost_its_session_gets_a_new_one_and_the_call_once_more",
             "test_of_two_requests_that_greet_a_server_at_once_both_go_on_in_one_session",
+            "test_a_call_does_not_wait_for_a_greeting_that_is_never_answered",
+            "test_a_session_whose_beginning_can_not_be_told_is_ended",
             "test_a_server_that_keeps_losing_its_session_does_not_end_the_clients",
             "test_a_version_or_session_id_that_can_not_be_kept_leaves_its_server_out",
             "test_eight_servers_fit_into_one_session_id",

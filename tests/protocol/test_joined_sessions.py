@@ -23,7 +23,8 @@ from mcp_parts import (
     sent_header,
     sse_answer,
 )
-from ostiary_proxy.pipeline.many import merged
+from ostiary_proxy.outbound.exchange import OutboundFailed
+from ostiary_proxy.pipeline.many import greeting, merged
 from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.store.memory import MemoryStore
 from ostiary_proxy.store.port import StoreUnavailable
@@ -186,6 +187,41 @@ async def test_of_two_requests_that_greet_a_server_at_once_both_go_on_in_one_ses
     assert len(greeted) == 2
     assert len(used - {"f-1"}) == len(ended) == 1
     assert used.isdisjoint(ended)
+
+
+async def test_a_call_does_not_wait_for_a_greeting_that_is_never_answered(monkeypatch):
+    monkeypatch.setattr(greeting, "PATIENCE", 0.05)
+    files = Server(session="f-1", tools__call=CALLED)
+    w = joined({"files": files})
+    _, session = await opened(w)
+    files.sessions = ["f-2"]
+    held = asyncio.get_running_loop().create_future()
+    files.results["initialize"] = lambda _: sse_answer(held)
+
+    async with asyncio.timeout(5):
+        answer = await w.legacy(session, "tools/call", {"name": "files_read"})
+
+    assert answer.status == 504
+    assert [exchange.closed for exchange in w.upstream.exchanges] == [True] * 3
+
+
+async def test_a_session_whose_beginning_can_not_be_told_is_ended():
+    files = Server(session="f-1", DELETE=204, tools__call=CALLED)
+
+    def half(sent):
+        told = sent.body and json.loads(sent.body)["method"] == "notifications/initialized"
+        return OutboundFailed("closed") if told else files(sent)
+
+    w = joined({"files": half})
+    _, session = await opened(w)
+    files.sessions = ["f-2"]
+
+    answer = await w.legacy(session, "tools/call", {"name": "files_read"})
+    await w.live.streams.settle(5)
+
+    last = w.upstream.sent[-1]
+    assert answer.status == 502
+    assert (last.method, sent_header(last, "mcp-session-id")) == ("DELETE", "f-2")
 
 
 async def test_a_server_that_keeps_losing_its_session_does_not_end_the_clients():

@@ -1,5 +1,6 @@
 """One HTTP request of a client's that goes on to what stands behind its route."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,11 +8,12 @@ from ostiary.config.document import Upstream
 from ostiary_proxy.mcp.eras import Modern
 from ostiary_proxy.mcp.message import Message
 from ostiary_proxy.mcp.methods import Method
+from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.known import Known
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.wire import Headers
 
-__all__ = ["TIMEOUT", "Said"]
+__all__ = ["TIMEOUT", "Said", "Say"]
 
 TIMEOUT: Final = 60.0
 """Seconds until an answer must begin."""
@@ -48,3 +50,7 @@ class Said:
         upstream = self.known.routed.route.route.upstream
         assert isinstance(upstream, Upstream)  # a route without one was refused in `know`
         return upstream
+
+
+Say = Callable[[Said], Awaitable[Exchange]]
+"""How something is said; returns once the head of the answer is there."""

@@ -15,8 +15,9 @@ from ostiary_proxy.mcp.message import Object, Request
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.pipeline.many.heard import Heard, hear
 from ostiary_proxy.pipeline.many.last import keeping_of, last
-from ostiary_proxy.pipeline.many.server import PATIENCE, Say, key_of, named, say_at
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.many.server import key_of, named, say_at
+from ostiary_proxy.pipeline.many.silence import PATIENCE
+from ostiary_proxy.pipeline.said import Said, Say
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 

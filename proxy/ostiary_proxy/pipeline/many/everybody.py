@@ -17,18 +17,10 @@ from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.answers import Answers, ask_all
-from ostiary_proxy.pipeline.many.server import (
-    Say,
-    end_at,
-    key_of,
-    named,
-    opened_by,
-    patience,
-    say_at,
-    with_params,
-)
+from ostiary_proxy.pipeline.many.greeting import opened_by
+from ostiary_proxy.pipeline.many.server import end_at, key_of, named, patience, say_at, with_params
 from ostiary_proxy.pipeline.many.sessions import Opened, joined_text
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.said import Said, Say
 from ostiary_proxy.refused import Refused
 
 __all__ = ["discover", "end", "greet", "level", "lists", "tell"]

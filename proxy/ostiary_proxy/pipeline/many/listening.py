@@ -15,17 +15,10 @@ from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
 from ostiary_proxy.pipeline.many.places import OnOwnStreams, read_own_streams
-from ostiary_proxy.pipeline.many.server import (
-    PATIENCE,
-    Say,
-    key_of,
-    named,
-    patience,
-    say_at,
-    with_params,
-)
+from ostiary_proxy.pipeline.many.server import key_of, named, patience, say_at, with_params
+from ostiary_proxy.pipeline.many.silence import PATIENCE
 from ostiary_proxy.pipeline.many.turned import Turned
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.said import Said, Say
 from ostiary_proxy.refused import Refused
 from ostiary_proxy.store.port import StoreUnavailable
 

@@ -20,9 +20,9 @@ from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.many.everybody import discover, end, greet, level, lists, tell
 from ostiary_proxy.pipeline.many.listening import listen, own_streams
 from ostiary_proxy.pipeline.many.places import read_answer
-from ostiary_proxy.pipeline.many.server import Say, named, say_at, with_params
+from ostiary_proxy.pipeline.many.server import named, say_at, with_params
 from ostiary_proxy.pipeline.many.turned import Turned
-from ostiary_proxy.pipeline.said import Said
+from ostiary_proxy.pipeline.said import Said, Say
 from ostiary_proxy.refused import Refused
 
 __all__ = ["say_joined"]

@@ -10,9 +10,11 @@ from typing import Any, Final, TypeVar
 
 from ostiary_proxy.refused import Refused
 
-__all__ = ["Silence"]
+__all__ = ["PATIENCE", "Silence"]
 
 T = TypeVar("T")
+PATIENCE: Final = 20.0
+"""Seconds that a joined answer waits for one server: clients wait about three times as long."""
 _BRIEF: Final = 1.0
 """Seconds that a joined answer waits for a server that was silent."""
 _LONG: Final = 5.0
@@ -31,9 +33,9 @@ class Silence:
     def __contains__(self, server: str) -> bool:
         return server in self._silent
 
-    def patience(self, server: str, whole: float) -> float:
-        """Return how many of the `whole` seconds to wait for a server."""
-        return _BRIEF if server in self._silent else whole
+    def patience(self, server: str) -> float:
+        """Return how many seconds to wait for a server."""
+        return _BRIEF if server in self._silent else PATIENCE
 
     async def hear(self, server: str, question: Coroutine[Any, Any, T]) -> T:
         """Return the answer to a question that ends by itself; raises Refused."""
