@@ -7,6 +7,7 @@ from mcp.types import ListToolsResult
 
 from joined_parts import Server, joined
 from mcp_parts import body, header, initialize
+from ostiary_proxy.mcp.joined.fit import standing
 
 SCHEMA = {"type": "object"}
 READ = {"name": "read", "inputSchema": SCHEMA}
@@ -95,6 +96,12 @@ async def test_what_lacks_a_name_or_a_uri_is_left_out(
     result = body(await w.modern(method))["result"]
 
     assert len(result[items]) == 1
+
+
+def test_what_may_be_null_stays_so() -> None:
+    task = {"taskId": "files:st1", "status": "working", "ttl": None}
+
+    assert standing("tasks", task) == task
 
 
 async def test_what_a_server_can_do_is_told_whatever_another_says_of_itself() -> None:

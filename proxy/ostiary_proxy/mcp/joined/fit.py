@@ -52,7 +52,7 @@ def standing(where: str, item: Json) -> Json | None:
     """Return an item of the list `where` as clients can read it, None where they can't."""
     if not isinstance(item, dict):
         return None
-    item = {name: one for name, one in item.items() if one is not None}
+    item = {name: one for name, one in item.items() if one is not None or name not in _TYPES}
     if any(name not in item for name in _NEEDED.get(where, ())):
         return None
     if any(not isinstance(item[name], kind) for name, kind in _TYPES.items() if name in item):
