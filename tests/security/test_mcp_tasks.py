@@ -418,6 +418,16 @@ async def test_nothing_is_told_of_a_task_whose_tool_is_denied_now() -> None:
     assert await heard(w) == [result({})]
 
 
+async def test_a_call_that_names_a_task_makes_it_nobodys_own() -> None:
+    w = saying(NOTE)
+    await know_task(w, "t")
+    session = await w.session(token="bob")
+
+    answer = await w.legacy(session, "tools/call", {"name": "x", "taskId": "t"}, token="bob")
+
+    assert events(await drained(answer)) == [result({})]
+
+
 @pytest.mark.parametrize("token", ["alice", "bob"])
 async def test_an_answer_under_a_task_of_somebody_elses_is_refused(token: str) -> None:
     w = world(lambda _: json_answer(result({"content": [], "_meta": RELATED})))

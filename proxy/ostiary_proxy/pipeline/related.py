@@ -36,10 +36,11 @@ def unless_foreign(
     """
     try:
         task_id = related(message)
-        if task_id is None or task_id in _expected(message, asked):
-            return then(())
+        expected = _expected(message, asked) if task_id is not None else ()
     except BadResult as bad:
         return foreign(str(bad))
+    if task_id is None or task_id in expected:
+        return then(())
     owners = Owner(holder=asked.holder), Owner(holder=asked.holder, session=asked.session)
 
     def found(rows: Rows) -> Out:
@@ -53,12 +54,11 @@ def unless_foreign(
     return Out(lookup=Lookup(table=TASKS, keys=keys, then=found))
 
 
-def _expected(message: Message, asked: Asked) -> set[str | None]:
+def _expected(message: Message, asked: Asked) -> set[str]:
     """Return the tasks that need no looking up: what was asked about, or just created."""
-    found: set[str | None] = set()
-    if (request := asked.request) is not None:
-        task_id = request.params.get(TASK_ID)
-        found |= {related(request), task_id if isinstance(task_id, str) else None}
+    found: set[str] = set()
+    if asked.request is not None and asked.method is not None and asked.method.field == TASK_ID:
+        found.add(str(asked.request.params[TASK_ID]))
     if isinstance(message, Response) and (task := created(message.result or {}, asked.version)):
         found.add(id_of(task))
     return found
