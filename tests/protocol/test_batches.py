@@ -26,7 +26,6 @@ from mcp_parts import (
     world,
 )
 from ostiary_proxy.outbound.exchange import Outgoing
-from ostiary_proxy.pipeline import batch
 from ostiary_proxy.pipeline.answer import Answer
 
 READ = {**ALLOW_ALL, "match": {"tools": ["read_*"]}}
@@ -230,22 +229,22 @@ async def test_large_answers_to_a_batch_leave_one_by_one_and_none_is_asked_for_b
 async def test_what_is_left_of_a_batch_that_took_too_long_is_refused_and_not_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batch, "_LONGEST", 0.05)
-    held = asyncio.get_running_loop().create_future()
+    loop, passed = asyncio.get_running_loop(), [0.0]
+    tick = loop.time
+    monkeypatch.setattr(loop, "time", lambda: tick() + passed[0])
 
     def script(sent: Outgoing) -> ScriptedExchange:
-        said = json.loads(sent.body)
-        return sse_answer(held, answer_of(said))
+        passed[0] = 300.0
+        return answered(sent)
 
     w = world(script)
     session = await opened(w)
-    answer = await post(w, session, [call("slow", 1), call("b", "two"), call("c", 3)])
-    asyncio.get_running_loop().call_later(0.06, held.set_result, None)
 
-    told = events(await drained(answer))
+    told = body(await post(w, session, [call("slow", 1), call("b", "two"), call("c", 3)]))
 
-    assert [one["id"] for one in told] == [1, "two", 3]
-    assert [one.get("error", {}).get("code") for one in told] == [None, -31011, -31011]
+    assert [(one["id"], one.get("error", {}).get("code")) for one in told] == [
+        (1, None), ("two", -31011), (3, -31011),
+    ]  # fmt: skip
     assert len(w.upstream.sent) == 1
     refused = [one.facts["code"] for one in w.log.records if one.facts.get("decision") == "deny"]
     assert refused == ["UpstreamTimeout"] * 2
