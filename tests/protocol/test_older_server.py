@@ -24,9 +24,9 @@ from mcp_parts import (
     world,
 )
 from ostiary_proxy.mcp import server_methods
-from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, REQUESTS, TOLD
+from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, NOTIFICATIONS, REQUESTS, TOLD
 from ostiary_proxy.mcp.bridge.way import Way
-from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_requests
+from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_notifications, client_requests
 from ostiary_proxy.pipeline.bridge import older_retold
 
 META = {"io.modelcontextprotocol/serverInfo": INFO}
@@ -42,6 +42,7 @@ def test_every_message_stands_in_the_table():
 
     assert (requests - REQUESTS.keys(), asked - ASKED.keys()) == (set(), set())
     assert told_of - TOLD.keys() == set()
+    assert client_notifications(MODERN).keys() == NOTIFICATIONS.keys()
     forwarded = {name for name, way in REQUESTS.items() if way is Way.FORWARDED}
     assert forwarded == NEEDED.keys() == {**CACHED, **PLAIN}.keys()
 
@@ -54,7 +55,9 @@ def test_the_documented_table_is_the_one_in_the_code():
     said = [(name.strip(" `"), way.strip()) for name, way in rows]
 
     assert said == [
-        (name, str(way)) for table in (REQUESTS, ASKED, TOLD) for name, way in table.items()
+        (name, str(way))
+        for table in (REQUESTS, NOTIFICATIONS, ASKED, TOLD)
+        for name, way in table.items()
     ]
 
 

@@ -80,9 +80,8 @@ REQUESTS: Final = (
     Method(name="tasks/list", served=(TASKS,)),
 )
 NOTIFICATIONS: Final = (
-    # None over HTTP in 2026-07-28: closing the answer is the cancellation there (rule 28).
     Method(name="notifications/initialized", served=LEGACY),
-    Method(name="notifications/cancelled", served=LEGACY),
+    Method(name="notifications/cancelled"),
     Method(name="notifications/progress", served=LEGACY),
     Method(name="notifications/roots/list_changed", served=LEGACY),
     Method(name="notifications/tasks/status", served=(TASKS,), field=TASK_ID),

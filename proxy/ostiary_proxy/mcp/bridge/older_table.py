@@ -9,7 +9,7 @@ from typing import Final
 
 from ostiary_proxy.mcp.bridge.way import Way
 
-__all__ = ["ASKED", "NEEDED", "REQUESTS", "TOLD"]
+__all__ = ["ASKED", "NEEDED", "NOTIFICATIONS", "REQUESTS", "TOLD"]
 
 REQUESTS: Final[Mapping[str, Way]] = {
     "server/discover": Way.TRANSLATED,
@@ -27,6 +27,9 @@ REQUESTS: Final[Mapping[str, Way]] = {
     "tasks/cancel": Way.TRANSLATED,
 }
 """Requests of the client."""
+
+NOTIFICATIONS: Final[Mapping[str, Way]] = {"notifications/cancelled": Way.ANSWERED}
+"""Notifications of the client."""
 
 ASKED: Final[Mapping[str, Way]] = {
     "ping": Way.ANSWERED,
