@@ -6,6 +6,7 @@ and structured content are searched as they were written. Binary data (`blob`, i
 `data`) and what peers hand back unread (ids, cursors) is left alone.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -226,12 +227,14 @@ def _along(tails: Tails, step: str) -> Tails:
 
 
 def _joined(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
-    """Make an object again; a key that was redacted into another's place gets a mark of its own."""
+    """Make an object again; keys that were redacted into one place get numbers."""
     members: dict[str, Json] = {}
+    taken: Counter[str] = Counter()
     for key, item in pairs:
         free = key
         while free in members:
-            free += "'"
+            taken[key] += 1
+            free = f"{key}'{taken[key]}"
         members[free] = item
     return members
 

@@ -1,11 +1,14 @@
 """Pitfall 16: a body costs no more than reading it once, whatever is in it; all others wait."""
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Final
 
 import pytest
+
+from ostiary_proxy.audit.arguments import redact
 
 _SIZE: Final = 2 * 1024 * 1024
 _READ: Final = """
@@ -30,13 +33,37 @@ COSTLY: Mapping[str, tuple[bytes, bytes]] = {
 }  # fmt: skip
 
 
+_REDACT: Final = """
+from ostiary.policy.redact import compile_redaction, redact_arguments
+from ostiary.policy.rule import Redact
+rule, _ = compile_redaction(Redact.model_validate({"in": "Arguments", "pattern": "[0-9]+"}), "")
+print(len(redact_arguments({str(number): 1 for number in range(100_000)}, [rule])))
+"""
+
+
+def said(script: str, body: bytes = b"") -> bytes:
+    """Return what a process says that runs `script`; one that takes too long is ended."""
+    return subprocess.run(
+        [sys.executable, "-c", script], input=body, capture_output=True, timeout=_PATIENCE,
+        check=True,
+    ).stdout  # fmt: skip
+
+
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_body_is_refused_as_soon_as_it_was_read(name: str) -> None:
     body, why = COSTLY[name]
 
-    read = subprocess.run(
-        [sys.executable, "-c", _READ], input=body, capture_output=True, timeout=_PATIENCE,
-        check=True,
-    )  # fmt: skip
+    assert why in said(_READ, body)
 
-    assert why in read.stdout
+
+def test_very_many_names_that_are_redacted_alike_stay_apart() -> None:
+    assert said(_REDACT) == b"100000\n"
+
+
+def test_a_long_name_of_an_argument_is_not_remembered() -> None:
+    name = secrets.token_urlsafe(100)
+    holders = sys.getrefcount(name)
+
+    redact({name: 1})
+
+    assert sys.getrefcount(name) == holders

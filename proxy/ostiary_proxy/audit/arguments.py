@@ -59,16 +59,20 @@ def _redact_text(text: str) -> str:
     return f"[secret of {len(text)} characters]" if looks_secret(text) else escape(text)
 
 
-@lru_cache(maxsize=2048)
 def _redact_name(name: str) -> tuple[str, bool]:
     """Return the member name as shown, and whether it says that its value is a secret."""
     return _redact_text(name), _NAMES.search(name) is not None
 
 
+_redact_known_name: Final = lru_cache(maxsize=2048)(_redact_name)
+"""The same, remembered: for short names, which recur."""
+
+
 def _redact_object(value: dict[str, Json], depth: int) -> dict[str, Json]:
     kept: dict[str, Json] = {}
     for name, item in list(value.items())[:_MOST]:
-        shown, secret = _redact_name(name)
+        read = _redact_known_name if len(name) <= LONGEST_TEXT else _redact_name
+        shown, secret = read(name)
         hidden = secret and item is not None and not isinstance(item, bool)
         kept[shown] = "[secret]" if hidden else redact(item, depth=depth + 1)
     if len(value) > _MOST:
