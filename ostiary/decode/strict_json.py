@@ -41,16 +41,17 @@ class Number(float):
         return number
 
 
-def read_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+def read_json(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int | None = None) -> Json:
     """Return the one JSON value in `data`.
 
     Raises Faulty for anything ambiguous: a BOM, bytes that are not UTF-8, trailing data, duplicate
-    keys at any depth, NaN or Infinity, numbers beyond a double, lone surrogates, or nesting deeper
-    than `max_depth`. The size limit is the caller's, who knows it before the bytes are read.
+    keys at any depth, NaN or Infinity, numbers beyond a double, lone surrogates; and for nesting
+    deeper than `max_depth`, or more than `max_values` values, each of which takes its time. The
+    size limit is the caller's, who knows it before the bytes are read.
     """
     if data.startswith(b"\xef\xbb\xbf"):
         raise _faulty("starts with a byte order mark; send plain UTF-8")
-    _bound_depth(data, max_depth)
+    _bound(data, max_depth, len(data) if max_values is None else max_values)
     try:
         value: Json = _decoder(data).decode(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -78,18 +79,30 @@ def _decoder(data: bytes) -> json.JSONDecoder:
     return _KEEPS_MINUS_ZERO if b"-0" in data else _PLAIN
 
 
-def _bound_depth(data: bytes, max_depth: int) -> None:
-    """Refuse deep nesting before anything recurses.
+def _bound(data: bytes, max_depth: int, max_values: int) -> None:
+    """Refuse deep nesting and many values before anything recurses or takes them one by one.
 
-    Documents with few brackets are not scanned at all.
+    Documents with few brackets and commas, in strings or not, are not scanned at all.
     """
-    if data.count(b"[") + data.count(b"{") <= max_depth:
+    if _openings(data) <= max_depth and _separators(data) <= max_values:
         return
+    bare = _STRING.sub(b"", data)
+    if _separators(bare) > max_values:
+        raise _faulty(f"holds more than {max_values} values")
     depth = 0
-    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+    for bracket in _BRACKET.finditer(bare):
         depth += 1 if bracket[0] in b"[{" else -1
         if depth > max_depth:
             raise _faulty(f"is nested deeper than {max_depth}")
+
+
+def _openings(data: bytes) -> int:
+    return data.count(b"[") + data.count(b"{")
+
+
+def _separators(data: bytes) -> int:
+    """Return how many values there are at most: each opens, or follows a comma or an opening."""
+    return data.count(b",") + _openings(data)
 
 
 def _refuse_surrogates(value: Json) -> None:

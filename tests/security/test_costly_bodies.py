@@ -9,6 +9,8 @@ from typing import Final
 import pytest
 
 from ostiary_proxy.audit.arguments import redact
+from ostiary_proxy.mcp.envelope import read_message
+from ostiary_proxy.mcp.message import Response
 
 _SIZE: Final = 2 * 1024 * 1024
 _READ: Final = """
@@ -28,6 +30,12 @@ COSTLY: Mapping[str, tuple[bytes, bytes]] = {
     ),
     "a backslash at its end": (
         b"[" + b"[]," * 200 + b'"' + b'\\"' * _SIZE + b"\\", b"Unterminated string",
+    ),
+    "many numbers": (b"[" + b"1.5," * _SIZE + b"1]", b"more than 250000 values"),
+    "many objects": (b"[" + b"{}," * _SIZE + b"1]", b"more than 250000 values"),
+    "many members": (
+        b"{" + b"".join(b'"%d":1,' % n for n in range(250_000)) + b'"a":1}',
+        b"more than 250000 values",
     ),
     "one key of many twice": (b"{" + _MEMBERS + b'"a":1,"a":1}', b"the key 'a' twice"),
 }  # fmt: skip
@@ -54,6 +62,14 @@ def test_a_body_is_refused_as_soon_as_it_was_read(name: str) -> None:
     body, why = COSTLY[name]
 
     assert why in said(_READ, body)
+
+
+def test_commas_and_brackets_of_a_text_are_no_values() -> None:
+    text = "1,2[3]{4}" * 300_000
+
+    message = read_message(b'{"jsonrpc":"2.0","id":1,"result":{"t":"%b"}}' % text.encode())
+
+    assert message == Response(id=1, result={"t": text})
 
 
 def test_very_many_names_that_are_redacted_alike_stay_apart() -> None:

@@ -13,6 +13,8 @@ __all__ = ["MAX_BODY", "RUNGS", "Misread", "Rung", "is_array", "read_array", "re
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of one message from a client."""
+_MAX_VALUES: Final = 250_000
+"""Values in one message of anybody: more would hold up all others for long."""
 _MAX_ID: Final = 256
 _MAX_METHOD: Final = 256
 _SAFE_INTEGER: Final = 2**53
@@ -80,7 +82,7 @@ def read_array(data: bytes) -> tuple[Message, ...]:
 
 def _read(data: bytes) -> Json:
     try:
-        return read_json(data)
+        return read_json(data, max_values=_MAX_VALUES)
     except Faulty as error:
         raise Misread(Rung.JSON, error.faults[0].message) from None
 
