@@ -4,13 +4,15 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from mcp_parts import ALLOW_ALL, ALLOW_SERVER, body, world
 from ostiary_proxy.audit.arguments import redact
 from ostiary_proxy.mcp.envelope import read_message
 from ostiary_proxy.mcp.message import Response
+from task_parts import EXTENDED
 
 _SIZE: Final = 2 * 1024 * 1024
 _READ: Final = """
@@ -49,19 +51,19 @@ print(len(redact_arguments({str(number): 1 for number in range(100_000)}, [rule]
 """
 
 
-def said(script: str, body: bytes = b"") -> bytes:
+def said(script: str, given: bytes = b"") -> bytes:
     """Return what a process says that runs `script`; one that takes too long is ended."""
     return subprocess.run(
-        [sys.executable, "-c", script], input=body, capture_output=True, timeout=_PATIENCE,
+        [sys.executable, "-c", script], input=given, capture_output=True, timeout=_PATIENCE,
         check=True,
     ).stdout  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_body_is_refused_as_soon_as_it_was_read(name: str) -> None:
-    body, why = COSTLY[name]
+    whole, why = COSTLY[name]
 
-    assert why in said(_READ, body)
+    assert why in said(_READ, whole)
 
 
 def test_commas_and_brackets_of_a_text_are_no_values() -> None:
@@ -83,3 +85,29 @@ def test_a_long_name_of_an_argument_is_not_remembered() -> None:
     redact({name: 1})
 
     assert sys.getrefcount(name) == holders
+
+
+MANY: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "resources to hear of": (
+        "subscriptions/listen",
+        {"notifications": {"resourceSubscriptions": [f"a:{n}" for n in range(1001)]}},
+    ),
+    "tasks to hear of": (
+        "subscriptions/listen", {"notifications": {"taskIds": [f"{n}" for n in range(1001)]}},
+    ),
+    "answers": (
+        "tools/call",
+        {"name": "a", "inputResponses": {f"{n}": {"action": "accept"} for n in range(65)}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MANY)
+async def test_a_request_that_names_more_than_anybody_needs_is_refused(name: str) -> None:
+    method, params = MANY[name]
+    w = world(None, ALLOW_ALL, ALLOW_SERVER)
+
+    answer = await w.modern(method, params, meta=EXTENDED)
+
+    assert (answer.status, body(answer)["error"]["code"], w.upstream.sent) == (400, -32602, [])
+    assert "at most" in body(answer)["error"]["message"]

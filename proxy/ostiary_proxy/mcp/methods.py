@@ -14,8 +14,8 @@ from ostiary_proxy.mcp.message import Object
 
 __all__ = [
     "BATCHED", "LEGACY", "LISTEN", "MODERN", "NOTIFICATIONS", "REQUESTS", "REVISIONS", "TASKS",
-    "TASK_ID", "BadParams", "Method", "client_notifications", "client_requests", "listen_uris",
-    "subject_of",
+    "TASK_ID", "BadParams", "Method", "client_notifications", "client_requests", "listen_tasks",
+    "listen_uris", "subject_of",
 ]  # fmt: skip
 
 BATCHED: Final = "2025-03-26"
@@ -29,6 +29,10 @@ TASKS: Final = "2025-11-25"
 """The revision that has tasks in both directions; MODERN has an extension for them."""
 TASK_ID: Final = "taskId"
 """The member of params that names a task: policy decides on what the task was created by."""
+
+
+_MOST: Final = 1000
+"""URIs, and tasks, that one listen request may name."""
 
 
 class BadParams(ValueError):  # noqa: N818 - a statement
@@ -156,10 +160,23 @@ def listen_uris(params: Object) -> tuple[str, ...]:
     wanted = params.get("notifications")
     if not isinstance(wanted, dict):
         raise BadParams("params.notifications must be an object")
-    uris = wanted.get("resourceSubscriptions", [])
-    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
-        raise BadParams("params.notifications.resourceSubscriptions must be a list of strings")
-    return tuple(str(uri) for uri in uris)
+    return _heard(wanted, "resourceSubscriptions")
+
+
+def listen_tasks(params: Object) -> tuple[str, ...]:
+    """Return the tasks that a listen request names; raises BadParams."""
+    wanted = params.get("notifications")
+    return _heard(wanted, "taskIds") if isinstance(wanted, dict) else ()
+
+
+def _heard(wanted: Object, field: str) -> tuple[str, ...]:
+    """Return what is named under `field`: each is judged, or looked up."""
+    named = wanted.get(field, [])
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise BadParams(f"params.notifications.{field} must be a list of strings")
+    if len(named) > _MOST:
+        raise BadParams(f"params.notifications.{field} must name at most {_MOST}")
+    return tuple(str(one) for one in named)
 
 
 _EMPTY: Final[dict[str, Json]] = {}

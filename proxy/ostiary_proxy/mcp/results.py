@@ -10,8 +10,8 @@ from ostiary_proxy.mcp.keys import ITEM
 from ostiary_proxy.mcp.message import Object
 
 __all__ = [
-    "CACHEABLE", "CHANGING", "LISTS", "BadResult", "ListShape", "announcing", "entries_of",
-    "filtered", "input_requests", "is_unknown_item", "kept_private", "lists_of",
+    "CACHEABLE", "CHANGING", "LISTS", "MOST_ASKED", "BadResult", "ListShape", "announcing",
+    "entries_of", "filtered", "input_requests", "is_unknown_item", "kept_private", "lists_of",
 ]  # fmt: skip
 
 
@@ -41,8 +41,8 @@ LISTS: Final[Mapping[str, ListShape]] = {
 }
 CACHEABLE: Final = frozenset((*LISTS, "server/discover", "resources/read"))
 """Methods whose results say how long they may be kept, and for whom (rule 38)."""
-_MOST: Final = 64
-"""Requests in one result; each is judged, and recorded."""
+MOST_ASKED: Final = 64
+"""Requests in one result, and answers to them in one request; each is judged."""
 CHANGING: Final = ("tools", "prompts", "resources")
 """Capabilities whose lists may change, and of which clients are told so."""
 
@@ -119,8 +119,8 @@ def entries_of(holder: Object) -> Mapping[str, Object]:
     asked = holder.get("inputRequests", {})
     if not isinstance(asked, dict):
         raise BadResult("inputRequests must be an object")
-    if len(asked) > _MOST:
-        raise BadResult(f"more than {_MOST} entries of inputRequests")
+    if len(asked) > MOST_ASKED:
+        raise BadResult(f"more than {MOST_ASKED} entries of inputRequests")
     return {name: _entry(entry) for name, entry in asked.items()}
 
 

@@ -3,13 +3,12 @@
 Another's task and one that never was are answered alike (rule 148).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ostiary.decode.strict_json import Json
 from ostiary.policy.facts import Subject
 from ostiary_proxy.mcp.message import Notification, Response
-from ostiary_proxy.mcp.methods import LISTEN, TASK_ID
+from ostiary_proxy.mcp.methods import LISTEN, TASK_ID, BadParams, listen_tasks
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import CAPABILITY, declares, related
 from ostiary_proxy.pipeline.decoded import Decoded
@@ -95,13 +94,10 @@ def _listened(decoded: Decoded) -> Sequence[str]:
     message = decoded.message
     if isinstance(message, Response) or message.method != LISTEN:
         return ()
-    wanted = message.params.get("notifications")
-    ids: Json = wanted.get("taskIds", []) if isinstance(wanted, Mapping) else []
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise Refused(
-            "InvalidParams", message="params.notifications.taskIds must be a list of strings"
-        )
-    return [str(one) for one in ids]
+    try:
+        return listen_tasks(message.params)
+    except BadParams as bad:
+        raise Refused("InvalidParams", message=str(bad)) from None
 
 
 def _check_declared(decoded: Decoded) -> None:

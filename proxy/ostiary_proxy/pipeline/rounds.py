@@ -17,7 +17,7 @@ from ostiary.policy.rule import ServerRequest
 from ostiary_proxy.mcp.inputs import fits, kind_of, subject_of_input
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import MODERN
-from ostiary_proxy.mcp.results import BadResult
+from ostiary_proxy.mcp.results import MOST_ASKED, BadResult
 from ostiary_proxy.pipeline.decoded import Decoded
 from ostiary_proxy.pipeline.handles import BadHandle, Holder
 from ostiary_proxy.pipeline.judge import refusal_of
@@ -143,6 +143,9 @@ def _answers(given: Json, state: _State, *, to_task: bool) -> dict[str, tuple[Js
     """
     if not isinstance(given, dict):
         raise Refused("InvalidParams", message="params.inputResponses must be an object")
+    if len(given) > MOST_ASKED:
+        message = f"params.inputResponses must hold at most {MOST_ASKED} answers"
+        raise Refused("InvalidParams", message=message)
     answers: dict[str, tuple[Json, ServerRequest]] = {}
     for name, answer in given.items():
         if state.key and name not in state.asked:
