@@ -35,6 +35,7 @@ from ostiary_proxy.mcp.bridge.newer_table import NOTIFICATIONS, REQUESTS, TOLD, 
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_notifications, client_requests
 from ostiary_proxy.outbound.exchange import Outgoing
+from ostiary_proxy.pipeline.session import ENDED
 from ostiary_proxy.pipeline.spoken import Era
 
 URL = "http://upstream.internal/mcp"
@@ -213,6 +214,7 @@ async def test_a_server_that_gave_up_the_legacy_era_has_forgotten_its_sessions(
     _, again = await opening(server, before=w)
 
     assert gone.status == 404
+    assert len(await w.live.store.scan(ENDED, "", limit=9)) == (upstream is not None)
     assert body(await call(w, again)) == result({"content": []})
 
 
