@@ -7,6 +7,7 @@ from mcp.types import ListToolsResult
 
 from joined_parts import Server, joined
 from mcp_parts import body, header, initialize
+from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.joined.fit import standing
 
 SCHEMA = {"type": "object"}
@@ -99,7 +100,7 @@ async def test_what_lacks_a_name_or_a_uri_is_left_out(
 
 
 def test_what_may_be_null_stays_so() -> None:
-    task = {"taskId": "files:st1", "status": "working", "ttl": None}
+    task: Json = {"taskId": "files:st1", "status": "working", "ttl": None}
 
     assert standing("tasks", task) == task
 
