@@ -28,7 +28,8 @@ _KEPT: Final = 3600.0
 _LONGEST: Final = 1024
 """Characters of a server's event id; a longer one would not fit into a header when sealed."""
 _SEALED: Final = 4096
-_PURPOSE: Final = "mcp-event"
+_PURPOSE: Final = "mcp-event-2"
+"""Ids of replicas that wrote them in another form are none here, and ours none there."""
 
 
 @dataclass(slots=True, kw_only=True)
