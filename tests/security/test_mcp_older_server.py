@@ -262,6 +262,17 @@ async def test_a_server_that_never_ends_its_answer_to_initialize_is_given_up(mon
     assert w.upstream.exchanges[-1].closed
 
 
+async def test_a_server_that_says_too_much_to_initialize_is_given_up():
+    server = asking()
+    server.capabilities = {"tools": {}, "experimental": {"x": {"x": "x" * 300_000}}}
+    w = world(server)
+
+    answer = await w.modern("tools/call", CALL)
+
+    assert (answer.status, body(answer)["error"]["code"]) == (400, -32600)
+    assert len(w.live.older.sessions) == 0
+
+
 async def test_a_session_that_the_server_opened_and_did_not_let_begin_is_ended():
     server = asking()
     w = world(

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from typing import Final
 
 from ostiary.decode.json_text import canonical_json
 from ostiary_proxy.mcp.bridge.from_legacy import offered
@@ -19,6 +20,9 @@ from ostiary_proxy.pipeline.spoken import Era
 from ostiary_proxy.refused import Refused
 
 __all__ = ["NotLegacy", "level", "session_for"]
+
+_LARGEST: Final = 256 * 1024
+"""Bytes of what a server says to initialize, which is kept as long as the session."""
 
 
 class NotLegacy(Exception):  # noqa: N818 - a statement
@@ -87,7 +91,7 @@ async def _greeted(key: str, said: Said, request: Request) -> Opened:
 async def _negotiated(exchange: Exchange) -> Object:
     """Return the result of initialize; raises NotLegacy."""
     try:
-        reading = Reading(LEGACY[-1], exchange)
+        reading = Reading(LEGACY[-1], exchange, most=_LARGEST)
         answer = await reading.answer(0, seconds=TIMEOUT) if exchange.status == 200 else None
     except OutboundFailed as failed:
         raise NotLegacy(str(failed)) from failed

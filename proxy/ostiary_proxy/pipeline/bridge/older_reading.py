@@ -176,7 +176,8 @@ class Reading:
         if self._whole:
             return False
         self._whole = True
-        self._found.append(only_message(await exchange.body(_MAX_RESULT), self._version)[0])
+        limit = min(self._most or _MAX_RESULT, _MAX_RESULT)
+        self._found.append(only_message(await exchange.body(limit), self._version)[0])
         return True
 
     async def _chunk(self) -> bool:
