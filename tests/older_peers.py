@@ -10,7 +10,9 @@ from gateway_parts import free_port
 from real_parts import BIN, NODE, SDK, require, serving
 from setup_parts import peer
 
-__all__ = ["everything_in_typescript", "everything_older", "python_sdk_one"]
+__all__ = [
+    "everything_in_typescript", "everything_older", "python_sdk_one", "tasks_in_sessions",
+]  # fmt: skip
 
 _SERVER = '''
 import sys
@@ -230,6 +232,16 @@ def python_sdk_one(folder: Path, *, alone: bool = False) -> Iterator[str]:
     command = [str(peer("mcp-1")), str(script), str(port), "alone" if alone else ""]
     with serving(command, port, log=folder / "sdk_one.log") as url:
         yield url
+
+
+@contextmanager
+def tasks_in_sessions(folder: Path) -> Iterator[str]:
+    """Run a server on the Python SDK before 2.0 that makes tasks of calls; yields its URL."""
+    require(peer("mcp-1").exists(), "the Python SDK before 2.0")
+    script, port = Path(__file__).parent / "parts" / "legacy_tasks.py", free_port()
+    command = [str(peer("mcp-1")), str(script), str(port)]
+    with serving(command, port, log=folder / "legacy_tasks.log") as url:
+        yield f"{url}/"
 
 
 @contextmanager

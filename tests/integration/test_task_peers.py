@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway_parts import Gateway, dev, free_port, three_files
+from older_peers import tasks_in_sessions
 from real_parts import ROOT, _until_answers, conformance, require, running
 from setup_parts import peer
 
@@ -47,13 +48,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @contextmanager
-def task_server(folder: Path, name: str) -> Iterator[str]:
-    """Run a server with the tools of the official suite, of either era; gives its URL."""
-    modern, port = name == "modern_tasks", free_port()
-    python = sys.executable if modern else str(peer("mcp-1"))
-    command = [python, str(PARTS / f"{name}.py"), str(port)]
+def tasks_of_2026(folder: Path) -> Iterator[str]:
+    """Run the server with the extension of 2026-07-28; gives its URL."""
+    port = free_port()
+    command = [sys.executable, str(PARTS / "modern_tasks.py"), str(port)]
     with running(command, log=folder / "tasks.log") as process:
-        upstream = f"http://127.0.0.1:{port}/mcp" + ("" if modern else "/")
+        upstream = f"http://127.0.0.1:{port}/mcp"
         _until_answers(upstream, process)
         yield upstream
 
@@ -87,7 +87,7 @@ def test_a_real_legacy_client_has_tasks_at_a_server_of_2026_07_28(tmp_path: Path
     require(peer("mcp-1").exists(), "the Python SDK before 2.0")
     tools = ("greet", "multi_input", "failing_job", "protocol_error_job", "confirm_delete")
     with (
-        task_server(tmp_path, "modern_tasks") as upstream,
+        tasks_of_2026(tmp_path) as upstream,
         dev(tmp_path, three_files(upstream, ASKING)) as gateway,
     ):
         first = used(gateway, "-", *tools)
@@ -109,14 +109,14 @@ SCENARIOS = {
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("server", ["modern_tasks", "legacy_tasks"])
+@pytest.mark.parametrize("server", [tasks_of_2026, tasks_in_sessions])
 def test_the_official_suite_finds_the_tasks_extension_whole_behind_the_gateway(
-    server: str, tmp_path: Path
+    server: Callable[[Path], AbstractContextManager[str]], tmp_path: Path
 ) -> None:
     """One server has it; of the other, on the Python SDK 1.x, the gateway makes one that does."""
     require(peer("mcp-1").exists(), "the Python SDK before 2.0")
     with (
-        task_server(tmp_path, server) as upstream,
+        server(tmp_path) as upstream,
         dev(tmp_path, three_files(upstream, ASKING)) as gateway,
     ):
         issued = gateway.log_in()
