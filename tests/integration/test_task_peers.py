@@ -1,5 +1,6 @@
 """Tasks through a gateway: the Python SDK's client and server, and the official suite."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,7 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult
 
 from gateway_parts import Gateway, dev, free_port, three_files
 from older_peers import tasks_in_sessions
@@ -129,3 +134,29 @@ def test_the_official_suite_finds_the_tasks_extension_whole_behind_the_gateway(
 
     assert [one for counts in counted.values() for one in counts.lost] == []
     assert {name: counts.passed for name, counts in counted.items()} == SCENARIOS
+
+
+async def test_a_real_legacy_client_waits_for_a_tool_that_only_runs_as_a_task(
+    tmp_path: Path,
+) -> None:
+    async def elicit(*_: object) -> ElicitResult:
+        return ElicitResult(action="accept", content={"name": "Ada"})
+
+    with (
+        tasks_of_2026(tmp_path) as upstream,
+        dev(tmp_path, three_files(upstream, ASKING)) as gateway,
+    ):
+        headers = {"Authorization": f"Bearer {gateway.log_in()}"}
+        async with (
+            asyncio.timeout(60),
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            streamable_http_client(gateway.url(), http_client=http) as (reading, writing),
+            ClientSession(reading, writing, elicitation_callback=elicit) as session,
+        ):
+            await session.initialize()
+            said = [
+                (await session.call_tool(tool, {})).content[0].model_dump()["text"]
+                for tool in ("test_tool_with_task", "failing_job")
+            ]
+
+    assert said == ["hello Ada", "it did not work"]

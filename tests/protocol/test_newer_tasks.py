@@ -238,6 +238,88 @@ async def test_a_task_that_is_none_is_an_invalid_answer(answer: Any) -> None:
     assert read["error"]["code"] == -31012
 
 
+LACKING = {"code": -32021, "message": "runs as a task", "data": {"requiredCapabilities": EXTENSION}}
+
+
+class OnlyAsTask(Tasked):
+    """Refuses a call that does not declare the extension."""
+
+    def __init__(self, *states: Any, answer: Any = None) -> None:
+        super().__init__(*states, answer=answer)
+        made_of_it = self.replies["tools/call"]
+        self.replies["tools/call"] = lambda message: (
+            made_of_it(message)
+            if "extensions" in message["params"]["_meta"][CAPABILITIES]
+            else json_answer({"jsonrpc": "2.0", "id": message["id"], "error": LACKING}, status=400)
+        )
+
+
+@pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", "2025-11-25"])
+async def test_a_tool_that_only_runs_as_a_task_is_waited_for_by_a_client_without_tasks(
+    version: str,
+) -> None:
+    server = OnlyAsTask(task(), task("completed", result=DONE))
+    w, session = await opening(server, version=version)
+
+    answer = await w.legacy(session, "tools/call", {"name": "a", "arguments": {}})
+
+    assert events(await drained(answer)) == [result(SAID)]
+    declared = [params["_meta"][CAPABILITIES] for params in server.asked("tools/call")]
+    assert declared == [{}, EXTENSION]
+    assert [params["taskId"] for params in server.asked("tasks/get")] == ["t1", "t1"]
+
+
+async def test_a_task_that_is_waited_for_asks_as_the_call_would() -> None:
+    server = OnlyAsTask(task("input_required", inputRequests=QUESTION))
+    w, session = await opening(server, ALLOW_ALL, ALLOW_SERVER, capabilities=ABLE)
+    stream = stream_of(await w.legacy(session, "tools/call", {"name": "a"}))
+
+    asked = await heard(stream)
+    await w.send(result({"action": "decline"}, request_id=asked["id"]), headers=in_session(session))
+    server.states.append(task("failed", error={"code": -1, "message": "no"}))
+    ended = await heard(stream)
+
+    assert asked["params"] == {"message": "?", "requestedSchema": {"type": "object"}}
+    assert ended == {"jsonrpc": "2.0", "id": 1, "error": {"code": -1, "message": "no"}}
+    assert server.asked("tasks/update")[0]["inputResponses"] == {"q": {"action": "decline"}}
+
+
+async def test_a_call_that_is_cancelled_cancels_the_task_that_it_waits_for() -> None:
+    server = OnlyAsTask(task())
+    w, session = await opening(server)
+    stream = stream_of(await w.legacy(session, "tools/call", {"name": "a"}))
+    waiting = asyncio.create_task(heard(stream))
+    async with asyncio.timeout(5):
+        while not server.asked("tasks/get"):
+            await asyncio.sleep(0.01)
+
+    await cancel(w, session)
+
+    assert (await waiting)["error"]["code"] == -31008
+    async with asyncio.timeout(5):
+        while not server.asked("tasks/cancel"):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_tool_that_only_runs_as_a_task_may_be_done_at_once() -> None:
+    w, session = await opening(OnlyAsTask(task(), answer=DONE))
+
+    answer = await w.legacy(session, "tools/call", {"name": "a"})
+
+    assert events(await drained(answer)) == [result(SAID)]
+
+
+async def test_a_tool_that_is_refused_with_the_extension_too_is_asked_once_more_only() -> None:
+    refused = json_answer({"jsonrpc": "2.0", "id": 1, "error": LACKING}, status=400)
+    server = Tasked(task(), answer=refused)
+    w, session = await opening(server)
+
+    answer = await w.legacy(session, "tools/call", {"name": "a"})
+
+    (ended,) = events(await drained(answer))
+    assert (ended["error"]["code"], len(server.asked("tools/call"))) == (-32600, 2)
+
+
 # -- tasks/get, tasks/result -------------------------------------------------------------------
 
 STATES: Mapping[str, tuple[dict[str, Any], str]] = {

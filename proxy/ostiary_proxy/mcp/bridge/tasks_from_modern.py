@@ -12,14 +12,19 @@ from ostiary_proxy.mcp.bridge.declared import Declared
 from ostiary_proxy.mcp.bridge.from_modern import error_of, result_of
 from ostiary_proxy.mcp.bridge.task_state import legacy_state
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds
-from ostiary_proxy.mcp.message import Id, Notification, Object, Request
+from ostiary_proxy.mcp.eras import META_CAPABILITIES
+from ostiary_proxy.mcp.message import Id, Notification, Object, Request, Response
 from ostiary_proxy.mcp.results import BadResult
-from ostiary_proxy.mcp.tasks import CAPABILITY, RELATED, id_of, is_plain
+from ostiary_proxy.mcp.tasks import CAPABILITY, RELATED, declares, id_of, is_plain
 
-__all__ = ["brought", "created", "extended", "over_at_once", "pause", "shown", "told_of_task"]
+__all__ = [
+    "able", "brought", "created", "extended", "only_runs_as_task", "over_at_once", "pause", "shown",
+    "told_of_task",
+]  # fmt: skip
 
 _STATUS: Final = "notifications/tasks/status"
 _INTERNAL: Final = -32603
+_LACKING: Final = -32021
 _SHORTEST: Final = 250
 _LONGEST: Final = 15_000
 _USUAL: Final = 1_000
@@ -29,6 +34,25 @@ _USUAL: Final = 1_000
 def extended(declared: Declared) -> Declared:
     """Return what a client declares that can have tasks."""
     return replace(declared, capabilities={**declared.capabilities, **CAPABILITY})
+
+
+def able(request: Request) -> Request:
+    """Return a request that declares the extension too."""
+    meta = request.params["_meta"]
+    assert isinstance(meta, dict)  # each stands alone
+    said = meta[META_CAPABILITIES]
+    assert isinstance(said, dict)
+    meta = {**meta, META_CAPABILITIES: {**said, **CAPABILITY}}
+    params: Object = {**request.params, "_meta": meta}
+    return replace(request, params=params, whole={**request.whole, "params": dict(params)})
+
+
+def only_runs_as_task(response: Response) -> bool:
+    """Say whether a call was refused for want of the extension; it did not run."""
+    error = response.error or {}
+    data = error.get("data")
+    needed = data.get("requiredCapabilities") if isinstance(data, dict) else None
+    return error.get("code") == _LACKING and isinstance(needed, dict) and declares(needed)
 
 
 def shown(task: Object) -> dict[str, Json]:
@@ -56,10 +80,11 @@ def over_at_once(task_id: str, result: Object, *, ttl_ms: int, at: str) -> dict[
     }
 
 
-def brought(task: Object, request: Request, client_id: Id) -> Object:
+def brought(task: Object, request: Request, client_id: Id, *, related: bool = True) -> Object:
     """Return the answer that a task came to; raises BadResult, CallEnds for one cancelled.
 
-    `request` is the one about the task, that the client waits for under `client_id`.
+    `request` is the one that the client waits for under `client_id`, about the task, or not
+    `related` to any: a call for whose answer it waits.
     """
     status, result, error = task.get("status"), task.get("result"), task.get("error")
     if status == "cancelled":
@@ -71,10 +96,11 @@ def brought(task: Object, request: Request, client_id: Id) -> Object:
     if not isinstance(result, dict) or not is_plain(result):
         raise BadResult("a task is complete without a result that is")
     plain = result_of("tools/call", result)
-    meta = plain.get("_meta")
-    related: Json = {"taskId": id_of(task)}
-    marked = {**(meta if isinstance(meta, dict) else {}), RELATED: related}
-    return {"jsonrpc": "2.0", "id": client_id, "result": {**plain, "_meta": marked}}
+    if related:
+        meta = plain.get("_meta")
+        mark: Json = {"taskId": id_of(task)}
+        plain = {**plain, "_meta": {**(meta if isinstance(meta, dict) else {}), RELATED: mark}}
+    return {"jsonrpc": "2.0", "id": client_id, "result": {**plain}}
 
 
 def told_of_task(note: Notification) -> Notification:

@@ -34,13 +34,17 @@ _TIMED_OUT: Final = "the server asked for {}, and no answer came in time"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calling:
-    """`request` is what is said now, with the headers `parameters`, in place of `said`'s."""
+    """`request` is what is said now, with the headers `parameters`, in place of `said`'s.
+
+    It `awaits` a task where the server makes one of a call whose client wants the answer.
+    """
 
     said: Said
     session: Session
     bridged: Bridged
     request: Request
     parameters: Headers = ()
+    awaits: bool = False
 
     @property
     def live(self) -> Live:

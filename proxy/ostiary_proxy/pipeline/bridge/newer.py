@@ -11,7 +11,7 @@ from typing import Final
 from ostiary.decode.json_text import write_json
 from ostiary_proxy.mcp.bridge.from_modern import wanted_in
 from ostiary_proxy.mcp.bridge.newer_table import REQUESTS
-from ostiary_proxy.mcp.bridge.tasks_from_modern import extended
+from ostiary_proxy.mcp.bridge.tasks_from_modern import able, extended, only_runs_as_task
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds, standing_alone
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.message import Notification, Request, Response
@@ -28,7 +28,13 @@ from ostiary_proxy.pipeline.bridge.newer_opening import discover, open_session
 from ostiary_proxy.pipeline.bridge.newer_parameters import learn_from, say_with_parameters
 from ostiary_proxy.pipeline.bridge.newer_tasks import about_task
 from ostiary_proxy.pipeline.bridge.remembered import Remembered, change, look_up
-from ostiary_proxy.pipeline.bridge.speaking import answer_in, is_stream, message_in, unless
+from ostiary_proxy.pipeline.bridge.speaking import (
+    answer_in,
+    is_stream,
+    message_in,
+    say_modern,
+    unless,
+)
 from ostiary_proxy.pipeline.forward import read_body
 from ostiary_proxy.pipeline.native import say_natively
 from ostiary_proxy.pipeline.said import Said
@@ -146,6 +152,8 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
         return _FORGOTTEN
     if own is None:
         return Whole(exchange.status, exchange.headers, b"")
+    if only_runs_as_task(own) and calling.asked.method == "tools/call" and not calling.as_task:
+        return await _awaiting(calling, cancelled)
     try:
         wanted = wanted_in(own, retried=calling.may_ask, as_task=calling.as_task)
         if wanted is not None:
@@ -156,6 +164,13 @@ async def _whole(calling: Calling, exchange: Exchange, cancelled: asyncio.Event)
         raise Refused("UpstreamInvalid", detail=str(bad)) from None
     except CallEnds as ended:
         return Whole(200, _JSON, write_json(ended.answer(calling.client_id)))
+
+
+async def _awaiting(calling: Calling, cancelled: asyncio.Event) -> Exchange:
+    """Make a call once more that only runs as a task; its client waits for what that brings."""
+    calling = replace(calling, request=able(calling.request), awaits=True)
+    exchange = await say_modern(calling.said, calling.request, parameters=calling.parameters)
+    return Call(calling, exchange, cancelled)
 
 
 def _own(calling: Calling, exchange: Exchange, body: bytes) -> Response | None:

@@ -15,10 +15,13 @@ from ostiary_proxy.mcp.bridge.from_modern import Asking, Wanted, asking, told, w
 from ostiary_proxy.mcp.bridge.to_modern import retried
 from ostiary_proxy.mcp.message import Response
 from ostiary_proxy.mcp.sse import Event
+from ostiary_proxy.mcp.tasks import id_of
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.calling import Calling, CallStream, answer_from_client, event_of
 from ostiary_proxy.pipeline.bridge.newer_made import settled
 from ostiary_proxy.pipeline.bridge.newer_saying import Saying
+from ostiary_proxy.pipeline.bridge.newer_task import TaskThere
+from ostiary_proxy.pipeline.bridge.newer_task_result import TaskWaiting
 from ostiary_proxy.pipeline.bridge.speaking import events_of, message_in, unless
 from ostiary_proxy.refused import Refused
 
@@ -62,15 +65,32 @@ class Call(CallStream):
             event = replace(event, id=None, retry=None)  # nothing of 2026 can be resumed
             message = message_in(event)
             if isinstance(message, Response) and message.id == calling.request.id:
-                self._wanted = wanted_in(message, retried=calling.may_ask, as_task=calling.as_task)
+                tasked = calling.as_task or calling.awaits
+                self._wanted = wanted_in(message, retried=calling.may_ask, as_task=tasked)
                 if self._wanted is not None:
                     return
-                yield event_of(await settled(calling, message))
+                async for last in self._last(message):
+                    yield last
             elif message is None:
                 yield event
             else:
                 passed = told(message) or message  # it belongs to no call: for the relay's record
                 yield replace(event, data=write_json(passed.whole).decode())
+
+    async def _last(self, response: Response) -> AsyncIterator[Event]:
+        """Iterate over the answer that is complete, once a task that it is waited for is over."""
+        calling, result = self._calling, response.result or {}
+        if not calling.awaits or result.get("resultType") != "task":
+            yield event_of(await settled(calling, response))
+            return
+        task = TaskThere(calling, id_of(result))
+        try:
+            async for event in TaskWaiting(calling, task, result, self._cancelled).events():
+                yield event
+        except Refused:
+            if self._cancelled.is_set():
+                calling.live.streams.adopt(task.forgo())
+            raise
 
     async def _asking(self, wanted: Wanted, turn: int) -> AsyncIterator[Event]:
         """Iterate over the server's requests to the client, and make the call again."""

@@ -1,6 +1,7 @@
 """One task of a server of 2026-07-28, asked about for a legacy client; or one that we keep."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from ostiary_proxy.mcp.bridge.tasks_from_modern import extended
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds, retried, standing_alone
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.mcp.methods import TASK_ID
+from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import hold_to
 from ostiary_proxy.pipeline.bridge.calling import Calling
 from ostiary_proxy.pipeline.bridge.newer_made import Made, is_kept
@@ -48,6 +50,11 @@ class TaskThere:
     async def cancel(self) -> None:
         """Ask the server to cancel the task."""
         await self._ask("tasks/cancel")
+
+    async def forgo(self) -> None:
+        """Cancel the task, whatever the server says to that: nobody waits for it any more."""
+        with suppress(BadResult, CallEnds, Refused):
+            await self.cancel()
 
     async def _ask(self, method: str, answers: Mapping[str, Json] | None = None) -> Object:
         calling = self._calling

@@ -23,7 +23,7 @@ from ostiary_proxy.pipeline.bridge.newer_task import TaskThere
 from ostiary_proxy.pipeline.bridge.speaking import unless
 from ostiary_proxy.refused import Refused
 
-__all__ = ["result_of_task"]
+__all__ = ["TaskWaiting", "result_of_task"]
 
 _JSON: Final = {"content-type": "application/json"}
 _MOST: Final = 64
@@ -45,35 +45,52 @@ async def result_of_task(calling: Calling, task: TaskThere) -> Exchange:
 
 
 class _Result(CallStream):
-    """Lasts until the task is over, or its client cancels the request."""
+    """Lasts until the task is over, or its client cancels the request: the task goes on."""
 
     def __init__(self, calling: Calling, task: TaskThere, state: Object) -> None:
         super().__init__(calling, calling.live.underway.started(calling.session, calling.client_id))
+        self._waiting = TaskWaiting(calling, task, state, self._cancelled)
+
+    def _events(self) -> AsyncIterator[Event]:
+        return self._waiting.events()
+
+
+class TaskWaiting:
+    """Waits for a task, whose `state` is known, and lets it ask its client meanwhile."""
+
+    def __init__(
+        self, calling: Calling, task: TaskThere, state: Object, cancelled: asyncio.Event
+    ) -> None:
+        self._calling = calling
         self._task = task
         self._state = state
+        self._cancelled = cancelled
         self._asked: set[str] = set()
         self._waiting: dict[asyncio.Task[Json], str] = {}
 
-    async def close(self) -> None:
-        """Wait no more; the task goes on."""
-        await super().close()
-        for waiting in self._waiting:
-            waiting.cancel()
+    async def events(self) -> AsyncIterator[Event]:
+        """Iterate over what the task asks for, and at last what it brought.
 
-    async def _events(self) -> AsyncIterator[Event]:
+        Raises BadResult, CallEnds, Refused and StoreUnavailable.
+        """
         calling, clock = self._calling, asyncio.get_running_loop().time
         due = clock() + _COMMENT
-        with calling.live.underway.asking(calling.said.known.presented.grant.person):
-            while shown(self._state)["status"] not in OVER:
-                for question in self._new():
-                    yield event_of(question.request.whole)
-                    answer = asyncio.create_task(answer_from_client(calling, question))
-                    self._waiting[answer] = question.key
-                if clock() >= due:
-                    due = clock() + _COMMENT
-                    yield Event(comments=("the task goes on",))
-                await self._look_again()
-            yield event_of(brought(self._state, calling.request, calling.client_id))
+        try:
+            with calling.live.underway.asking(calling.said.known.presented.grant.person):
+                while shown(self._state)["status"] not in OVER:
+                    for question in self._new():
+                        yield event_of(question.request.whole)
+                        answer = asyncio.create_task(answer_from_client(calling, question))
+                        self._waiting[answer] = question.key
+                    if clock() >= due:
+                        due = clock() + _COMMENT
+                        yield Event(comments=("the task goes on",))
+                    await self._look_again()
+        finally:
+            for waiting in self._waiting:
+                waiting.cancel()
+        related = not calling.awaits
+        yield event_of(brought(self._state, calling.request, calling.client_id, related=related))
 
     def _new(self) -> Iterator[Asking]:
         """Yield what the task asks for and was not asked on this stream yet."""
@@ -83,7 +100,8 @@ class _Result(CallStream):
         self._asked |= new.keys()
         if len(self._asked) > _MOST:
             raise BadResult(f"a task asks for more than {_MOST} things")
-        yield from asking(new, self._calling.bridged.declared, prefix=prefix, task_id=self._task.id)
+        task_id = None if self._calling.awaits else self._task.id
+        yield from asking(new, self._calling.bridged.declared, prefix=prefix, task_id=task_id)
 
     async def _look_again(self) -> None:
         """Give the server the answers that came, if any, and learn how it stands now."""
