@@ -57,6 +57,7 @@ async def test_an_item_that_no_client_can_read_is_left_out_and_named() -> None:
     spoilt = [
         {"name": "no-schema"},
         {"name": "odd-schema", "inputSchema": "object"},
+        {"name": "no-object", "inputSchema": {}},
         {"name": "odd-title", "inputSchema": SCHEMA, "title": 5},
         {"name": ["x"], "inputSchema": SCHEMA},
         "tool",
@@ -74,7 +75,7 @@ async def test_an_item_that_no_client_can_read_is_left_out_and_named() -> None:
     assert [tool["name"] for tool in result["tools"]] == ["files_read", "web_nothing"]
     assert ListToolsResult.model_validate(result)
     assert w.live.upstreams.unfit == {
-        "team/files/web": {"web_no-schema", "web_odd-schema", "web_odd-title"}
+        "team/files/web": {"web_no-schema", "web_odd-schema", "web_no-object", "web_odd-title"}
     }
 
 

@@ -57,7 +57,13 @@ def standing(where: str, item: Json) -> Json | None:
         return None
     if any(not isinstance(item[name], kind) for name, kind in _TYPES.items() if name in item):
         return None
-    return item if where != "tools" or fits(str(item["name"])) else None
+    return item if where != "tools" or _is_tool(item) else None
+
+
+def _is_tool(item: dict[str, Json]) -> bool:
+    """Say whether clients take a tool of this name, whose arguments make an object."""
+    schema = item["inputSchema"]
+    return fits(str(item["name"])) and isinstance(schema, dict) and schema.get("type") == "object"
 
 
 def capabilities_of(result: Object) -> dict[str, Json]:
