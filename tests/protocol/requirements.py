@@ -746,6 +746,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_lacks_a_name_or_a_uri_is_left_out",
             "test_what_may_be_null_stays_so",
             "test_what_a_server_can_do_is_told_whatever_another_says_of_itself",
+            "test_a_client_may_wait_on_its_stream_for_the_only_server_that_has_one",
+            "test_a_stream_that_every_server_refuses_is_refused",
             "test_a_server_that_is_away_is_looked_for_by_one_stream_at_a_time",
             "test_a_store_that_is_away_leaves_the_streams_open_that_need_none",
             "test_a_server_that_did_not_answer_in_time_is_waited_for_briefly_until_it_answers",

@@ -633,6 +633,33 @@ async def test_a_client_that_goes_while_streams_open_leaves_none_of_them_open():
     assert [exchange.closed for exchange in slow.exchanges] == [True]
 
 
+async def test_a_client_may_wait_on_its_stream_for_the_only_server_that_has_one(monkeypatch):
+    monkeypatch.setattr(merged, "_AGAIN", 0.001)
+    web = Server(GET=[asyncio.get_running_loop().create_future()])
+    web.away = True
+    w = joined({"files": Server(session="f-1"), "web": web})
+    _, session = await opened(w)
+
+    stream = await w.send(method="GET", headers=(("mcp-session-id", session),))
+    web.away = False
+    w.now[0] += 5
+    assert not isinstance(stream.body, bytes)
+    async with asyncio.timeout(5):
+        news = events(await next_said(aiter(stream.body)))
+    await stream.body.abandon()
+
+    assert news[0]["method"] == CHANGED
+
+
+async def test_a_stream_that_every_server_refuses_is_refused():
+    w = joined({"files": Server(session="f-1", GET=403), "web": Server(GET=401)})
+    _, session = await opened(w)
+
+    answer = await w.send(method="GET", headers=(("mcp-session-id", session),))
+
+    assert answer.status == 502
+
+
 async def test_a_server_that_is_away_is_looked_for_by_one_stream_at_a_time(monkeypatch):
     monkeypatch.setattr(merged, "_AGAIN", 0.001)
     held = asyncio.get_running_loop().create_future()

@@ -13,9 +13,10 @@ from ostiary_proxy.pipeline.many.heard import Heard, hear
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
 
-__all__ = ["keeping_of", "last"]
+__all__ = ["AWAY", "keeping_of", "last"]
 
-_AWAY: Final = frozenset(("UpstreamTimeout", "UpstreamUnavailable"))
+AWAY: Final = frozenset(("UpstreamTimeout", "UpstreamUnavailable"))
+"""Codes of refusals that say that a server is not there."""
 _MAX_RESULT: Final = 2 * 1024 * 1024
 """More than is kept of any."""
 
@@ -33,7 +34,7 @@ def keeping_of(said: Said, server: str) -> Keeping:
 
 async def last(said: Said, server: str, why: Refused) -> Heard | None:
     """Return what stands in for a server that is missing, if it is away and anything does."""
-    recalled = keeping_of(said, server).last() if why.code in _AWAY else None
+    recalled = keeping_of(said, server).last() if why.code in AWAY else None
     if recalled is None:
         return None
     assert isinstance(said.message, Request)

@@ -13,6 +13,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
 from ostiary_proxy.pipeline.forward import media_type
 from ostiary_proxy.pipeline.many.begun import begun
+from ostiary_proxy.pipeline.many.last import AWAY
 from ostiary_proxy.pipeline.many.merged import Merged, Source, message_event
 from ostiary_proxy.pipeline.many.places import OnOwnStreams, read_own_streams
 from ostiary_proxy.pipeline.many.server import key_of, named, patience, say_at, with_params
@@ -98,8 +99,11 @@ def _merged(
     first: bytes,
     news: bytes,
 ) -> Exchange:
-    """Return the streams as one, and have those that are away asked again."""
-    if gone and not streams:
+    """Return the streams as one, and have those that are away asked again.
+
+    Where none is there and one is away its client waits: who is refused now may never ask again.
+    """
+    if gone and not streams and not any(refused.code in AWAY for refused in gone.values()):
         raise next(iter(gone.values()))
     kept = {server: source for server, source in sources.items() if server in {*streams, *gone}}
     return Merged(kept, streams, first=first, news=news)
