@@ -111,10 +111,14 @@ async def test_a_batch_of_notifications_is_202_and_one_that_is_refused_says_so()
     session = await opened(w)
 
     taken = await post(w, session, [INITIALIZED, INITIALIZED])
-    refused = await post(w, session, [INITIALIZED, {**INITIALIZED, "method": "made/up"}])
+    unknown = {**INITIALIZED, "method": "made/up"}
+    refused = await post(w, session, [INITIALIZED, unknown])
+    w.upstream.script = lambda _: ScriptedExchange(400, {}, [])
+    mixed = [await post(w, session, [INITIALIZED, unknown][::way]) for way in (1, -1)]
 
     assert (taken.status, taken.body, refused.status, refused.body) == (202, b"", 403, b"")
-    assert len(w.upstream.sent) == 3
+    assert [one.status for one in mixed] == [400, 403]  # the first that was refused says it
+    assert len(w.upstream.sent) == 5
 
 
 async def test_a_batch_of_responses_answers_what_the_server_asked() -> None:
