@@ -1,5 +1,7 @@
 """A server that says what no server should: its client gets an answer, and others keep theirs."""
 
+import json
+
 import pytest
 
 from mcp_parts import (
@@ -14,12 +16,14 @@ from mcp_parts import (
     initialize,
     initialized,
     json_answer,
+    request,
     result,
     sse_answer,
     world,
 )
 from ostiary.policy.facts import Kind, Subject
 from ostiary_proxy.mcp.parameters import Parameter
+from ostiary_proxy.mcp.sse import Splitter
 from ostiary_proxy.outbound.exchange import Outgoing
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.session import PENDING
@@ -170,3 +174,20 @@ def test_a_tool_that_is_listed_again_is_known_as_it_is_now() -> None:
     learned.learn("one", marks("t", 3) | marks("x" * 513, 1))
 
     assert (known(learned, "one", "t"), known(learned, "one", "x" * 513)) == (3, 0)
+
+
+async def test_an_answer_with_line_ends_of_any_kind_is_one_event_among_those_of_a_batch() -> None:
+    lines = b'{"jsonrpc":"2.0",\r"id":2,\r\r"result":\r\n\n{"content":[]}}'
+
+    def script(sent: Outgoing) -> ScriptedExchange:
+        return json_answer(lines) if b'"id":2' in sent.body else sse_answer(result({"content": []}))
+
+    w = world(script)
+    headers = (("mcp-session-id", await w.session(version="2025-03-26")),)
+    calls = [request("tools/call", {"name": "a"}, request_id=number) for number in (1, 2)]
+
+    told = Splitter().feed(await drained(await w.send(calls, headers=headers)))
+
+    assert [json.loads(one.data or "") for one in told] == [
+        result({"content": []}, request_id=number) for number in (1, 2)
+    ]

@@ -144,8 +144,13 @@ def write_event(event: Event) -> bytes:
     if event.retry is not None:
         lines.append(f"retry: {event.retry}")
     if event.data is not None:
-        lines.extend(f"data: {part}" for part in event.data.split("\n"))
+        lines.extend(f"data: {part}" for part in _parts(event.data))
     return ("\n".join(lines) + "\n\n").encode() if lines else b""
+
+
+def _parts(data: str) -> list[str]:
+    """Return the lines of `data`; a CR, which may stand between tokens of JSON, ends one too."""
+    return (data.replace("\r\n", "\n").replace("\r", "\n") if "\r" in data else data).split("\n")
 
 
 _KEPT: Final = frozenset(("event", "id", "retry"))
