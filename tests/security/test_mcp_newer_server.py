@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -279,6 +281,30 @@ async def test_a_task_is_asked_about_at_no_server_that_its_route_led_to_before()
 
     assert last["error"]["code"] == -31010
     assert len(w.upstream.sent) == said
+
+
+async def test_each_round_lets_go_of_the_one_before_and_the_call_of_all_connections() -> None:
+    again = {"resultType": "input_required", "requestState": "S"}
+    first = sse_answer(result(again), asyncio.get_running_loop().create_future())
+    held: list[bool] = []
+
+    @contextmanager
+    def borrowed() -> Iterator[None]:
+        held.append(True)
+        yield
+        held.pop()
+
+    def reply(message: dict[str, Any]) -> Any:
+        assert first.closed == ("requestState" in message["params"])
+        return {**DONE, "content": len(held)} if first.closed else first
+
+    w, session = await opening(ModernServer({"tools/call": reply}))
+    object.__setattr__(w.live, "borrowed", borrowed)
+
+    (last,) = events(await drained(await call(w, session)))
+
+    assert last["result"]["content"] == 1
+    assert held == []
 
 
 async def test_a_get_stream_is_opened_anew_at_no_server_that_its_route_led_to_before() -> None:
