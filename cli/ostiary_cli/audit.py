@@ -125,7 +125,7 @@ def verify_command(
 def show_command(
     *, source: str, state: Path | None, log: Path | None, record_id: str, output: str
 ) -> None:
-    """Show the decision with this ID, why it was made, and how the call ended.
+    """Show the decision with this ID, why it was made, what was said meanwhile, and how it ended.
 
     ID stands in every refusal that a caller sees, and at the end of each line of `audit tail`.
 
@@ -139,7 +139,7 @@ def show_command(
         record
         for path in _segments(folder)
         for record in read_records(line for line in _lines(path) if wanted in line)
-        if record.id == record_id
+        if record_id in (record.id, record.facts.get("during"))
     ]
     if not found:
         raise click.ClickException(

@@ -17,6 +17,7 @@ _LABELS: Final = {
     "unknowns": "unknown facts", "gid": "grant", "jti": "token",
 }  # fmt: skip
 _ERASED: Final = "[erased]"
+_ALLOWED: Final = "Allowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +114,14 @@ def _subject(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _reason(facts: Mapping[str, Any]) -> list[str]:
-    if facts.get("decision") != "deny" and "code" not in facts:
+    if facts.get("decision") not in ("deny", "drop") and "code" not in facts:
         return []
+    reason = facts.get("reason")
+    if reason in (None, _ALLOWED):  # policy let it pass, and something else did not
+        return [_bare(f"because {facts.get('code') or facts.get('detail')}")]
     rule = facts.get("rule")
     by = f" by {rule.get('policy')}: {rule.get('rule')}" if isinstance(rule, Mapping) else ""
-    return [_bare(f"because {facts.get('reason') or facts.get('code')}{by}")]
+    return [_bare(f"because {reason}{by}")]
 
 
 def _who(personal: Any) -> str:

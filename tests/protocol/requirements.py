@@ -684,6 +684,8 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_a_server_request_needs_an_allow_that_names_it_else_upstream_is_told",
             "test_a_server_request_gets_exactly_one_answer_from_its_own_session",
             "test_a_reply_is_refused_once_policy_forbids_the_request",
+            "test_what_a_server_may_not_ask_in_a_result_is_written_down_with_the_rule",
+            "test_so_is_what_it_may_not_ask_on_a_stream_and_by_links_in_an_error",
         ),
     ),
     "audit": (

@@ -247,3 +247,63 @@ async def test_a_question_with_tools_is_not_put_to_a_client_that_has_none() -> N
 
     assert said["code"] == -32021
     assert said["data"]["requiredCapabilities"] == {"sampling": {"tools": {}}}
+
+
+FORBIDDEN: dict[str, Any] = {
+    "name": "no-forms", "effect": "Deny",
+    "match": {"server": ["elicitation/form", "elicitation/url"]},
+}  # fmt: skip
+WRITTEN = {
+    "decision": "drop",
+    "detail": "policy: DeniedByRule",
+    "method": "elicitation/create",
+    "reason": "DeniedByRule",
+    "rule": {"policy": "team/p", "rule": "no-forms", "generation": 1},
+}
+
+
+def written(w: World) -> dict[str, Any]:
+    """Return what the one record of a dropped request says, less what every one says."""
+    (facts,) = [one.facts for one in w.log.records if one.kind == "server-message"]
+    return {name: facts[name] for name in WRITTEN if name in facts}
+
+
+@pytest.mark.parametrize("answer", [json_answer, sse_answer])
+async def test_what_a_server_may_not_ask_in_a_result_is_written_down_with_the_rule(
+    answer: Any,
+) -> None:
+    entry = {name: asked("elicitation/form")[name] for name in ("method", "params")}
+    asks = result({"resultType": "input_required", "inputRequests": {"s1": entry}})
+    w = world(lambda _: answer(asks), ALLOW_ALL, allow(*KINDS), FORBIDDEN)
+    meta = {"io.modelcontextprotocol/clientCapabilities": CAN}
+
+    said = await w.modern("tools/call", {"name": "a"}, meta=meta)
+    if not isinstance(said.body, bytes):
+        await drained(said)
+
+    assert written(w) == WRITTEN
+
+
+async def test_so_is_what_it_may_not_ask_on_a_stream_and_by_links_in_an_error() -> None:
+    streamed = asking(asked("elicitation/form"), ALLOW_ALL, allow(*KINDS), FORBIDDEN)
+    linked = world(
+        lambda _: json_answer({"jsonrpc": "2.0", "id": 1, "error": LINKS}),
+        ALLOW_ALL, allow(*KINDS), FORBIDDEN,
+    )  # fmt: skip
+
+    await called(streamed, "2025-11-25")
+    await linked.legacy(await linked.session(), "tools/call", {"name": "a"})
+
+    assert (written(streamed), written(linked)) == (WRITTEN, WRITTEN)
+
+
+async def test_and_what_the_client_did_not_declare() -> None:
+    entry = {name: asked("sampling")[name] for name in ("method", "params")}
+    asks = result({"resultType": "input_required", "inputRequests": {"s1": entry}})
+    w = world(lambda _: json_answer(asks), ALLOW_ALL, allow(*KINDS))
+
+    await w.modern("tools/call", {"name": "a"})
+
+    assert written(w) == {
+        "decision": "drop", "detail": "not declared", "method": "sampling/createMessage",
+    }  # fmt: skip

@@ -13,6 +13,7 @@ from audit_parts import NOW, Place, crash, decision, outcome
 from ostiary.config.keys import KeyDocument
 from ostiary_cli.audit_records import Shown, one_line
 from ostiary_cli.main import main
+from ostiary_proxy.audit.record import Kind, Record
 
 RULE = {"policy": "default/team", "rule": "read-only", "generation": 3}
 
@@ -190,6 +191,33 @@ def test_show_prints_json_for_scripts(place: Place) -> None:
         None,
         None,
     )
+
+
+async def test_show_tells_what_a_server_said_during_a_call_too(place: Place) -> None:
+    facts: dict[str, Any] = {
+        "decision": "drop", "during": "aaaa", "detail": "policy: DeniedByRule",
+        "reason": "DeniedByRule", "rule": RULE, "method": "elicitation/create",
+    }  # fmt: skip
+    async with place.open() as log:
+        await log.write(Record(id="cccc", kind=Kind.SERVER_MESSAGE, at=NOW, facts=facts))
+
+    shown = json.loads(run(place, "show", "aaaa", "-o", "json").output)
+    line = next(one for one in run(place, "tail").output.splitlines() if "[cccc]" in one)
+
+    assert [one["id"] for one in shown] == ["aaaa", "aaaa", "cccc"]
+    assert line == (
+        "2027-01-15 08:00:00 drop        elicitation/create "
+        "because DeniedByRule by default/team: read-only [cccc]"
+    )
+
+
+def test_a_refusal_that_policy_is_not_the_reason_of_names_its_code() -> None:
+    facts = {"decision": "deny", "reason": "Allowed", "rule": RULE, "code": "InvalidParams"}
+    record = Shown(
+        id="dddd", kind="decision", at=NOW, sequence=9, facts=facts, personal=None, arguments=None
+    )
+
+    assert one_line(record).endswith("deny        because InvalidParams [dddd]")
 
 
 def test_show_says_where_to_look_for_an_id_that_is_not_there(place: Place) -> None:

@@ -28,6 +28,7 @@ from ostiary_proxy.pipeline.result import Reader
 from ostiary_proxy.pipeline.server_says import By, ServerSays
 from ostiary_proxy.pipeline.task_list import own_tasks
 from ostiary_proxy.pipeline.trail import cut
+from ostiary_proxy.pipeline.unasked import Unasked
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Relay"]
@@ -254,14 +255,18 @@ class Relay:
             if message.error is not None:
                 return self._error_answer(message, message.error, raw, now)
             out = self._read_result(message, raw, now)
+        except Unasked as refused:
+            why = refused.detail
+            record = self._server.record(passed=False, why=why, subject=refused.facts, now=now)
+            return replace(self._refused(refused, message), before=(record,))
         except Refused as refused:
-            if refused.code == "MissingClientCapability":
-                self.status = refused.how.status  # clients look for it there (rule 23)
             return self._refused(refused, message)
         self._end("ok", over=False)
         return out
 
     def _refused(self, refused: Refused, message: Response) -> Out:
+        if refused.code == "MissingClientCapability":
+            self.status = refused.how.status  # clients look for it there (rule 23)
         self._error = refused.how.rpc
         self._end("refused", over=False)
         return Out(data=rpc_error(refused, self._asked.decision, message.id))

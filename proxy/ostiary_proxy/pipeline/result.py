@@ -30,6 +30,7 @@ from ostiary_proxy.pipeline.judge import Judge
 from ostiary_proxy.pipeline.redacted import redacted
 from ostiary_proxy.pipeline.rounds import give_state
 from ostiary_proxy.pipeline.tasks import Owner
+from ostiary_proxy.pipeline.unasked import Unasked, asked_facts, check_allowed
 from ostiary_proxy.refused import Refused
 
 __all__ = ["Reader"]
@@ -158,13 +159,10 @@ class Reader:
         declared = self.asked.modern.capabilities if self.asked.modern is not None else {}
         missing = lacking(kind, declared, asked)
         if missing is not None:
-            raise Refused("MissingClientCapability", data={"requiredCapabilities": missing})
+            raise Unasked(
+                "MissingClientCapability", asked_facts(subject), detail="not declared",
+                data={"requiredCapabilities": missing},
+            )  # fmt: skip
         verdict = self.judge.verdict(subject, self.now)
-        if not verdict.allowed:
-            raise Refused(
-                "Denied",
-                message=verdict.message or f"the server may not ask for {subject.name} here",
-                detail=verdict.reason,
-            )
-        self.asked_for.append({"method": name, "name": subject.name})
+        self.asked_for.append(check_allowed(subject, verdict))
         return kind, verdict.redactions

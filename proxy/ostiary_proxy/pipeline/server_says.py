@@ -36,6 +36,7 @@ from ostiary_proxy.pipeline.session import MAX_AGE, PENDING, Session, pending_ke
 from ostiary_proxy.pipeline.share import Share
 from ostiary_proxy.pipeline.tasks import TASKS, Owner
 from ostiary_proxy.pipeline.trail import server_message
+from ostiary_proxy.pipeline.unasked import asked_facts, check_allowed
 from ostiary_proxy.refused import Refused
 
 __all__ = ["By", "ServerSays"]
@@ -117,10 +118,8 @@ class ServerSays:
         """Return a request that waits for its answer, where policy lets the server ask."""
         session = self._asked.session
         assert session is not None  # without one there are no requests
-        facts: dict[str, Json] = {
-            "method": message.method, "rpc_id": message.id, "name": subject.name,
-        }  # fmt: skip
         verdict = by.judge.verdict(subject, by.now)
+        facts = {**asked_facts(subject, verdict), "method": message.method, "rpc_id": message.id}
         if not verdict.allowed:
             refused = Refused("Denied")
             answer = error_body(message.id, refused.how.rpc, refused.message)
@@ -151,10 +150,7 @@ class ServerSays:
         if self._asked.version == MODERN:
             raise Refused("UpstreamInvalid", detail=f"{_LINKS} is not part of this revision")
         subject = subject_of_input(ServerRequest.ELICITATION_URL)
-        verdict = by.judge.verdict(subject, by.now)
-        if not verdict.allowed:
-            raise Refused("Denied", message=verdict.message, detail=verdict.reason)
-        facts: dict[str, Json] = {"method": subject.method, "name": subject.name}
+        facts = check_allowed(subject, by.judge.verdict(subject, by.now))
         record = self.record(passed=True, why="links in an error", subject=facts, now=by.now)
         data = error.get("data")
         links = data.get("elicitations") if isinstance(data, dict) else None

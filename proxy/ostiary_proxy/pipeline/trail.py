@@ -17,7 +17,7 @@ from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 
-__all__ = ["cut", "decision", "outcome", "own_request", "refusal", "server_message"]
+__all__ = ["cut", "decision", "judged", "outcome", "own_request", "refusal", "server_message"]
 
 _LONGEST: Final = 256
 
@@ -32,7 +32,7 @@ def decision(
         **_subject(subject),
         **_asked(received),
         **_who(known.presented),
-        **_verdict(verdict),
+        **judged(verdict),
         "version": version,
         **_server(known, subject),
     }
@@ -81,7 +81,7 @@ def refusal(received: Received, refused: Refused) -> Record:
     if seen.presented is not None:
         facts.update(_who(seen.presented))
     if seen.verdict is not None:
-        facts.update(_verdict(seen.verdict))
+        facts.update(judged(seen.verdict))
     kind = Kind.DECISION if seen.verdict is not None else Kind.REFUSAL
     return _record(kind, received, facts, seen.subject)
 
@@ -142,7 +142,8 @@ def _server(known: Known, subject: Subject) -> dict[str, Json]:
     return {"server": server} if server in known.routed.route.servers else {}
 
 
-def _verdict(verdict: Verdict) -> dict[str, Json]:
+def judged(verdict: Verdict) -> dict[str, Json]:
+    """Return what a record says of a verdict: the reason, the rules, what they would have done."""
     facts: dict[str, Json] = {"reason": verdict.reason}
     if verdict.rule is not None:
         facts["rule"] = _rule(verdict.rule)
