@@ -11,7 +11,7 @@ from typing import Any
 from ostiary_cli.headless import Headless
 from peer_servers import Lack, Server, Step
 from real_parts import BIN, NODE, ROOT
-from setup_parts import peer
+from setup_parts import go_program, peer
 
 __all__ = ["CLIENTS", "Client", "see", "steps"]
 
@@ -34,6 +34,8 @@ class Client:
         return self.version[:4]
 
     def command(self) -> tuple[str, ...]:
+        if self.make == "go":
+            return str(go_program("peer")), "client"
         if self.make.startswith("typescript"):
             return str(BIN / "node"), str(_PARTS / "peer_client.mjs")
         python = {"python-1": str(peer("mcp-1")), "fastmcp": str(peer("fastmcp"))}
@@ -56,6 +58,8 @@ CLIENTS = (
         name="TypeScript SDK 2, legacy", make="typescript-2", mode="legacy", version="2025-11-25"
     ),
     Client(name="TypeScript SDK 1", make="typescript-1", mode="legacy", version="2025-11-25"),
+    Client(name="Go SDK 1", make="go", mode="auto", version="2026-07-28"),
+    Client(name="Go SDK 1, legacy", make="go", mode="legacy", version="2025-11-25"),
 )
 
 

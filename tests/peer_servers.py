@@ -9,7 +9,7 @@ from typing import Any
 from gateway_parts import free_port
 from older_peers import everything_in_typescript
 from real_parts import BIN, NODE, ROOT, everything_server, require, serving
-from setup_parts import peer
+from setup_parts import go_program, peer
 
 __all__ = ["BOTH", "SERVERS", "WORDS", "Lack", "Server", "Step"]
 
@@ -272,5 +272,16 @@ SERVERS = (
             Lack(word="cancel", why="no tool of it says that it was cancelled"),
             Lack(word="resume", why="no tool of it breaks its stream off"),
         ),
+    ),
+    Server(
+        name="Go SDK 1",
+        speaks="all",
+        run=_own(str(go_program("peer")), "server"),
+        forbidden="secret",
+        answer=_BLUE,
+        watch=_NOTE,
+        listed=_NAMES,
+        steps=(*(step for step in _OURS if step != _RESUME), replace(_RESUME, eras=("2025",))),
+        lacks=(Lack(word="resume", eras=("2026",), why=_NO_RESUMPTION),),
     ),
 )  # fmt: skip

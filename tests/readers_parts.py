@@ -9,7 +9,7 @@ from typing import Any
 
 from ostiary.decode.yaml_documents import read_documents
 from real_parts import require
-from setup_parts import readers_program
+from setup_parts import go_program
 
 GITOPS = Path(__file__).resolve().parent.parent / "manifests" / "gitops"
 
@@ -25,7 +25,7 @@ class Verdicts:
 
 def verdicts_on(objects: Sequence[Mapping[str, Any]]) -> list[Verdicts]:
     """Return the verdicts on each object, by the checks that stand in manifests/gitops."""
-    program = readers_program()
+    program = go_program("readers")
     require(program.exists(), "the readers of GitOps tools")
     script = (GITOPS / "argocd" / "health.lua").read_text()
     checks = {item["kind"]: item for item in flux_checks()}

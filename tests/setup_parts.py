@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "parts"
 PINS = ROOT / "tests" / "parts"
-READERS = ROOT / "tests" / "tools" / "readers"
+TOOLS = ROOT / "tests" / "tools"
 PROGRAMS = {
     "node": "nodejs", "npm": "npm", "chromium": "chromium", "redis-server": "redis-server",
     "faketime": "faketime", "nginx": "nginx", "promtool": "prometheus",
@@ -46,6 +46,7 @@ def main() -> int:
         install_peers,
         fetch_crds,
         build_readers,
+        build_go_peer,
     )
 
 
@@ -163,23 +164,33 @@ def gateway_api_crds() -> Path:
 
 def build_readers() -> None:
     """Build the code of Argo CD's and Flux's health checks into one program."""
-    program = readers_program()
+    _build("readers", "the readers of GitOps tools", "two minutes")
+
+
+def build_go_peer() -> None:
+    """Build the MCP client and server on the Go SDK."""
+    _build("peer", "the MCP peers in Go", "half a minute")
+
+
+def _build(name: str, what: str, long: str) -> None:
+    program = go_program(name)
     if program.exists():
-        say("the readers of GitOps tools are here")
+        say(f"{what} are here")
         return
     if not shutil.which("go"):
-        raise PartMissing("the readers of GitOps tools need Go 1.26 or newer")
-    say("building the readers of GitOps tools with go (two minutes)")
+        raise PartMissing(f"{what} need Go 1.26 or newer")
+    say(f"building {what} with go ({long})")
     program.parent.mkdir(parents=True, exist_ok=True)
-    run(["go", "build", "-trimpath", "-mod=readonly", "-o", str(program), "."], cwd=READERS)
+    command = ["go", "build", "-trimpath", "-mod=readonly", "-o", str(program), "."]
+    run(command, cwd=TOOLS / name)
 
 
-def readers_program() -> Path:
-    """Return where the readers stand, or will; another place where their sources differ."""
+def go_program(name: str) -> Path:
+    """Return where a program of `tests/tools` stands, or will; elsewhere if its sources differ."""
     whole = hashlib.sha256()
-    for path in sorted(READERS.iterdir()):
+    for path in sorted((TOOLS / name).iterdir()):
         whole.update(path.name.encode() + b"\0" + path.read_bytes())
-    return CACHE / "readers" / whole.hexdigest()[:16] / "readers"
+    return CACHE / name / whole.hexdigest()[:16] / name
 
 
 def pip() -> list[str]:

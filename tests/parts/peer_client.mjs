@@ -136,11 +136,13 @@ const DO = {
   },
   // Calls until the server said something; its stream may not be open at the first call.
   hear: async ({ what, ...one }) => {
-    while (!heard.some((said) => said.includes(what))) {
+    for (;;) {
       await call(one);
-      await pause(100);
+      for (let times = 0; times < 10; times += 1) {
+        if (heard.some((said) => said.includes(what))) return what;
+        await pause(20);
+      }
     }
-    return what;
   },
   // Gives up a call once it runs; returns how the server says that it went.
   cancel: async ({ then, ...one }) => {

@@ -121,10 +121,12 @@ class Peer:
 
     async def hear(self, what: str, **call: Any) -> str:
         """Call until the server said something; its stream may not be open at the first call."""
-        while not any(what in said for said in HEARD):
+        while True:
             await self.call(**call)
-            await asyncio.sleep(0.1)
-        return what
+            for _ in range(10):
+                if any(what in said for said in HEARD):
+                    return what
+                await asyncio.sleep(0.02)
 
     async def cancel(self, then: str, **call: Any) -> str:
         """Give up a call once it runs; return how the server says that it went."""

@@ -116,7 +116,7 @@ def waited() -> str:
 async def pause(context: Context) -> str:
     """Break the answer's stream off before the answer, where that can be."""
     await context.close_sse_stream()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.05)
     return "still here"
 
 
