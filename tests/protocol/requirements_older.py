@@ -104,6 +104,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_what_is_left_unanswered_is_asked_again_with_what_was_asked_meanwhile",
             "test_what_is_asked_on_the_sessions_own_stream_joins_a_call_that_waits",
             "test_what_the_server_takes_back_is_not_asked_again",
+            "test_an_answer_that_the_server_wants_no_more_does_not_end_the_call",
             "test_no_more_than_sixteen_questions_are_asked_at_once",
             "test_questions_that_are_too_large_together_are_asked_one_after_the_other",
             "test_a_server_that_answers_without_waiting_for_what_it_asked_has_answered",

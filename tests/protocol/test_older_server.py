@@ -620,6 +620,29 @@ async def test_what_the_server_takes_back_is_not_asked_again(where):
     assert named(second) == {"question-2": "roots/list"}
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, None), (404, -31010), (503, -31010)])
+async def test_an_answer_that_the_server_wants_no_more_does_not_end_the_call(status, code):
+    may = asyncio.get_running_loop().create_future()
+    server = LegacyServer({"tools/call": lambda _: [*TWO, may, result(TEXT, request_id=1)]})
+    w = older(server)
+    (first,) = events(await drained(await w.modern("tools/call", CALL, meta=CAN_ALL)))
+
+    def refuses(outgoing):
+        if outgoing.body and "method" not in json.loads(outgoing.body):
+            if not may.done():
+                may.set_result(None)
+            return json_answer(b"", status=status)
+        return server(outgoing)
+
+    w.upstream.script = refuses
+    late = again(first, {"action": "accept"}, {"roots": []})
+    answer = await w.modern("tools/call", late, meta=CAN_ALL)
+
+    whole = isinstance(answer.body, bytes)
+    (last,) = [body(answer)] if whole else events(await drained(answer))
+    assert last.get("error", {}).get("code") == code
+
+
 async def test_no_more_than_sixteen_questions_are_asked_at_once(monkeypatch):
     monkeypatch.setattr(older_retold, "_TOGETHER", 1.0)
     many = [asks("roots/list", {}, request_id=number) for number in range(1, 21)]

@@ -19,6 +19,7 @@ from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.pipeline.bridge.older import PATIENCE
 from ostiary_proxy.pipeline.bridge.older_call import Call
 from ostiary_proxy.pipeline.bridge.older_elsewhere import attend, finish_for, gone, hand_over
+from ostiary_proxy.pipeline.bridge.older_refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older_retold import Retold
 from ostiary_proxy.pipeline.bridge.older_session import judge_of, remembered, tell, today
 from ostiary_proxy.pipeline.said import Said
@@ -163,7 +164,11 @@ async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
 
 
 async def _post(said: Said, call: Call, answer: Response) -> None:
-    exchange = await tell(said, call.opened, answer, system=False)
+    """Give the server an answer; one that it wants no more is nothing to the call.
+
+    Raises Refused where the call can't go on.
+    """
+    exchange = await refusal_of(await tell(said, call.opened, answer, system=False))
     await exchange.close()
-    if not 200 <= exchange.status < 300:
+    if exchange.status >= 500 or await is_lost(exchange):
         raise Refused("UpstreamUnavailable", detail=f"the answer was refused: {exchange.status}")
