@@ -9,6 +9,7 @@ and structured content are searched as they were written. Binary data (`blob`, i
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import re2
@@ -49,6 +50,8 @@ _OPAQUE: Final = frozenset(
 _MOMENTS: Final = frozenset({"createdAt", "lastModified", "lastUpdatedAt"})
 _MOMENT: Final = re2.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]{5,18}(Z|[+-]\d\d:\d\d)?)?")
 """Members that hold a time, and how one is written: digits, but nobody's."""
+_MOST: Final = 50_000
+"""Finds of one message that are replaced each for itself; more would hold up all others."""
 _FREE: Final = frozenset({"structuredContent", "_meta", "data", "input", "arguments"})
 """Members of any shape: their numbers and member names are data, not protocol."""
 
@@ -131,26 +134,37 @@ Tails = tuple[tuple[tuple[str, ...], str], ...]
 
 
 class _Screen:
-    """The redactions of one direction, joined; each method returns the same object if unchanged."""
+    """The redactions of one direction, joined; each method returns the same object if unchanged.
 
-    __slots__ = ("needed", "paths", "patterns")
+    One screens one message: `_left` finds may be replaced in it each for itself.
+    """
+
+    __slots__ = ("_left", "needed", "paths", "patterns")
 
     def __init__(self, redactions: Sequence[Redaction], where: RedactIn) -> None:
         ours = [redaction for redaction in redactions if redaction.where is where]
+        self._left = _MOST
         self.needed = bool(ours)
         self.patterns = [(r.pattern, r.replacement) for r in ours if r.pattern is not None]
         self.paths: Tails = tuple((path, r.replacement) for r in ours for path in r.paths)
 
     def text(self, text: str) -> str:
-        """Replace what patterns find; overlapping finds are one, with the first's replacement."""
-        found = sorted(
+        """Replace what patterns find; overlapping finds are one, with the first's replacement.
+
+        A text with more finds than are left gives way whole.
+        """
+        finds = (
             (match.start(), -match.end(), replacement)
             for pattern, replacement in self.patterns
             for match in pattern.finditer(text)
             if match.end() > match.start()
         )
+        found = sorted(islice(finds, self._left + 1))
         if not found:
             return text
+        if len(found) > self._left:
+            return min(replacement for _, replacement in self.patterns)
+        self._left -= len(found)
         parts: list[str] = []
         done = 0
         for start, minus_end, replacement in found:

@@ -229,3 +229,17 @@ def test_a_redaction_that_can_not_work_is_a_fault(
     compiled, faults = compile_redaction(validate(Redact, written), "redact")
     assert compiled is None
     assert [(fault.path, complaint in fault.message) for fault in faults] == [(path, True)]
+
+
+def test_after_very_many_finds_a_text_gives_way_whole_and_others_are_screened_on() -> None:
+    many, some = text("1234-5678 " * 50_000), text("pay 1234-5678 now")
+    more = text("1234-5678 and on")["content"] + text("nothing here")["content"]
+
+    assert redact_result(many, [CARD]) == text("[card] " * 50_000)
+    assert redact_result(text(f"{'1234-5678 ' * 50_000}1234-5678"), [CARD]) == text("[card]")
+    assert redact_result({"content": [*many["content"], *some["content"], *more]}, [CARD]) == {
+        "content": [
+            *text("[card] " * 50_000)["content"], *text("[card]")["content"],
+            *text("[card]")["content"], *text("nothing here")["content"],
+        ]
+    }  # fmt: skip
