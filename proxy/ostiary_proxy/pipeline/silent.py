@@ -45,7 +45,7 @@ async def or_silent(said: Said, exchange: Exchange) -> Exchange:
 
 
 def _promised(said: Said) -> bool:
-    """Say whether the session was promised to be told; what broke off goes on nowhere else."""
+    """Say whether the session was promised to hear, and asks for no stream that broke off."""
     return said.session is not None and bool(said.session.lists) and not said.last_event
 
 
