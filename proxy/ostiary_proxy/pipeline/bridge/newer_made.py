@@ -88,8 +88,10 @@ class Made:
         lives = min(max(wished or _USUAL, _SHORTEST), _LONGEST)
         task_id, at = _MARK + self._new_id, datetime.fromtimestamp(self._clock(), UTC).isoformat()
         task = over_at_once(task_id, result, ttl_ms=int(lives * 1000), at=at)
-        if len(write_json(task)) > _LARGEST:
+        size = len(write_json(task))
+        if size > _LARGEST:
             raise CallEnds(_INTERNAL, _TOO_LARGE)
+        self._room(size, lives)
         await self._put(task_id, [task], lives)
         await self._list(task_id, lives)
         return task
@@ -106,7 +108,8 @@ class Made:
         return tuple(task_id for task_id, _ in reversed(self._listed(row)))
 
     async def _list(self, task_id: str, lives: float) -> None:
-        """Add a task to the list, whoever else adds one now."""
+        """Add a task to the list, whoever else adds one now; raises Refused."""
+        self._room(len(task_id), lives)
         for _ in range(_TRIES):
             row = await self._store.get(_TABLE, self._key())
             listed = [*self._listed(row), (task_id, self._clock() + lives)]
@@ -147,9 +150,8 @@ class Made:
     async def _put(
         self, task_id: str, value: Sequence[Json], lives: float, before: Row | None = None
     ) -> None:
-        """Write a row that is what `before` was until now; raises Conflict and Refused."""
+        """Write a row that is what `before` was until now; raises Conflict."""
         sealed = self._holder.give(_PURPOSE, value, now=self._clock(), about=[self._url, task_id])
-        self._room(len(sealed), lives)
         await self._store.put(
             _TABLE, self._key(task_id), sealed.encode(), expires=self._clock() + lives,
             version=before.version if before is not None else 0,
