@@ -743,9 +743,10 @@ def second_replica(w: World) -> World:
 
 async def test_a_server_of_2026_stands_beside_a_legacy_one_behind_one_url() -> None:
     asks = wanting(entry_of(*ASKED["form"][:2]))
-    listed = {"resultType": "complete", "tools": [{"name": "new", "inputSchema": {}}]}
+    schema = {"inputSchema": {"type": "object"}}
+    listed = {"resultType": "complete", "tools": [{"name": "new", **schema}]}
     asks.replies["tools/list"] = lambda _: listed
-    old = Server(session="up-1", tools__list={"tools": [{"name": "old", "inputSchema": {}}]})
+    old = Server(session="up-1", tools__list={"tools": [{"name": "old", **schema}]})
     w = joined({"modern": asks, "legacy": old}, ALLOW_ALL, ALLOW_SERVER)
     w, session = await opening(asks, before=w, capabilities=ABLE)
 
