@@ -169,7 +169,8 @@ async def test_typescript_tools_and_what_they_ask(typescript: Gateway) -> None:
     assert elicited.startswith("✅")
     assert "because" in text_of(sampled)
     assert "file:///home/ann" in roots
-    assert sorted(heard.asked) == ["elicitation", "roots", "sampling"]
+    # For roots this server asks by itself too, soon after its session began.
+    assert set(heard.asked) == {"elicitation", "roots", "sampling"}
 
 
 async def test_typescript_progress(typescript: Gateway) -> None:
