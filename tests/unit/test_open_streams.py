@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcp_parts import (
+    ALLOW_ALL,
     ScriptedExchange,
     World,
     body,
@@ -332,3 +333,46 @@ async def test_a_stream_whose_client_leaves_as_it_ends_is_closed_and_written_dow
 
     assert w.upstream.exchanges[0].closed
     assert w.log.words() == [("decision", "allow"), ("outcome", "ok")]
+
+
+async def test_a_time_window_that_ends_cuts_its_calls_with_nobody_telling() -> None:
+    held = asyncio.get_running_loop().create_future()
+    window = {"notAfter": "1970-01-01T00:20:00Z"}
+    w = world(lambda _: sse_answer(held), {**ALLOW_ALL, "when": window})
+    answer = await w.modern("tools/call", {"name": "a"})
+
+    w.now[0] = 1_200.0
+
+    assert [message["error"]["code"] for message in events(await drained(answer))] == [-32602]
+
+
+async def test_a_call_whose_client_leaves_as_it_is_judged_again_is_judged_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "_RECHECK", 60.0)
+    asking, held = asyncio.Event(), asyncio.Event()
+    w = world()
+    session = await w.session()
+    w.upstream.script = lambda _: sse_answer(asyncio.get_running_loop().create_future())
+    answer = await w.legacy(session, "tools/call", {"name": "a"})
+    assert not isinstance(answer.body, bytes)
+    known = w.doors.present
+
+    async def present(issued: str, route: Route, now: float) -> Presented:
+        asking.set()
+        await held.wait()
+        return await known(issued, route, now)
+
+    monkeypatch.setattr(w.doors, "present", present)
+    w.doors.grants.clear()
+    w.live.streams.wake()
+    reading = asyncio.create_task(drained(answer))
+    await asking.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    held.set()
+    await answer.body.abandon()
+    await w.live.streams.settle(5)
+
+    assert w.upstream.exchanges[-1].closed
+    assert w.log.words()[-1] == ("outcome", "cut")
