@@ -366,6 +366,7 @@ async def test_notifications_pass_only_as_the_request_asked():
     said = [
         told("notifications/progress", progressToken="mine", progress=1),
         told("notifications/progress", progressToken="other", progress=1),
+        told("notifications/progress", progress=1),
         told("notifications/message", level="info", data="x"),
         told("notifications/tools/list_changed"),
         told("notifications/cancelled", requestId=1),
@@ -375,8 +376,10 @@ async def test_notifications_pass_only_as_the_request_asked():
     w = world(lambda _: sse_answer(*said, result({"content": []})))
 
     answer = await w.modern("tools/call", {"name": "a"}, meta={"progressToken": "mine"})
+    unasked = await w.modern("tools/call", {"name": "a"})
 
     assert events(await drained(answer)) == [said[0], result({"content": []})]
+    assert events(await drained(unasked)) == [result({"content": []})]
 
 
 async def test_listen_hears_only_of_resources_that_may_be_read():
