@@ -284,26 +284,31 @@ async def test_a_task_is_asked_about_at_no_server_that_its_route_led_to_before()
 
 
 async def test_each_round_lets_go_of_the_one_before_and_the_call_of_all_connections() -> None:
-    again = {"resultType": "input_required", "requestState": "S"}
-    first = sse_answer(result(again), asyncio.get_running_loop().create_future())
-    held: list[bool] = []
+    states = iter("ST")
+    rounds: list[ScriptedExchange] = []
+    held: list[int] = []
 
     @contextmanager
     def borrowed() -> Iterator[None]:
-        held.append(True)
+        held.append(len(rounds))
         yield
-        held.pop()
+        held.remove(held[0])
 
     def reply(message: dict[str, Any]) -> Any:
-        assert first.closed == ("requestState" in message["params"])
-        return {**DONE, "content": len(held)} if first.closed else first
+        assert all(one.closed for one in rounds)
+        if (state := next(states, None)) is None:
+            return {**DONE, "content": held}
+        again = {"resultType": "input_required", "requestState": state}
+        said = result(again, request_id=message["id"])
+        rounds.append(sse_answer(said, asyncio.get_running_loop().create_future()))
+        return rounds[-1]
 
     w, session = await opening(ModernServer({"tools/call": reply}))
     object.__setattr__(w.live, "borrowed", borrowed)
 
     (last,) = events(await drained(await call(w, session)))
 
-    assert last["result"]["content"] == 1
+    assert last["result"]["content"] == [1, 2]
     assert held == []
 
 
