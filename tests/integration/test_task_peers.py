@@ -139,7 +139,7 @@ def test_the_official_suite_finds_the_tasks_extension_whole_behind_the_gateway(
 async def test_a_real_legacy_client_waits_for_a_tool_that_only_runs_as_a_task(
     tmp_path: Path,
 ) -> None:
-    async def elicit(context: object, params: object) -> ElicitResult:
+    async def elicit(context: Any, params: Any) -> ElicitResult:
         return ElicitResult(action="accept", content={"name": "Ada"})
 
     with (
