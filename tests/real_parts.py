@@ -18,9 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from gateway_parts import Gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "parts"
@@ -217,6 +220,24 @@ def conformance(
         timeout=300,
         check=False,
     )
+    return _counted(folder, ended)
+
+
+def conformance_client(gateway: "Gateway", issued: str, folder: Path, *selection: str) -> Counts:
+    """Run the suite's client scenarios with the SDK's client, through `gateway`'s route `files`."""
+    require((BIN / "conformance").exists(), "the MCP conformance suite")
+    named = ("log", "folder", "state", "keys")
+    told = {"ready": dict(gateway.ready), **{name: str(getattr(gateway, name)) for name in named}}
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OSTIARY_TEST_BEARER": issued}
+    env["OSTIARY_TEST_GATEWAY"] = json.dumps(told)
+    script = ROOT / "tests" / "parts" / "conformance_client.py"
+    ended = subprocess.run(
+        [
+            *(str(BIN / "conformance"), "client", "--command", f"{sys.executable} {script}"),
+            *("--timeout", "60000", *selection, "-o", str(folder)),
+        ],
+        env=env, cwd=NODE, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
     return _counted(folder, ended)
 
 
