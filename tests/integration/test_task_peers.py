@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult
 
 from gateway_parts import Gateway, dev, free_port, three_files
-from older_peers import tasks_in_sessions
+from older_peers import everything_in_typescript, tasks_in_sessions
 from real_parts import ROOT, _until_answers, conformance, require, running
 from setup_parts import peer
 
@@ -160,3 +161,62 @@ async def test_a_real_legacy_client_waits_for_a_tool_that_only_runs_as_a_task(
             ]
 
     assert said == ["hello Ada", "it did not work"]
+
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {
+        "elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}},
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of 2026-07-28 that knows tasks."""
+
+    http: httpx2.AsyncClient
+    url: str
+
+    async def said(self, method: str, **params: Any) -> Any:
+        """Return the result of a request."""
+        head = {
+            "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method,
+            "Mcp-Name": params.get("name") or params["taskId"],
+            "Accept": "application/json, text/event-stream",
+        }  # fmt: skip
+        whole = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
+        answer = await self.http.post(self.url, json=whole, headers=head)
+        return json.loads(answer.text[answer.text.index("{") :])["result"]
+
+    async def reached(self, task_id: str, status: str) -> Any:
+        """Poll a task until it has a status."""
+        async with asyncio.timeout(30):
+            while (task := await self.said("tasks/get", taskId=task_id))["status"] != status:
+                await asyncio.sleep(0.2)
+        return task
+
+
+async def test_a_task_of_the_typescript_reference_server_asks_a_client_of_2026_07_28(
+    tmp_path: Path,
+) -> None:
+    arguments = {"topic": "python", "ambiguous": True}
+    answer = {"action": "accept", "content": {"interpretation": "the snake"}}
+    with (
+        everything_in_typescript(tmp_path) as upstream,
+        dev(tmp_path, three_files(upstream, ASKING)) as gateway,
+    ):
+        headers = {"Authorization": f"Bearer {gateway.log_in()}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
+            client = Client(http, gateway.url())
+            made = await client.said(
+                "tools/call", name="simulate-research-query", arguments=arguments
+            )
+            task_id = made["taskId"]
+            asked = (await client.reached(task_id, "input_required"))["inputRequests"]
+            given = dict.fromkeys(asked, answer)
+            await client.said("tasks/update", taskId=task_id, inputResponses=given)
+            ended = await client.reached(task_id, "completed")
+
+    assert made["resultType"] == "task"
+    assert "python (the snake)" in ended["result"]["content"][0]["text"]
