@@ -164,7 +164,7 @@ async def retold_whole(said: Said, request: Request, call: Call) -> Exchange:
 
 async def retold_refusal(request: Request, exchange: Exchange) -> Exchange:
     """Return an exchange by which the server refused `request`, its error retold."""
-    if not exchange.arrived or exchange.status < 400:
+    if not 400 <= exchange.status < 500:  # only such a body was read, and the rest is closed
         return exchange
     try:
         message = read_message(await exchange.body(_MAX_REFUSAL))
