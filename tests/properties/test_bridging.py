@@ -1,7 +1,9 @@
 """Bridging there and back: nothing is lost that both eras know, nothing new gets through."""
 
+import base64
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
 from ostiary_proxy.pipeline.bridge.older_questions import Questions
 from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
 
 NEW = {"resultType", "ttlMs", "cacheScope", "inputRequests", "requestState"}
 SET_BY_US = {"_meta", "inputResponses", "requestState", "task"}
@@ -95,6 +98,16 @@ def test_what_was_declared_is_read_back_from_the_sessions_id(
 
     assert bridged_in(session) == bridged
     assert (text.isascii(), text.isprintable(), len(text) <= 256) == (True, True, True)
+
+
+def test_a_session_in_the_form_of_another_version_is_unknown() -> None:
+    old = base64.urlsafe_b64encode(b"01\0\0").decode()
+    session = Session(upstream=f"ostiary-bridged.{old}", version="2025-11-25", issued_at=0, key="k")
+
+    with pytest.raises(Refused) as caught:
+        bridged_in(session)
+
+    assert caught.value.code == "UnknownSession"
 
 
 @given(METHOD, OBJECT, DECLARED, st.sampled_from(["complete", "input_required", "task", None]))

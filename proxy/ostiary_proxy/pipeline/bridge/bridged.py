@@ -13,6 +13,7 @@ from ostiary.decode.strict_json import Json
 from ostiary_proxy.mcp.bridge.declared import PARTS, Declared
 from ostiary_proxy.mcp.message import Object
 from ostiary_proxy.pipeline.session import Session
+from ostiary_proxy.refused import Refused
 
 __all__ = ["Bridged", "bridged_in", "looks_bridged"]
 
@@ -56,12 +57,17 @@ def looks_bridged(upstream: str | None) -> bool:
 
 
 def bridged_in(session: Session | None) -> Bridged | None:
-    """Return what the id of a bridged session holds, None for a session that a server keeps."""
+    """Return what the id of a bridged session holds, None for a session that a server keeps.
+
+    Raises Refused("UnknownSession") for one in the form of another version of ours.
+    """
     if session is None or session.upstream is None or not looks_bridged(session.upstream):
         return None
     text = session.upstream.removeprefix(_MARK)
     plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     bits, name, version = plain.split("\0")  # written by `text` and sealed since
+    if len(bits) != _BITS:
+        raise Refused("UnknownSession", detail="opened by another version of this gateway")
     logs, subscribes, tasks, *flags = (bit == "1" for bit in bits)
     return Bridged(
         declared=Declared(
@@ -85,3 +91,4 @@ def _capabilities(flags: Sequence[bool]) -> Object:
 
 
 _FLAGS: Final = tuple((name, part) for name, parts in PARTS.items() for part in ("", *parts))
+_BITS: Final = 3 + len(_FLAGS)
