@@ -34,6 +34,7 @@ from mcp_parts import (
 from newer_parts import REFUSAL, ModernServer, call, in_session, opening
 from ostiary.config.document import Upstream
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
+from ostiary_proxy.pipeline import allowance
 from ostiary_proxy.pipeline.bridge import speaking
 from ostiary_proxy.store.port import StoreUnavailable
 
@@ -359,3 +360,23 @@ async def test_calls_of_one_id_are_let_go_of_one_by_one() -> None:
     (last,) = events(await second)
     assert last["error"]["code"] == -31008
     assert said[1].closed
+
+
+async def test_an_answer_that_finds_no_room_leaves_no_call_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(allowance, "_BOUNDS", ((90_000.0, 8192),))
+    wants = {"resultType": "input_required", "inputRequests": {"r": {"method": "roots/list"}}}
+    w, session = await opening(
+        ModernServer({"tools/call": lambda _: wants}),
+        ALLOW_ALL, ALLOW_SERVER, capabilities={"roots": {}},
+    )  # fmt: skip
+    answer = await call(w, session)
+    assert not isinstance(answer.body, bytes)
+    (question,) = events(await next_said(answer.body))
+
+    reply = result({"roots": [], "more": "x" * 9000}, request_id=question["id"])
+    refused = await w.send(reply, headers=in_session(session))
+    (last,) = events(await drained(answer))
+
+    assert (refused.status, last["error"]["code"]) == (429, -31015)

@@ -14,6 +14,7 @@ from ostiary_proxy.mcp.bridge.newer_table import REQUESTS
 from ostiary_proxy.mcp.bridge.tasks_from_modern import able, extended, only_runs_as_task
 from ostiary_proxy.mcp.bridge.to_modern import CallEnds, standing_alone
 from ostiary_proxy.mcp.bridge.way import Way
+from ostiary_proxy.mcp.errors import error_body
 from ostiary_proxy.mcp.message import Notification, Request, Response
 from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.outbound.exchange import Exchange
@@ -103,10 +104,18 @@ async def _bare(said: Said, session: Session, bridged: Bridged) -> Exchange:
 
 
 async def _answer(said: Said, session: Session, response: Response) -> Exchange:
-    """Hand the client's response to the call that waits for it, on whatever replica."""
+    """Hand the client's response to the call that waits for it, on whatever replica.
+
+    What there is no room for leaves nobody waiting: its question was taken, the call ends.
+    """
     assert response.id is not None  # one request of the server's was found under it
     key, live = pending_key(session, response.id), said.known.routed.received.live
-    live.allowance.charge(said.known.presented.grant.person, len(said.body), ANSWER_TIME)
+    try:
+        live.allowance.charge(said.known.presented.grant.person, len(said.body), ANSWER_TIME)
+    except Refused as full:
+        short = error_body(response.id, full.how.rpc, full.message)
+        await live.mailbox.put(key, short, seconds=ANSWER_TIME)
+        raise
     await live.mailbox.put(key, said.body, seconds=ANSWER_TIME)
     return Whole(202, {}, b"")
 
