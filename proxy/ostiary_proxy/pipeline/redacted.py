@@ -22,7 +22,7 @@ def redacted(result: Object, redactions: tuple[Redaction, ...]) -> Object:
     kept = {name: value for name, value in result.items() if name not in _OPAQUE}
     meta = result.get("_meta")
     ours = {n: v for n, v in meta.items() if n in META.names} if isinstance(meta, dict) else {}
-    if isinstance(meta, dict) and ours:
+    if isinstance(meta, dict):
         kept["_meta"] = {name: value for name, value in meta.items() if name not in ours}
     changed = redact_result(kept, redactions)
     if changed is kept or not isinstance(changed, dict):
