@@ -321,14 +321,14 @@ def body(answer: Answer) -> Any:
 
 async def next_said(pieces: AsyncIterator[bytes]) -> bytes:
     """Return the next piece of a stream that is not empty."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return await anext(piece async for piece in pieces if piece)
 
 
 async def drained(answer: Answer) -> bytes:
     """Return everything a stream says until its end."""
     assert not isinstance(answer.body, bytes)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return b"".join([piece async for piece in answer.body])
 
 

@@ -438,3 +438,21 @@ async def test_nothing_of_a_task_is_said_to_a_server_that_its_route_leads_to_now
     await until(lambda: stream.closed)
 
     assert len(w.upstream.sent) == said
+
+
+@pytest.mark.parametrize("upstream", [Upstream(url="http://elsewhere.internal/mcp"), None])
+async def test_no_session_is_ended_at_a_server_that_its_route_leads_to_no_more(
+    upstream: Upstream | None,
+) -> None:
+    server = LegacyServer({"tools/call": lambda _: {"content": []}})
+    w = world(server)
+    await w.modern("tools/call", CALL)
+    (opened,) = w.live.older.sessions._things.values()
+    said = len(w.upstream.sent)
+
+    moved = live_route((ALLOW_ALL,))
+    route = moved.route.model_copy(update={"upstream": upstream})
+    object.__setattr__(w.live, "routes", {(ORIGIN, PATH): replace(moved, route=route)})
+    await opened.end()
+
+    assert len(w.upstream.sent) == said

@@ -51,6 +51,11 @@ class Said:
         assert isinstance(upstream, Upstream)  # a route without one was refused in `know`
         return upstream
 
+    def leads_to(self, url: str) -> bool:
+        """Say whether the route leads to the one server at `url`; it may have changed since."""
+        upstream = self.known.routed.route.route.upstream
+        return isinstance(upstream, Upstream) and upstream.url == url
+
 
 Say = Callable[[Said], Awaitable[Exchange]]
 """How something is said; returns once the head of the answer is there."""

@@ -150,7 +150,7 @@ async def go_on(said: Said, request: Request, state: str) -> Exchange:
 async def _answered(said: Said, request: Request, parked: Parked) -> Exchange:
     """Give the server what answers there are; the client is asked the rest once more."""
     call = parked.call
-    if said.upstream.url != call.opened.url:
+    if not said.leads_to(call.opened.url):
         await parked.end()
         raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
     call.run()

@@ -98,7 +98,7 @@ class Opened:
         """Ask the server to end the session; whether it does is its own affair."""
         self._hear_no_more()
         said = today(self.user)
-        if self.session.upstream is None or said.upstream.url != self.url:
+        if self.session.upstream is None or not said.leads_to(self.url):
             return
         try:
             exchange = await tell(said, self, None, http_method="DELETE", patience=_PATIENCE)

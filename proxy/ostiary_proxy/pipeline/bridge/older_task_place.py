@@ -71,7 +71,7 @@ async def say_there(
 
     Raises Refused as `say_natively` does, and where the route leads to another server now.
     """
-    if said.upstream.url != place.url:
+    if not said.leads_to(place.url):
         raise Refused("UpstreamUnavailable", detail="the route leads to another server now")
     there = bare(said, message, place.session)
     timeout = patience or said.timeout
