@@ -221,6 +221,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         (
             "test_a_legacy_call_finishes_although_its_client_went_away",
             "test_a_client_that_goes_away_before_the_head_is_treated_by_its_revision",
+            "test_a_session_is_ended_although_its_client_went_away_meanwhile",
         ),
     ),
     "30": (

@@ -202,6 +202,27 @@ async def test_delete_ends_the_session_here_and_upstream():
     assert len(w.upstream.sent) == count
 
 
+async def test_a_session_is_ended_although_its_client_went_away_meanwhile():
+    held = asyncio.get_running_loop().create_future()
+
+    class Slow(ScriptedExchange):
+        async def close(self):
+            await held
+
+    w = world(lambda _: Slow(204, {}, []))
+    session = await w.session()
+    ending = asyncio.create_task(w.send(method="DELETE", headers=(("mcp-session-id", session),)))
+    while len(w.upstream.sent) < 2:
+        await asyncio.sleep(0)
+
+    ending.cancel()
+    await asyncio.wait([ending])
+    held.set_result(None)
+    await w.live.streams.settle(5)
+
+    assert w.log.words()[-1] == ("outcome", "ok")
+
+
 async def test_a_session_that_upstream_forgot_is_404_so_that_clients_initialize_again():
     w = world(lambda _: json_answer({}, status=404))
     session = await w.session()

@@ -108,7 +108,7 @@ async def _serve(received: Received) -> Answer:
     if request.method == "GET":
         return await listen(known)
     if request.method == "DELETE":
-        return await leave(known)
+        return await _lasting(known, leave(known))
     raise not_allowed()
 
 
