@@ -52,6 +52,8 @@ _MOMENT: Final = re2.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]{5,18}(Z|[+-]\d\d:\d\d)?)
 """Members that hold a time, and how one is written: digits, but nobody's."""
 _MOST: Final = 50_000
 """Finds of one message that are replaced each for itself; more would hold up all others."""
+_MANY: Final = 250_000
+"""Values of a text that is JSON; one of more is not read."""
 _FREE: Final = frozenset({"structuredContent", "_meta", "data", "input", "arguments"})
 """Members of any shape: their numbers and member names are data, not protocol."""
 
@@ -213,10 +215,11 @@ class _Screen:
         if not start.startswith(("{", "[")):
             return text
         try:
-            value = read_json(start.encode())
+            value = read_json(start.encode(), max_values=_MANY)
         except Faulty:
             rest = start[1:].lstrip()
-            doubtful = rest.startswith(('"', "{", "[", "}", "]"))
+            many = sum(map(rest.count, ",[{")) >= _MANY
+            doubtful = many or rest.startswith(('"', "{", "[", "}", "]"))
             return min(replacement for _, replacement in self.paths) if doubtful else text
         screened = _Screen.free(_PATHS_ONLY, value, self.paths)
         return text if screened is value else write_json(screened).decode()

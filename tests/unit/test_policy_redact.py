@@ -153,6 +153,7 @@ def test_a_path_reaches_the_copy_of_the_structure_that_stands_as_text() -> None:
         ('{"customer":{"secret":"a"}} trailing', "[secret]"),
         ('{"customer":{"secret":NaN}}', "[secret]"),
         ('[{"customer":', "[secret]"),
+        (f'[1,{",".join(["{}"] * 130_000)},{{"customer":{{"secret":"a"}}}}]', "[secret]"),
         ("[INFO] started", "[INFO] started"),
         ("{braces} in prose", "{braces} in prose"),
         ("[]", "[]"),
