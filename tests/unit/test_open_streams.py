@@ -376,3 +376,19 @@ async def test_a_call_whose_client_leaves_as_it_is_judged_again_is_judged_all_th
 
     assert w.upstream.exchanges[-1].closed
     assert w.log.words()[-1] == ("outcome", "cut")
+
+
+async def test_a_stream_whose_grant_can_not_be_looked_at_judges_itself_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "_RECHECK", 0.2)
+    w = world()
+    answer = await listening(w)
+
+    async def broken(*_: object) -> Grant:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(w.doors, "living", broken)
+    w.doors.grants.clear()
+
+    assert [message["error"]["code"] for message in events(await drained(answer))] == [-31002]
