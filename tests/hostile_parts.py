@@ -88,10 +88,11 @@ class _Connection(socketserver.BaseRequestHandler):
         found = _LENGTH.search(top)
         while found and len(body) < int(found[1]):
             body += self.request.recv(65536)
+        behave = self.server.behave  # as it is before anybody can know of the request
         self.server.heads.append(top.decode("latin-1"))
         self.server.methods.append(top.split(b" ", 1)[0].decode())
         self.server.bodies.append(body)
-        self.server.behave(self.request, body)
+        behave(self.request, body)
 
 
 def typed(

@@ -146,7 +146,7 @@ def test_an_upstream_that_falls_silent_holds_up_nobody_else_and_is_let_go_with_i
     with began(gateway, issued, request_id=media) as connection:
         if media == "text/event-stream":
             until(lambda: b"notifications/progress" in connection.recv(65536))
-        until(lambda: bool(ids_of(gateway, media)))
+        until(lambda: any(f'"{media}"'.encode() in body for body in upstream.bodies))
         upstream.behave = answers()
         assert "result" in call(gateway, issued).json()
 
