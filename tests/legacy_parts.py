@@ -17,7 +17,7 @@ from mcp_parts import (
     sse_answer,
 )
 from ostiary_proxy.outbound.exchange import Outgoing
-from ostiary_proxy.pipeline.bridge.older import Older
+from ostiary_proxy.pipeline.bridge.older.state import Older
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.spoken import Spoken
 from ostiary_proxy.pipeline.streams import Streams

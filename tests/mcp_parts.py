@@ -19,8 +19,8 @@ from ostiary_proxy.identity import Client, Grant, Person, Presented
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed, Outgoing
 from ostiary_proxy.pipeline.allowance import Allowance
 from ostiary_proxy.pipeline.answer import Answer
-from ostiary_proxy.pipeline.bridge.older import Older
-from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.bridge.newer.underway import Underway
+from ostiary_proxy.pipeline.bridge.older.state import Older
 from ostiary_proxy.pipeline.handle import handle
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.live import Live, LiveRoute

@@ -20,8 +20,8 @@ from ostiary_proxy.audit.tally import CountedLog, Tally
 from ostiary_proxy.edge.public_tls import PublicTls
 from ostiary_proxy.ending import UNUSABLE, Ending
 from ostiary_proxy.pipeline.allowance import Allowance
-from ostiary_proxy.pipeline.bridge.older import Older
-from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.bridge.newer.underway import Underway
+from ostiary_proxy.pipeline.bridge.older.state import Older
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.mailbox import Mailbox
 from ostiary_proxy.pipeline.places import Places

@@ -18,8 +18,8 @@ from ostiary_proxy.mcp.bridge.to_modern import CallEnds, retried, standing_alone
 from ostiary_proxy.mcp.envelope import Misread, read_message
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.results import BadResult
-from ostiary_proxy.pipeline.bridge.bridged import Bridged, bridged_in
-from ostiary_proxy.pipeline.bridge.older_questions import Questions
+from ostiary_proxy.pipeline.bridge.newer.bridged import Bridged, bridged_in
+from ostiary_proxy.pipeline.bridge.older.questions import Questions
 from ostiary_proxy.pipeline.session import Session
 from ostiary_proxy.refused import Refused
 

@@ -34,7 +34,7 @@ from newer_parts import (
 )
 from ostiary_proxy.mcp.bridge.newer_table import TOLD, Way
 from ostiary_proxy.outbound.exchange import OutboundFailed
-from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.bridge.newer.underway import Underway
 from ostiary_proxy.pipeline.driver import RelayStream
 from ostiary_proxy.pipeline.streams import Streams
 

@@ -27,7 +27,7 @@ from ostiary_proxy.mcp import server_methods
 from ostiary_proxy.mcp.bridge.older_table import ASKED, NEEDED, NOTIFICATIONS, REQUESTS, TOLD
 from ostiary_proxy.mcp.bridge.way import Way
 from ostiary_proxy.mcp.methods import LEGACY, MODERN, client_notifications, client_requests
-from ostiary_proxy.pipeline.bridge import older_retold
+from ostiary_proxy.pipeline.bridge.older import retold as older_retold
 
 META = {"io.modelcontextprotocol/serverInfo": INFO}
 COMPLETE = {"resultType": "complete", "_meta": META}
@@ -963,7 +963,7 @@ async def test_a_client_that_goes_away_while_its_answer_is_handed_over_cancels_t
 
 
 async def test_answers_brought_to_two_replicas_at_once_are_given_once(monkeypatch):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.elsewhere._TAKEN", 0.05)
     server = eliciting(asks("roots/list", {}))
     here = older(server)
     there = replica_of(here, "there")
@@ -979,7 +979,7 @@ async def test_answers_brought_to_two_replicas_at_once_are_given_once(monkeypatc
 
 
 async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.elsewhere._TAKEN", 0.05)
     here = older(eliciting(asks("roots/list", {})))
     there = replica_of(here, "there")
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
@@ -994,7 +994,7 @@ async def test_an_answer_to_a_replica_that_is_gone_is_refused(monkeypatch):
 async def test_a_replica_that_ends_cancels_what_waits_there_and_the_client_is_told_to_call_anew(
     monkeypatch,
 ):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.elsewhere._TAKEN", 0.05)
     server = eliciting(asks("roots/list", {}))
     here = older(server)
     there = replica_of(here, "there")
@@ -1011,7 +1011,7 @@ async def test_a_replica_that_ends_cancels_what_waits_there_and_the_client_is_to
 
 
 async def test_a_call_that_comes_as_the_replica_ends_is_answered_and_its_session_ended(monkeypatch):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.held._LAST", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.held._LAST", 0.05)
     server = LegacyServer({"tools/call": lambda _: TEXT})
     w = older(server)
     w.live.streams.leave()
@@ -1053,7 +1053,7 @@ async def test_a_call_goes_on_for_another_replica_by_the_policy_in_force_then():
 async def test_answers_that_come_as_their_call_ends_are_refused_and_nobody_waits_for_it(
     monkeypatch,
 ):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_elsewhere._TAKEN", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.elsewhere._TAKEN", 0.05)
     here = older(eliciting(asks("roots/list", {})))
     there = replica_of(here, "there")
     (first,) = events(await drained(await here.modern("tools/call", CALL, meta=CAN_ALL)))
@@ -1193,7 +1193,7 @@ async def test_a_stream_that_the_server_lets_end_in_the_middle_goes_on_after_its
 async def test_a_sessions_own_stream_that_the_server_ends_is_opened_again_while_a_call_runs(
     monkeypatch,
 ):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_ear._AGAIN", 0.01)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.ear._AGAIN", 0.01)
     streams = [sse_answer(asks("elicitation/create", ELICIT)), sse_answer()]
     never = asyncio.get_running_loop().create_future()
     server = LegacyServer({"tools/call": lambda _: [never]})
@@ -1213,7 +1213,7 @@ async def test_a_sessions_own_stream_that_the_server_ends_is_opened_again_while_
 
 
 async def test_a_sessions_own_stream_may_begin_with_what_is_said_on_it(monkeypatch):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_ear._PATIENCE", 0.01)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.ear._PATIENCE", 0.01)
     never = asyncio.get_running_loop().create_future()
     server = LegacyServer({"tools/call": lambda _: [never]})
     server.own = lambda: sse_answer(asks("elicitation/create", ELICIT))

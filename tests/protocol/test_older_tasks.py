@@ -389,7 +389,7 @@ async def test_what_a_task_asks_is_shown_and_its_answer_goes_to_the_server() -> 
 async def test_a_task_that_asks_for_nothing_yet_has_to_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_task._FIRST", 0.01)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.task._FIRST", 0.01)
     w, _, _ = await asked_in_task()
 
     assert (await of_task(w, "get"))["result"]["status"] == "working"
@@ -478,7 +478,7 @@ async def test_a_question_finds_its_task_on_whatever_stream_it_comes() -> None:
 async def test_what_no_client_is_asked_is_refused_to_the_server(
     asked: Any, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_task._FIRST", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.task._FIRST", 0.05)
     w, server, stream = await asked_in_task(*rules)
     stream.said.put_nowait(asked)
     stream.said.put_nowait(asks("ping", {}, request_id="p"))

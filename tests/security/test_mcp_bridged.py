@@ -28,7 +28,7 @@ from mcp_parts import (
 )
 from newer_parts import ModernServer, call, in_session, opening
 from ostiary_proxy.mcp.bridge.declared import Declared
-from ostiary_proxy.pipeline.bridge.bridged import Bridged
+from ostiary_proxy.pipeline.bridge.newer.bridged import Bridged
 from ostiary_proxy.pipeline.mailbox import MAIL
 from ostiary_proxy.upstream.calls import UpstreamCall
 from ostiary_proxy.wire import Headers

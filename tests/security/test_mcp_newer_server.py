@@ -35,7 +35,7 @@ from newer_parts import REFUSAL, ModernServer, call, in_session, opening
 from ostiary.config.document import Upstream
 from ostiary_proxy.outbound.exchange import OutboundFailed, Outgoing
 from ostiary_proxy.pipeline import allowance
-from ostiary_proxy.pipeline.bridge import speaking
+from ostiary_proxy.pipeline.bridge.newer import speaking
 from ostiary_proxy.store.port import StoreUnavailable
 
 DONE = {"resultType": "complete", "content": []}

@@ -251,7 +251,7 @@ async def test_a_call_whose_policy_changed_meanwhile_is_judged_again_when_it_com
 
 
 async def test_a_server_that_never_ends_its_answer_to_initialize_is_given_up(monkeypatch):
-    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older_opening.TIMEOUT", 0.05)
+    monkeypatch.setattr("ostiary_proxy.pipeline.bridge.older.opening.TIMEOUT", 0.05)
     never = asyncio.get_running_loop().create_future()
     server = asking()
     w = world(lambda said: sse_answer(never) if b'"initialize"' in said.body else server(said))

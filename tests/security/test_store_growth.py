@@ -28,7 +28,7 @@ from newer_parts import ModernServer, call, in_session, opening
 from ostiary_proxy.identity import Person
 from ostiary_proxy.pipeline import allowance
 from ostiary_proxy.pipeline.allowance import Allowance
-from ostiary_proxy.pipeline.bridge.remembered import REMEMBERED
+from ostiary_proxy.pipeline.bridge.newer.remembered import REMEMBERED
 from ostiary_proxy.pipeline.mailbox import MAIL
 from ostiary_proxy.pipeline.many.sessions import LATER
 from ostiary_proxy.pipeline.session import ENDED, PENDING

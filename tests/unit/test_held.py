@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from legacy_parts import until
 from ostiary_proxy.identity import Person
-from ostiary_proxy.pipeline.bridge.held import Held
+from ostiary_proxy.pipeline.bridge.older.held import Held
 from ostiary_proxy.pipeline.streams import Streams
 
 ANNA = Person(issuer="https://idp.example", subject="anna")

@@ -17,7 +17,7 @@ from ostiary_proxy.pipeline.answer import Answer
 from ostiary_proxy.pipeline.asked import Asked
 from ostiary_proxy.pipeline.bearer import Bearer, rejudge
 from ostiary_proxy.pipeline.behind import say
-from ostiary_proxy.pipeline.bridge.bridged import looks_bridged
+from ostiary_proxy.pipeline.bridge.newer.bridged import looks_bridged
 from ostiary_proxy.pipeline.carry import Post, carry, found
 from ostiary_proxy.pipeline.cleared import Cleared
 from ostiary_proxy.pipeline.decoded import Decoded

@@ -7,8 +7,8 @@ from ostiary_proxy.mcp.message import Notification
 from ostiary_proxy.mcp.methods import MODERN
 from ostiary_proxy.outbound.exchange import Exchange
 from ostiary_proxy.outbound.whole import Whole
-from ostiary_proxy.pipeline.bridge.newer import say_newer
-from ostiary_proxy.pipeline.bridge.older_said import say_in_2026
+from ostiary_proxy.pipeline.bridge.newer.say import say_newer
+from ostiary_proxy.pipeline.bridge.older.say import say_in_2026
 from ostiary_proxy.pipeline.many.say import say_joined
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.pipeline.silent import or_silent

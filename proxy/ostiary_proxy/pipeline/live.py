@@ -12,8 +12,8 @@ from ostiary_proxy.audit.record import AuditLog
 from ostiary_proxy.mcp.joined.names import server_of
 from ostiary_proxy.outbound.exchange import Transport
 from ostiary_proxy.pipeline.allowance import Allowance
-from ostiary_proxy.pipeline.bridge.older import Older
-from ostiary_proxy.pipeline.bridge.underway import Underway
+from ostiary_proxy.pipeline.bridge.newer.underway import Underway
+from ostiary_proxy.pipeline.bridge.older.state import Older
 from ostiary_proxy.pipeline.kept import Kept
 from ostiary_proxy.pipeline.learned import Learned
 from ostiary_proxy.pipeline.mailbox import Mailbox

@@ -15,8 +15,8 @@ from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.mcp.results import CHANGING
 from ostiary_proxy.mcp.sse import Event, write_event
 from ostiary_proxy.outbound.exchange import Exchange, OutboundFailed
-from ostiary_proxy.pipeline.bridge.older_refusal import refusal_of
-from ostiary_proxy.pipeline.bridge.speaking import message_in
+from ostiary_proxy.pipeline.bridge.newer.speaking import message_in
+from ostiary_proxy.pipeline.bridge.older.refusal import refusal_of
 from ostiary_proxy.pipeline.said import Said
 
 __all__ = ["or_silent"]
