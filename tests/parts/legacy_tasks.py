@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 server: Any = Server("tasks")
-server.experimental.enable_tasks()
+support = server.experimental.enable_tasks()
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 Given = Mapping[str, Any]
 
@@ -92,7 +92,16 @@ async def call_tool(name: str, given: dict[str, Any]) -> Any:
         given = {"user_name": next(iter((answer.content or {}).values()), "")}
     if not context.experimental.is_task:
         return await tool(context.session, given)
-    return await context.experimental.run_task(lambda task: tool(task, given))
+    return await context.experimental.run_task(lambda task: work(task, tool, given))
+
+
+async def work(task: Any, tool: Any, given: Given) -> types.CallToolResult:
+    """Run a tool; who was cancelled never ends, for this SDK would end the whole session then."""
+    result: types.CallToolResult = await tool(task, given)
+    stored = await support.store.get_task(task.task_id)
+    if stored.status == "cancelled":
+        await anyio.sleep_forever()
+    return result
 
 
 manager = StreamableHTTPSessionManager(server)
