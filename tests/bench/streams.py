@@ -75,7 +75,7 @@ def _idle(gateway: Gateway, issued: Sequence[str], proxy: int) -> None:
         for bearer, session in zip(issued, sessions, strict=True)
     ]
     streams = own * (STREAMS // GRANTS)
-    held = uvloop.run(_hold(gateway, streams, b": open", proxy, "idle streams"))
+    held = uvloop.run(_hold(gateway, streams, b"HTTP/1.1 200", proxy, "idle streams"))
     bare = [f"OPTIONS {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n"] * STREAMS
     empty = uvloop.run(_hold(gateway, bare, b"HTTP/1.1 204", proxy, "bare connections"))
     print(f"a stream takes {held - empty:.1f} KiB above its bare connection")
