@@ -23,6 +23,14 @@ __all__ = [
 
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+RULES = """
+    - {name: all, effect: Allow, who: {everyone: true}}
+    - name: asks
+      effect: Allow
+      who: {everyone: true}
+      match: {server: [sampling, elicitation/form, elicitation/url, roots]}
+"""
+"""Let everybody call, and servers ask."""
 GOOD: Mapping[str, Any] = {"content": [{"type": "text", "text": "fine"}], "resultType": "complete"}
 REFUSED = {"code": -32600, "message": "Bad Request: Missing session ID"}
 UNSUPPORTED = {

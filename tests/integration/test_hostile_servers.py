@@ -18,6 +18,7 @@ from hostile_parts import RawServer, head, peak, proxy_pid, raw_server, typed
 from hostile_peer_parts import (
     ERAS,
     GOOD,
+    RULES,
     TOOLS,
     Caller,
     Era,
@@ -33,13 +34,6 @@ from hostile_peer_parts import (
 from ostiary_proxy.mcp.methods import LISTEN
 from ostiary_proxy.refused import CODES
 
-RULES = """
-    - {name: all, effect: Allow, who: {everyone: true}}
-    - name: asks
-      effect: Allow
-      who: {everyone: true}
-      match: {server: [sampling, elicitation/form, elicitation/url, roots]}
-"""
 NUMBERS = count(1000)
 DEEP = b"[" * 10_000 + b"]" * 10_000
 GARBAGE: Mapping[str, bytes] = {

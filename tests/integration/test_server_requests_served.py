@@ -25,17 +25,16 @@ from hostile_peer_parts import (
     eventful,
     records_of,
 )
+from hostile_peer_parts import RULES as ALLOWED
 
-RULES = """
-    - {name: all, effect: Allow, who: {everyone: true}}
-    - name: asks
-      effect: Allow
-      who: {everyone: true}
-      match: {server: [sampling, elicitation/form, elicitation/url, roots]}
+RULES = (
+    ALLOWED
+    + """\
     - name: no-samples-no-forms
       effect: Deny
       match: {server: [sampling, elicitation/form]}
 """
+)
 FORM = {"type": "object", "properties": {"pin": {"type": "string"}}}
 KINDS: Mapping[str, tuple[str, dict[str, Any], bool]] = {
     "sampling": ("sampling/createMessage", {"messages": [], "maxTokens": 9}, False),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.message import Request, Response
 from ostiary_proxy.mcp.methods import MODERN, client_requests
 from ostiary_proxy.mcp.server_methods import server_request
@@ -20,7 +19,7 @@ from ostiary_proxy.pipeline.bridge.older.call import Call
 from ostiary_proxy.pipeline.bridge.older.elsewhere import attend, finish_for, gone, hand_over
 from ostiary_proxy.pipeline.bridge.older.refusal import is_lost, refusal_of
 from ostiary_proxy.pipeline.bridge.older.retold import Retold
-from ostiary_proxy.pipeline.bridge.older.session import judge_of, remembered, tell, today
+from ostiary_proxy.pipeline.bridge.older.session import Waits, judge_of, remembered, tell, today
 from ostiary_proxy.pipeline.bridge.older.state import PATIENCE
 from ostiary_proxy.pipeline.said import Said
 from ostiary_proxy.refused import Refused
@@ -33,29 +32,16 @@ _STATE: Final = re.compile(r"(?P<replica>[0-9a-z]{1,32})\.[0-9a-f]{32}")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Parked:
+class Parked(Waits):
     """A call that waits. `said` is whose call it is; `waiting` hears of answers elsewhere."""
 
     key: str
-    said: Said
     call: Call
     waiting: asyncio.Task[None] | None = None
 
     @property
-    def person(self) -> Person:
-        return self.said.known.presented.grant.person
-
-    @property
     def gid(self) -> str:
         return self.said.known.presented.grant.gid
-
-    @property
-    def busy(self) -> bool:
-        return False
-
-    async def living(self) -> bool:
-        """Say whether the grant lives; policy is asked when the call is made again."""
-        return await judge_of(self.said) is not None
 
     async def end(self) -> None:
         """Cancel the call."""

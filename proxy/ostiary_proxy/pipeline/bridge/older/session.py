@@ -27,7 +27,7 @@ from ostiary_proxy.refused import Refused
 if TYPE_CHECKING:  # it says things in the session
     from ostiary_proxy.pipeline.bridge.older.ear import Ear
 
-__all__ = ["Opened", "bare", "judge_of", "remembered", "resumed", "tell", "today"]
+__all__ = ["Opened", "Waits", "bare", "judge_of", "remembered", "resumed", "tell", "today"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the end of a session must be acknowledged."""
@@ -111,6 +111,25 @@ async def judge_of(said: Said) -> Judge | None:
     """Return the judge of whoever said it as of now, None where route or grant are gone."""
     live = said.known.routed.received.live.newest()
     return await rejudge(live, Bearer.of(said.known), live.clock())
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Waits:
+    """A `Thing` of whoever says `said` that only waits for them to come back."""
+
+    said: Said
+
+    @property
+    def person(self) -> Person:
+        return self.said.known.presented.grant.person
+
+    @property
+    def busy(self) -> bool:
+        return False
+
+    async def living(self) -> bool:
+        """Say whether the grant lives; policy is asked once they come back."""
+        return await judge_of(self.said) is not None
 
 
 def remembered(said: Said) -> Said:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary.decode.strict_json import Json
-from ostiary_proxy.identity import Person
 from ostiary_proxy.mcp.bridge.from_legacy import completed
 from ostiary_proxy.mcp.bridge.tasks_from_legacy import created, is_created
 from ostiary_proxy.mcp.bridge.to_legacy import requested
@@ -19,7 +18,7 @@ from ostiary_proxy.mcp.results import BadResult
 from ostiary_proxy.mcp.tasks import offers
 from ostiary_proxy.outbound.exchange import OutboundFailed
 from ostiary_proxy.pipeline.bridge.older.reading import Reading
-from ostiary_proxy.pipeline.bridge.older.session import Opened, judge_of, remembered, today
+from ostiary_proxy.pipeline.bridge.older.session import Opened, Waits, remembered, today
 from ostiary_proxy.pipeline.bridge.older.task_place import Place, keep_place, say_there
 from ostiary_proxy.pipeline.bridge.older.task_questions import hear_there
 from ostiary_proxy.pipeline.bridge.older.task_rows import task_key
@@ -78,29 +77,16 @@ def let_go(said: Said, task_id: str) -> None:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class TaskHeld:
+class TaskHeld(Waits):
     """A task of whoever says `said`; `opened` is its session, where this replica opened it.
 
     `listening` reads the stream on which the server asks; `asked` is set once it did.
     """
 
-    said: Said
     task_id: str
     opened: Opened | None
     listening: asyncio.Task[None] | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def person(self) -> Person:
-        return self.said.known.presented.grant.person
-
-    @property
-    def busy(self) -> bool:
-        return False
-
-    async def living(self) -> bool:
-        """Say whether the grant lives."""
-        return await judge_of(self.said) is not None
 
     async def end(self) -> None:
         """Let go of the session, which stays open where others go on: a replica that ends."""
