@@ -144,6 +144,7 @@ HELD: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "test_any_other_call_is_a_plain_one_whatever_its_client_says",
             "test_a_tool_that_only_runs_as_a_task_says_what_is_lacking",
             "test_a_changed_list_of_tools_is_read_anew",
+            "test_so_is_one_that_changed_by_what_a_call_says",
             "test_a_task_that_is_none_is_an_invalid_answer",
             "test_a_server_may_ask_before_it_makes_the_task",
             "test_a_task_at_work_is_shown_as_it_is",

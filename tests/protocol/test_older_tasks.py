@@ -207,6 +207,21 @@ async def test_a_changed_list_of_tools_is_read_anew() -> None:
     assert len(server.asked("tools/list")) == 2
 
 
+async def test_so_is_one_that_changed_by_what_a_call_says() -> None:
+    told = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    server = Tasked(task(), own=Asking)
+    w, _ = await called(server)
+    plain, server.answers = server.answers, {
+        **server.answers, "tools/call": lambda m: [told, result(TEXT, request_id=m["id"])],
+    }  # fmt: skip
+
+    await drained(await w.modern("tools/call", {"name": "d"}, meta=EXTENDED))
+    server.answers = plain
+    await call(w)
+
+    assert len(server.asked("tools/list")) == 2
+
+
 @pytest.mark.parametrize("answer", [{"task": {"taskId": ""}}, {"task": {**LEGACY, "status": "?"}}])
 async def test_a_task_that_is_none_is_an_invalid_answer(answer: Any) -> None:
     server = Tasked(task())

@@ -154,8 +154,6 @@ class Ear:
 
     def _told(self, note: Notification) -> None:
         """Hand it to the calls or the listeners that it is for."""
-        if note.method == _TOOLS:
-            self._opened.task_tools = None
         if note.method == TAKEN_BACK:
             for reading in self._calls():
                 reading.tell(note)
@@ -174,6 +172,8 @@ class Ear:
 
     def hand(self, note: Notification) -> None:
         """Tell all who listen here; one that does not read is let go, and may listen anew."""
+        if note.method == _TOOLS:
+            self._opened.task_tools = None
         for heard in tuple(self._listeners):
             if heard.qsize() < _BACKLOG:
                 heard.put_nowait(note)
